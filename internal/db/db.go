@@ -1,0 +1,298 @@
+// Package db is Sightline's store: one SQLite file, every query that reads or
+// writes it, and the wall between organizations.
+//
+// A tenant's rows are reached only through [DB.Org]; what crosses tenants says
+// so in its name (…Unscoped). Another organization's row is [ErrNotFound], the
+// same as one that never was. Times are unix milliseconds UTC in the file and
+// [time.Time] in Go; the zero time is NULL.
+package db
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/pressly/goose/v3"
+	"github.com/riverqueue/river/riverdriver/riversqlite"
+	"github.com/riverqueue/river/rivermigrate"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Errors that callers tell apart with [errors.Is].
+var (
+	// ErrNotFound means that there is no such row in this organization.
+	ErrNotFound = errors.New("not found")
+	// ErrExists means that a unique value is taken.
+	ErrExists = errors.New("already exists")
+)
+
+// OrgID is an organization's row id.
+type OrgID int64
+
+// UserID is a user's row id; 0 is nobody (a job, the command line).
+type UserID int64
+
+// DB is the open store. Its methods are safe for concurrent use.
+type DB struct {
+	w *sql.DB // one connection: SQLite has one writer, and the queue shares it
+	r *sql.DB // read-only, as many as cores
+}
+
+// Org is one organization's part of the store.
+type Org struct {
+	db *DB
+	id OrgID
+}
+
+// Org returns the handle to one organization's rows. It does not check that
+// the organization exists; an unknown one simply has no rows.
+func (d *DB) Org(id OrgID) Org { return Org{db: d, id: id} }
+
+// ID is the organization that the handle belongs to.
+func (o Org) ID() OrgID { return o.id }
+
+// Open opens the database file at path, makes it and its directory if need be,
+// and brings its schema up to date. The file is readable by its owner alone.
+func Open(ctx context.Context, path string) (*DB, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("make the data directory: %w", err)
+	}
+	// Made by hand, because SQLite would make it as wide as the umask allows.
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open the database file: %w", err)
+	}
+	if err := f.Close(); err != nil {
+		return nil, fmt.Errorf("close the database file: %w", err)
+	}
+	w, err := sql.Open("sqlite", dsn(path, false))
+	if err != nil {
+		return nil, fmt.Errorf("open the writer: %w", err)
+	}
+	w.SetMaxOpenConns(1)
+	w.SetMaxIdleConns(1)
+	if err := prepare(ctx, w); err != nil {
+		return nil, errors.Join(err, w.Close())
+	}
+	r, err := sql.Open("sqlite", dsn(path, true))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open the readers: %w", err), w.Close())
+	}
+	r.SetMaxOpenConns(max(2, runtime.NumCPU()))
+	r.SetMaxIdleConns(max(2, runtime.NumCPU()))
+	return &DB{w: w, r: r}, nil
+}
+
+// dsn carries the pragmas, because a pragma sent with Exec reaches only one
+// pooled connection. WAL is a property of the file and set once in prepare.
+func dsn(path string, readOnly bool) string {
+	v := url.Values{}
+	v.Add("_pragma", "busy_timeout(5000)")
+	v.Add("_pragma", "foreign_keys(1)")
+	v.Add("_pragma", "synchronous(NORMAL)")
+	v.Add("_pragma", "temp_store(MEMORY)")
+	if readOnly {
+		v.Add("_pragma", "query_only(1)")
+		v.Add("_pragma", "cache_size(-16000)")
+	} else {
+		v.Add("_txlock", "immediate")
+		v.Add("_pragma", "journal_size_limit(67108864)")
+		v.Add("_pragma", "cache_size(-65536)")
+	}
+	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: v.Encode()}).String()
+}
+
+func prepare(ctx context.Context, w *sql.DB) error {
+	if _, err := w.ExecContext(ctx, "PRAGMA journal_mode = WAL"); err != nil {
+		return fmt.Errorf("switch to write-ahead logging: %w", err)
+	}
+	dir, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	p, err := goose.NewProvider(goose.DialectSQLite3, w, dir, goose.WithLogger(goose.NopLogger()))
+	if err != nil {
+		return fmt.Errorf("read the migrations: %w", err)
+	}
+	if _, err := p.Up(ctx); err != nil {
+		return fmt.Errorf("migrate the database: %w", err)
+	}
+	m, err := rivermigrate.New(riversqlite.New(w), &rivermigrate.Config{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return fmt.Errorf("read the queue's migrations: %w", err)
+	}
+	if _, err := m.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
+		return fmt.Errorf("migrate the queue: %w", err)
+	}
+	return nil
+}
+
+// Close closes the store; the queue must have stopped before.
+func (d *DB) Close() error {
+	// The readers first: the last connection to close folds the log into the
+	// file, and only the writer may write.
+	return errors.Join(d.r.Close(), d.w.Close())
+}
+
+// Ping reports whether the store answers, for readiness checks.
+func (d *DB) Ping(ctx context.Context) error {
+	var one int
+	return d.r.QueryRowContext(ctx, "SELECT 1").Scan(&one)
+}
+
+// Queue is the writer's pool, which the job queue shares: a second pool of
+// writers on one file would starve the pages.
+func (d *DB) Queue() *sql.DB { return d.w }
+
+// TxFunc does more work in the transaction that a method has open, such as
+// putting a job into the queue. Its error undoes the whole transaction.
+type TxFunc func(ctx context.Context, tx *sql.Tx, id int64) error
+
+// write runs fn in one immediate transaction. No network call belongs in fn:
+// nobody else can write meanwhile.
+func (d *DB) write(ctx context.Context, fn func(tx *sql.Tx) error) error {
+	tx, err := d.w.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	if err := fn(tx); err != nil {
+		return errors.Join(err, ignoreDone(tx.Rollback()))
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
+
+func (o Org) write(ctx context.Context, fn func(tx *sql.Tx) error) error { return o.db.write(ctx, fn) }
+
+// ignoreDone drops the error of rolling back a transaction that a cancelled
+// context has rolled back already.
+func ignoreDone(err error) error {
+	if errors.Is(err, sql.ErrTxDone) {
+		return nil
+	}
+	return err
+}
+
+// querier is a pool or a transaction.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
+// scanner is one row to be read.
+type scanner interface{ Scan(dest ...any) error }
+
+// list reads every row of a query that bounds itself. It is the only place
+// that loops over rows.
+func list[T any](ctx context.Context, q querier, what string, scan func(scanner) (T, error), query string, args ...any) (_ []T, err error) {
+	rows, err := q.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, wrap(what, err)
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	var out []T
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, wrap(what, err)
+		}
+		out = append(out, v)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, wrap(what, err)
+	}
+	return out, nil
+}
+
+// one reads a single row, ErrNotFound if there is none.
+func one[T any](ctx context.Context, q querier, what string, scan func(scanner) (T, error), query string, args ...any) (T, error) {
+	v, err := scan(q.QueryRowContext(ctx, query, args...))
+	if err != nil {
+		var zero T
+		return zero, wrap(what, err)
+	}
+	return v, nil
+}
+
+// exec runs a statement and says how many rows it touched.
+func exec(ctx context.Context, q querier, what, query string, args ...any) (int64, error) {
+	res, err := q.ExecContext(ctx, query, args...)
+	if err != nil {
+		return 0, wrap(what, err)
+	}
+	n, err := res.RowsAffected()
+	if err != nil {
+		return 0, wrap(what, err)
+	}
+	return n, nil
+}
+
+// must turns "no row touched" into ErrNotFound.
+func must(n int64, err error) error {
+	if err == nil && n == 0 {
+		return ErrNotFound
+	}
+	return err
+}
+
+// scanInt reads a single integer column.
+func scanInt(s scanner) (int64, error) {
+	var n int64
+	err := s.Scan(&n)
+	return n, err
+}
+
+// wrap maps driver errors by code, never by text.
+func wrap(what string, err error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("%s: %w", what, ErrNotFound)
+	}
+	var se *sqlite.Error
+	if errors.As(err, &se) {
+		switch se.Code() {
+		case sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:
+			return fmt.Errorf("%s: %w (%w)", what, ErrExists, err)
+		}
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
+// ms is a time as it is stored; the zero time is NULL.
+func ms(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.UnixMilli()
+}
+
+// timeOf is the reverse of ms.
+func timeOf(n sql.NullInt64) time.Time {
+	if !n.Valid {
+		return time.Time{}
+	}
+	return time.UnixMilli(n.Int64).UTC()
+}
+
+// nullID stores the id 0 as NULL.
+func nullID[T ~int64](id T) any {
+	if id == 0 {
+		return nil
+	}
+	return int64(id)
+}
