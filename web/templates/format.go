@@ -1,0 +1,201 @@
+package templates
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// unknown stands for a value that is not known. It is read out as "unknown" by
+// the components that show it.
+const unknown = "–"
+
+// FormatCount writes n with its thousands apart: 1234567 is "1,234,567".
+func FormatCount[N int | int32 | int64](n N) string {
+	s := strconv.FormatInt(int64(n), 10)
+	sign := ""
+	if s[0] == '-' {
+		sign, s = "−", s[1:]
+	}
+	var b strings.Builder
+	b.WriteString(sign)
+	for i, r := range s {
+		if i > 0 && (len(s)-i)%3 == 0 {
+			b.WriteByte(',')
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// Plural writes a count with its noun: Plural(1, "call", "calls") is "1 call",
+// Plural(2000, "call", "calls") is "2,000 calls".
+func Plural[N int | int32 | int64](n N, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return FormatCount(n) + " " + many
+}
+
+// FormatBytes writes a size in powers of 1024: "0 B", "840 B", "1.5 KB",
+// "12 MB". A negative size is unknown.
+func FormatBytes(n int64) string {
+	if n < 0 {
+		return unknown
+	}
+	if n < 1024 {
+		return strconv.FormatInt(n, 10) + " B"
+	}
+	f := float64(n)
+	for _, unit := range []string{"KB", "MB", "GB", "TB"} {
+		f /= 1024
+		if f < 9.95 {
+			return strconv.FormatFloat(f, 'f', 1, 64) + " " + unit
+		}
+		if f < 1023.5 || unit == "TB" {
+			return strconv.FormatFloat(f, 'f', 0, 64) + " " + unit
+		}
+	}
+	return unknown
+}
+
+// FormatDuration writes a duration with at most two units: "0 ms", "840 ms",
+// "2.4 s", "38 s", "2 m 14 s", "3 h 5 m", "4 d 2 h". A negative one is unknown.
+func FormatDuration(d time.Duration) string {
+	switch {
+	case d < 0:
+		return unknown
+	case d < 999500*time.Microsecond:
+		return strconv.FormatInt(d.Round(time.Millisecond).Milliseconds(), 10) + " ms"
+	case d < 9950*time.Millisecond:
+		return strings.TrimSuffix(strconv.FormatFloat(d.Seconds(), 'f', 1, 64), ".0") + " s"
+	case d < 59500*time.Millisecond:
+		return strconv.FormatInt(int64(d.Round(time.Second).Seconds()), 10) + " s"
+	case d < time.Hour-500*time.Millisecond:
+		return twoUnits(d, time.Minute, "m", time.Second, "s")
+	case d < 24*time.Hour-30*time.Second:
+		return twoUnits(d, time.Hour, "h", time.Minute, "m")
+	default:
+		return twoUnits(d, 24*time.Hour, "d", time.Hour, "h")
+	}
+}
+
+// FormatMillis is FormatDuration for a number of milliseconds.
+func FormatMillis(ms int64) string { return FormatDuration(time.Duration(ms) * time.Millisecond) }
+
+// twoUnits writes d in a large and a small unit, without the small one at zero.
+func twoUnits(d, large time.Duration, largeName string, small time.Duration, smallName string) string {
+	d = d.Round(small)
+	s := strconv.FormatInt(int64(d/large), 10) + " " + largeName
+	if rest := d % large / small; rest > 0 {
+		s += " " + strconv.FormatInt(int64(rest), 10) + " " + smallName
+	}
+	return s
+}
+
+// FormatAge says how long before or after now t is: "now", "20 seconds ago",
+// "3 minutes ago", "yesterday", "in 2 hours"; from 30 days on it is a date
+// ("3 Oct" in now's year, else "3 Oct 2025"). Its words are those that
+// <relative-time> will write, so that nothing moves when that takes over. The
+// zero time is "never".
+func FormatAge(t, now time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	d := now.Sub(t)
+	past := d >= 0
+	if !past {
+		d = -d
+	}
+	var n int64
+	var unit string
+	switch {
+	case d < time.Second:
+		return "now"
+	case d < time.Minute:
+		n, unit = int64(d/time.Second), "second"
+	case d < time.Hour:
+		n, unit = int64(d.Round(time.Minute)/time.Minute), "minute"
+	case d < 24*time.Hour:
+		n, unit = int64(d.Round(time.Hour)/time.Hour), "hour"
+	case d < 30*24*time.Hour:
+		n, unit = int64(d.Round(24*time.Hour)/(24*time.Hour)), "day"
+	default:
+		layout := "2 Jan 2006"
+		if t.UTC().Year() == now.UTC().Year() {
+			layout = "2 Jan"
+		}
+		return t.UTC().Format(layout)
+	}
+	if unit == "day" && n == 1 {
+		if past {
+			return "yesterday"
+		}
+		return "tomorrow"
+	}
+	if n != 1 {
+		unit += "s"
+	}
+	if past {
+		return fmt.Sprintf("%d %s ago", n, unit)
+	}
+	return fmt.Sprintf("in %d %s", n, unit)
+}
+
+// FormatTime writes a moment to the second: "21 Nov 2026, 14:03:22 UTC". The
+// zero time is unknown.
+func FormatTime(t time.Time) string {
+	if t.IsZero() {
+		return unknown
+	}
+	return t.UTC().Format("2 Jan 2006, 15:04:05 UTC")
+}
+
+// FormatClock writes the time of day in UTC: "14:03".
+func FormatClock(t time.Time) string {
+	if t.IsZero() {
+		return unknown
+	}
+	return t.UTC().Format("15:04")
+}
+
+// FormatDate writes a day: "21 Nov 2026".
+func FormatDate(t time.Time) string {
+	if t.IsZero() {
+		return unknown
+	}
+	return t.UTC().Format("2 Jan 2006")
+}
+
+// FormatDay writes the heading of a day: "Today", "Yesterday", else
+// "Sat 21 Nov 2026", all in UTC.
+func FormatDay(t, now time.Time) string {
+	if t.IsZero() {
+		return "Day not known"
+	}
+	y, m, d := t.UTC().Date()
+	ny, nm, nd := now.UTC().Date()
+	day := time.Date(y, m, d, 0, 0, 0, 0, time.UTC)
+	today := time.Date(ny, nm, nd, 0, 0, 0, 0, time.UTC)
+	switch today.Sub(day) {
+	case 0:
+		return "Today"
+	case 24 * time.Hour:
+		return "Yesterday"
+	}
+	return day.Format("Mon 2 Jan 2006")
+}
+
+// FormatPercent writes a share of 0 to 1 as "42 %"; what is above 0 but rounds
+// to it is "<1 %".
+func FormatPercent(share float64) string {
+	p := int(share*100 + 0.5)
+	if p == 0 && share > 0 {
+		return "<1 %"
+	}
+	return strconv.Itoa(p) + " %"
+}
+
+// machineTime is t as the datetime attribute wants it.
+func machineTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
