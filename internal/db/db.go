@@ -39,12 +39,6 @@ var (
 	ErrExists = errors.New("already exists")
 )
 
-// OrgID is an organization's row id.
-type OrgID int64
-
-// UserID is a user's row id; 0 is nobody (a job, the command line).
-type UserID int64
-
 // DB is the open store. Its methods are safe for concurrent use.
 type DB struct {
 	w *sql.DB // one connection: SQLite has one writer, and the queue shares it

@@ -10,11 +10,21 @@ import (
 	"sightline/internal/db"
 )
 
-// OrgID, UserID and the other row ids are the store's, so that the web layer
-// can hold one without importing the store.
+// The row ids are the store's, so that the web layer can hold one without
+// importing the store.
 type (
-	OrgID  = db.OrgID
-	UserID = db.UserID
+	OrgID           = db.OrgID
+	UserID          = db.UserID
+	ConnectionID    = db.ConnectionID
+	CallID          = db.CallID
+	AskID           = db.AskID
+	CustomerID      = db.CustomerID
+	SessionID       = db.SessionID
+	SearchID        = db.SearchID
+	HighlightID     = db.HighlightID
+	LogRocketUserID = db.LogRocketUserID
+	TraitEditID     = db.TraitEditID
+	HistoryID       = db.HistoryID
 )
 
 // Kind says what went wrong in a way that the web layer can turn into a status.

@@ -1,0 +1,29 @@
+package db
+
+// Row ids. Each is unique in the file, not only in its organization; 0 is none.
+type (
+	// OrgID is an organization's.
+	OrgID int64
+	// UserID is a user's; 0 is nobody in particular (a job, the command line).
+	UserID int64
+	// ConnectionID is a connection's.
+	ConnectionID int64
+	// CallID is a call's in the ledger.
+	CallID int64
+	// AskID is an ask's.
+	AskID int64
+	// CustomerID is a customer's.
+	CustomerID int64
+	// SessionID is a session's in the mirror, not the vendor's.
+	SessionID int64
+	// SearchID is a session search's.
+	SearchID int64
+	// HighlightID is a highlight's, not the vendor's request id.
+	HighlightID int64
+	// LogRocketUserID is the row of a LogRocket user, not the vendor's user id.
+	LogRocketUserID int64
+	// TraitEditID is a trait edit's.
+	TraitEditID int64
+	// HistoryID is a history entry's.
+	HistoryID int64
+)
