@@ -289,6 +289,7 @@ CREATE TABLE asks (
 ) STRICT;
 -- Two tabs that ask the same thing at once join one ask.
 CREATE UNIQUE INDEX asks_open ON asks (connection_id, kind, subject) WHERE state IN ('queued', 'sending');
+CREATE INDEX asks_by_state ON asks (org_id, id) WHERE state IN ('queued', 'sending');
 CREATE INDEX asks_latest ON asks (connection_id, kind, subject, id);
 CREATE INDEX asks_org ON asks (org_id, created_at, id);
 

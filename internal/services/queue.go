@@ -1,0 +1,181 @@
+package services
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riversqlite"
+	"github.com/riverqueue/river/rivertype"
+
+	"sightline/internal/db"
+)
+
+// jobTimeout bounds one run of a job. It is above the time limit of any vendor
+// call with a renewed session key, so that a job ends by the call's own limit.
+const jobTimeout = 2 * time.Minute
+
+// workersPerKind is how many jobs of one kind run at once. Each kind has a
+// queue of its own, so that a dead LogRocket cannot hold up Raygun's.
+const workersPerKind = 8
+
+// Queue moves rows with a state on, behind the requests. A job names a row and
+// holds nothing else: the row says what is left to do, so a job that runs
+// twice, or late, finds nothing to do.
+type Queue struct {
+	db       *db.DB
+	log      *slog.Logger
+	client   *river.Client[*sql.Tx]
+	handlers map[string]jobFunc
+	settle   []func(ctx context.Context) error
+}
+
+// jobFunc works on one row. again > 0 asks to be run again after that long.
+type jobFunc func(ctx context.Context, org OrgID, id int64) (again time.Duration, err error)
+
+// rowJob is the one job that River knows.
+type rowJob struct {
+	Row string `json:"row"`
+	Org OrgID  `json:"org"`
+	ID  int64  `json:"id"`
+}
+
+// Kind names the job for River.
+func (rowJob) Kind() string { return "row" }
+
+func newQueue(d *db.DB, log *slog.Logger) *Queue {
+	return &Queue{db: d, log: log, handlers: map[string]jobFunc{}}
+}
+
+// handle says who works on rows of a kind. Every kind is declared before open.
+func (q *Queue) handle(kind string, fn jobFunc) { q.handlers[kind] = fn }
+
+// onStart adds what is to be done before the queue works: settling the rows
+// that a crash left behind.
+func (q *Queue) onStart(fn func(ctx context.Context) error) { q.settle = append(q.settle, fn) }
+
+// put returns the half of a transaction that queues a job for the row which
+// the other half has stored.
+func (q *Queue) put(kind string, org OrgID, after time.Duration) db.TxFunc {
+	return func(ctx context.Context, tx *sql.Tx, id int64) error {
+		_, err := q.client.InsertTx(ctx, tx, rowJob{Row: kind, Org: org, ID: id}, putOptions(kind, after))
+		if err != nil {
+			return fmt.Errorf("queue %s %d: %w", kind, id, err)
+		}
+		return nil
+	}
+}
+
+// again queues a job for a row that stands already.
+func (q *Queue) again(ctx context.Context, kind string, org OrgID, id int64, after time.Duration) error {
+	if _, err := q.client.Insert(ctx, rowJob{Row: kind, Org: org, ID: id}, putOptions(kind, after)); err != nil {
+		return fmt.Errorf("queue %s %d again: %w", kind, id, err)
+	}
+	return nil
+}
+
+func putOptions(kind string, after time.Duration) *river.InsertOpts {
+	// One attempt: what may be repeated, and when, the row knows and not River.
+	o := &river.InsertOpts{Queue: kind, MaxAttempts: 1}
+	if after > 0 {
+		o.ScheduledAt = time.Now().Add(after)
+	}
+	return o
+}
+
+// open makes the client once every kind is declared. Without start it only
+// takes jobs in.
+func (q *Queue) open() error {
+	workers := river.NewWorkers()
+	river.AddWorker(workers, &rowWorker{q: q})
+	queues := map[string]river.QueueConfig{}
+	for kind := range q.handlers {
+		queues[kind] = river.QueueConfig{MaxWorkers: workersPerKind}
+	}
+	c, err := river.NewClient(riversqlite.New(q.db.Queue()), &river.Config{
+		Queues:  queues,
+		Workers: workers,
+		Logger:  q.log,
+		// A job put in this process is fetched at once; the poll is for those
+		// that wait for their time.
+		FetchCooldown:     5 * time.Millisecond,
+		FetchPollInterval: 500 * time.Millisecond,
+		JobTimeout:        jobTimeout,
+		ErrorHandler:      jobErrors{log: q.log},
+	})
+	if err != nil {
+		return fmt.Errorf("open the queue: %w", err)
+	}
+	q.client = c
+	return nil
+}
+
+// start settles what a crash left behind, then works. The jobs get a context
+// that stop ends, not the caller's.
+func (q *Queue) start(ctx context.Context) error {
+	for _, fn := range q.settle {
+		if err := fn(ctx); err != nil {
+			return fmt.Errorf("settle what the last run left: %w", err)
+		}
+	}
+	if err := q.client.Start(context.WithoutCancel(ctx)); err != nil {
+		return fmt.Errorf("start the queue: %w", err)
+	}
+	return nil
+}
+
+// stop lets running jobs finish until ctx ends, then cancels them and waits
+// for them to notice.
+func (q *Queue) stop(ctx context.Context) error {
+	err := q.client.Stop(ctx)
+	if err == nil || ctx.Err() == nil {
+		return err
+	}
+	hard, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	return q.client.StopAndCancel(hard)
+}
+
+// rowWorker hands a job to the capability that declared its kind of row.
+type rowWorker struct {
+	river.WorkerDefaults[rowJob]
+	q *Queue
+}
+
+// Work runs one job.
+func (w *rowWorker) Work(ctx context.Context, job *river.Job[rowJob]) error {
+	fn, ok := w.q.handlers[job.Args.Row]
+	if !ok {
+		return river.JobCancel(fmt.Errorf("no such kind of row: %q", job.Args.Row))
+	}
+	again, err := fn(ctx, job.Args.Org, job.Args.ID)
+	if errors.Is(err, db.ErrNotFound) {
+		return nil // the row has moved on without this job
+	}
+	if err != nil {
+		return fmt.Errorf("%s %d: %w", job.Args.Row, job.Args.ID, err)
+	}
+	if again > 0 {
+		return river.JobSnooze(again)
+	}
+	return nil
+}
+
+// jobErrors logs what a job could not do; the row already says it to people.
+type jobErrors struct{ log *slog.Logger }
+
+// HandleError logs a failed job.
+func (h jobErrors) HandleError(ctx context.Context, job *rivertype.JobRow, err error) *river.ErrorHandlerResult {
+	h.log.ErrorContext(ctx, "job failed", "job", job.ID, "queue", job.Queue, "err", err)
+	return nil
+}
+
+// HandlePanic logs a job that panicked, with its place.
+func (h jobErrors) HandlePanic(ctx context.Context, job *rivertype.JobRow, panicVal any, trace string) *river.ErrorHandlerResult {
+	h.log.ErrorContext(ctx, "job panicked", "job", job.ID, "queue", job.Queue, "panic", fmt.Sprint(panicVal), "trace", trace)
+	return nil
+}
