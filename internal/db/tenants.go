@@ -60,8 +60,8 @@ func scanMembership(s scanner) (Membership, error) {
 // AddOrgUnscoped makes an organization. A slug that is taken is ErrExists.
 func (d *DB) AddOrgUnscoped(ctx context.Context, slug, name string, now time.Time) (Organization, error) {
 	return one(ctx, d.w, "organization", scanOrg, `
-		INSERT INTO organizations AS o (slug, name, created_at) VALUES (?, ?, ?)
-		RETURNING `+orgColumns, slug, name, ms(now))
+		INSERT INTO organizations (slug, name, created_at) VALUES (?, ?, ?)
+		RETURNING id, slug, name, created_at`, slug, name, ms(now))
 }
 
 // OrgBySlugUnscoped finds an organization by the name in its address.

@@ -93,9 +93,7 @@ func NewFormToken() string { return randomToken() }
 
 // NormalizeEmail is the form in which emails are compared: trimmed, NFC,
 // lower case. It does not check that the text is an email.
-func NormalizeEmail(s string) string {
-	return strings.ToLower(norm.NFC.String(strings.TrimSpace(s)))
-}
+func NormalizeEmail(s string) string { return db.Normalize(s) }
 
 // checkEmail says whether text is one bare email address.
 func checkEmail(s string) bool {

@@ -138,7 +138,7 @@ CREATE TABLE identities (
     first_seen    INTEGER,
     last_seen     INTEGER
 ) STRICT;
-CREATE UNIQUE INDEX identities_value ON identities (org_id, value_norm, kind, connection_id, customer_id);
+CREATE UNIQUE INDEX identities_value ON identities (org_id, value_norm, kind, connection_id, customer_id, value);
 CREATE INDEX identities_customer ON identities (customer_id, kind, id);
 
 CREATE VIRTUAL TABLE identities_fts USING fts5 (

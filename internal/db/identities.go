@@ -1,0 +1,300 @@
+package db
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"net/mail"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// IdentityKind says what an identity's value is.
+type IdentityKind string
+
+// The kinds of identities. An email and a name mean the same everywhere; an id
+// means something only on its connection.
+const (
+	IdentityEmail            IdentityKind = "email"
+	IdentityName             IdentityKind = "name"
+	IdentityRaygunIdentifier IdentityKind = "raygun_identifier" // what the site gave Raygun's SDK
+	IdentityRaygunUser       IdentityKind = "raygun_user"       // Raygun's own number
+	IdentityLogRocketUser    IdentityKind = "logrocket_user"    // what the site gave LogRocket's SDK
+)
+
+// MaxIdentity is the most characters of an email, name or id that are kept as
+// they are; LogRocket has the same limit. See [CutIdentity].
+const MaxIdentity = 1024
+
+// Normalize is the form in which emails, names and ids are compared and
+// searched: NFC, trimmed, lower case, without control characters.
+func Normalize(s string) string {
+	return strings.ToLower(CleanText(s))
+}
+
+// CleanText makes a vendor's or a person's text fit to be stored and compared:
+// valid UTF-8 in NFC, trimmed, without control characters such as NUL, which
+// SQLite's text functions stop at.
+func CleanText(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, s)
+	return strings.TrimSpace(norm.NFC.String(s))
+}
+
+// LooksLikeEmail says whether text is one bare email address, so that an
+// identifier can stand in for a missing email.
+func LooksLikeEmail(s string) bool {
+	at := strings.LastIndexByte(s, '@')
+	if at < 1 || len(s) > 254 || !strings.Contains(s[at:], ".") {
+		return false
+	}
+	a, err := mail.ParseAddress(s)
+	return err == nil && a.Address == s
+}
+
+// CutIdentity bounds a value. What is longer than MaxIdentity characters ends
+// in a part of its hash instead, so that two long ids with the same beginning
+// do not become one person.
+func CutIdentity(s string) string {
+	if len(s) <= MaxIdentity || utf8.RuneCountInString(s) <= MaxIdentity {
+		return s
+	}
+	sum := sha256.Sum256([]byte(s))
+	return string([]rune(s)[:MaxIdentity-17]) + "…" + hex.EncodeToString(sum[:8])
+}
+
+// Identity is one email, name or id that a customer was seen with.
+type Identity struct {
+	ID         int64
+	Customer   CustomerID
+	Kind       IdentityKind
+	Connection ConnectionID // 0 for emails and names
+	Value      string       // as last written
+	FirstSeen  time.Time    // zero if no vendor said when
+	LastSeen   time.Time
+}
+
+// Sighting is what a vendor's answer or a member's request says about who a
+// person is. Every field but the ones that name the person may be empty.
+type Sighting struct {
+	Connection       ConnectionID // where the ids below mean something
+	Email            string
+	Name             string
+	RaygunUser       string
+	RaygunIdentifier string
+	LogRocketUser    string
+	// Anonymous is Raygun's flag. Without an email it means that the ids name a
+	// browser and not a person, and no customer is made.
+	Anonymous bool
+	// SeenAt is when the person was on the site. It is zero where a member only
+	// wrote about them (a trait edit): that makes nobody "seen".
+	SeenAt time.Time
+}
+
+// id is one vendor id of a sighting.
+type vendorID struct {
+	kind  IdentityKind
+	value string
+}
+
+// clean returns the sighting as it is stored, and its vendor ids in the order
+// in which they are trusted: what the site itself said comes first.
+func (s Sighting) clean() (Sighting, []vendorID) {
+	for _, p := range []*string{&s.Email, &s.Name, &s.RaygunUser, &s.RaygunIdentifier, &s.LogRocketUser} {
+		*p = CutIdentity(CleanText(*p))
+	}
+	if s.RaygunUser == "0" { // an absent number
+		s.RaygunUser = ""
+	}
+	for _, id := range []string{s.RaygunIdentifier, s.LogRocketUser} {
+		if s.Email == "" && LooksLikeEmail(id) {
+			s.Email = id
+		}
+	}
+	var ids []vendorID
+	for _, id := range []vendorID{
+		{IdentityRaygunIdentifier, s.RaygunIdentifier},
+		{IdentityLogRocketUser, s.LogRocketUser},
+		{IdentityRaygunUser, s.RaygunUser},
+	} {
+		if id.value != "" {
+			ids = append(ids, id)
+		}
+	}
+	return s, ids
+}
+
+// resolveCustomer finds or makes the customer that a sighting is about and
+// remembers everything it says, inside the caller's transaction. It returns 0
+// where nothing names a person.
+//
+// The same normalised email is the same customer. Without one, the same vendor
+// id on the same connection is; should several customers hold that id, the one
+// seen with it last. An id whose customer has another email makes another
+// customer: both keep the id, which is how the page knows that they share it.
+// A customer without any email takes the first one that comes with its id.
+func resolveCustomer(ctx context.Context, q querier, org OrgID, s Sighting) (CustomerID, error) {
+	s, ids := s.clean()
+	if s.Email == "" && (s.Anonymous || len(ids) == 0) {
+		return 0, nil
+	}
+	id, err := findCustomer(ctx, q, org, s, ids)
+	if err != nil {
+		return 0, err
+	}
+	if id == 0 {
+		n, err := one(ctx, q, "customer", scanInt, `
+			INSERT INTO customers (org_id, name, email, first_seen, last_seen, created_at) VALUES (?, ?, ?, ?, ?, ?)
+			RETURNING id`, org, s.Name, s.Email, ms(s.SeenAt), ms(s.SeenAt), cmp.Or(ms(s.SeenAt), ms(time.Now())))
+		if err != nil {
+			return 0, err
+		}
+		id = CustomerID(n)
+	} else if err := touchCustomer(ctx, q, org, id, s); err != nil {
+		return 0, err
+	}
+	if s.Email != "" {
+		ids = append(ids, vendorID{IdentityEmail, s.Email})
+	}
+	if s.Name != "" {
+		ids = append(ids, vendorID{IdentityName, s.Name})
+	}
+	for _, v := range ids {
+		if err := putIdentity(ctx, q, org, id, s, v); err != nil {
+			return 0, err
+		}
+	}
+	return id, nil
+}
+
+// holders bounds how many customers with one and the same id are looked at: a
+// site that calls all its guests "guest" must not make every row slower.
+const holders = 100
+
+func findCustomer(ctx context.Context, q querier, org OrgID, s Sighting, ids []vendorID) (CustomerID, error) {
+	find := func(query string, args ...any) (CustomerID, error) {
+		n, err := one(ctx, q, "customer", scanInt, query, args...)
+		if errors.Is(err, ErrNotFound) {
+			return 0, nil
+		}
+		return CustomerID(n), err
+	}
+	if s.Email != "" {
+		id, err := find(`
+			SELECT customer_id FROM identities
+			WHERE org_id = ? AND value_norm = ? AND kind = 'email' AND connection_id = 0
+			ORDER BY customer_id LIMIT 1`, org, Normalize(s.Email))
+		if id != 0 || err != nil {
+			return id, err
+		}
+	}
+	for _, v := range ids {
+		var id CustomerID
+		var err error
+		if s.Email != "" {
+			// Only a customer without an email may take this one. It is among
+			// the oldest: nobody without an email is made beside a holder.
+			id, err = find(`
+				SELECT customer_id FROM (
+					SELECT customer_id FROM identities
+					WHERE org_id = ? AND value_norm = ? AND kind = ? AND connection_id = ? AND value = ?
+					ORDER BY customer_id LIMIT ?) AS h
+				WHERE NOT EXISTS (SELECT 1 FROM identities e WHERE e.customer_id = h.customer_id AND e.kind = 'email')
+				ORDER BY customer_id LIMIT 1`, org, Normalize(v.value), v.kind, s.Connection, v.value, holders)
+		} else {
+			id, err = find(`
+				SELECT customer_id FROM (
+					SELECT customer_id, last_seen FROM identities
+					WHERE org_id = ? AND value_norm = ? AND kind = ? AND connection_id = ? AND value = ?
+					ORDER BY customer_id DESC LIMIT ?) AS h
+				ORDER BY last_seen DESC, customer_id DESC LIMIT 1`, org, Normalize(v.value), v.kind, s.Connection, v.value, holders)
+		}
+		if id != 0 || err != nil {
+			return id, err
+		}
+	}
+	return 0, nil
+}
+
+// touchCustomer widens when a customer was seen. The newest sighting says what
+// they are called; an older one only fills what is blank.
+func touchCustomer(ctx context.Context, q querier, org OrgID, id CustomerID, s Sighting) error {
+	at := ms(s.SeenAt)
+	_, err := exec(ctx, q, "customer", `
+		UPDATE customers SET
+			name       = CASE WHEN ?3 <> '' AND (name = '' OR ?5 >= coalesce(last_seen, 0)) THEN ?3 ELSE name END,
+			email      = CASE WHEN ?4 <> '' AND (email = '' OR ?5 >= coalesce(last_seen, 0)) THEN ?4 ELSE email END,
+			first_seen = min(coalesce(first_seen, ?5), coalesce(?5, first_seen)),
+			last_seen  = max(coalesce(last_seen, ?5), coalesce(?5, last_seen))
+		WHERE org_id = ?1 AND id = ?2`, org, id, s.Name, s.Email, at)
+	return err
+}
+
+// putIdentity remembers one value. Emails and names differ by their normalised
+// form, ids by every letter.
+func putIdentity(ctx context.Context, q querier, org OrgID, customer CustomerID, s Sighting, v vendorID) error {
+	conn := s.Connection
+	plain := v.kind == IdentityEmail || v.kind == IdentityName
+	if plain {
+		conn = 0
+	}
+	n, err := exec(ctx, q, "identity", `
+		UPDATE identities SET
+			value      = CASE WHEN ?8 >= coalesce(last_seen, 0) THEN ?7 ELSE value END,
+			first_seen = min(coalesce(first_seen, ?8), coalesce(?8, first_seen)),
+			last_seen  = max(coalesce(last_seen, ?8), coalesce(?8, last_seen))
+		WHERE org_id = ?1 AND value_norm = ?2 AND kind = ?3 AND connection_id = ?4 AND customer_id = ?5
+			AND (?6 OR value = ?7)`,
+		org, Normalize(v.value), v.kind, conn, customer, plain, v.value, ms(s.SeenAt))
+	if err != nil || n > 0 {
+		return err
+	}
+	_, err = exec(ctx, q, "identity", `
+		INSERT INTO identities (org_id, customer_id, kind, connection_id, value, value_norm, first_seen, last_seen)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		org, customer, v.kind, conn, v.value, Normalize(v.value), ms(s.SeenAt), ms(s.SeenAt))
+	return err
+}
+
+func scanIdentity(s scanner) (Identity, error) {
+	var v Identity
+	var first, last sql.NullInt64
+	err := s.Scan(&v.ID, &v.Customer, &v.Kind, &v.Connection, &v.Value, &first, &last)
+	v.FirstSeen, v.LastSeen = timeOf(first), timeOf(last)
+	return v, err
+}
+
+// Identities lists what a customer was seen with, at most 200: kind by kind,
+// the last seen first.
+func (o Org) Identities(ctx context.Context, customer CustomerID) ([]Identity, error) {
+	return list(ctx, o.db.r, "identities", scanIdentity, `
+		SELECT id, customer_id, kind, connection_id, value, first_seen, last_seen
+		FROM identities
+		WHERE customer_id = ? AND org_id = ?
+		ORDER BY kind, last_seen DESC, id DESC
+		LIMIT 200`, customer, o.id)
+}
+
+// Resolve finds or makes the customer that a sighting is about, as everything
+// that stores one does inside its own transaction. It returns 0 where nothing
+// names a person.
+func (o Org) Resolve(ctx context.Context, s Sighting) (CustomerID, error) {
+	var id CustomerID
+	err := o.write(ctx, func(tx *sql.Tx) error {
+		var err error
+		id, err = resolveCustomer(ctx, tx, o.id, s)
+		return err
+	})
+	return id, err
+}
