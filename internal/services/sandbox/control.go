@@ -1,0 +1,225 @@
+package sandbox
+
+import (
+	"bytes"
+	"encoding/json"
+	"html/template"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The control of a running sandbox, for people: the same on both servers.
+//
+//	GET    /_sandbox/             page; JSON when asked for with Accept
+//	POST   /_sandbox/faults       {"vendor","operation","kind","latencyMs","retryAfterSeconds","times"} → {"id"}
+//	DELETE /_sandbox/faults       all of them
+//	DELETE /_sandbox/faults/{id}  one
+//	POST   /_sandbox/dialect      {"dialect":"contract"|"live"}
+//	POST   /_sandbox/limit        {"limit":50}; negative is without
+//
+// Every POST takes a form as well and then leads back to the page.
+
+type faultJSON struct {
+	ID                int       `json:"id,omitempty"`
+	Vendor            Vendor    `json:"vendor"`
+	Operation         string    `json:"operation"`
+	Kind              FaultKind `json:"kind"`
+	LatencyMS         int64     `json:"latencyMs"`
+	RetryAfterSeconds int64     `json:"retryAfterSeconds"`
+	Times             int       `json:"times"`
+}
+
+type controlState struct {
+	Dialect        Dialect     `json:"dialect"`
+	RaygunURL      string      `json:"raygunURL"`
+	LogRocketURL   string      `json:"logrocketURL"`
+	RaygunLimit    int         `json:"raygunDailyLimit"`
+	RaygunUsed     int         `json:"raygunCallsToday"`
+	HighlightJobs  int         `json:"highlightJobs"`
+	Faults         []faultJSON `json:"faults"`
+	RecentRequests []Call      `json:"recentRequests"`
+
+	Kinds      []FaultKind `json:"-"`
+	Operations []string    `json:"-"`
+	Demo       []Customer  `json:"-"`
+}
+
+func (s *Sandbox) control(w http.ResponseWriter, r *http.Request) {
+	// No page elsewhere may press these buttons.
+	http.NewCrossOriginProtection().Handler(http.HandlerFunc(s.controlled)).ServeHTTP(w, r)
+}
+
+func (s *Sandbox) controlled(w http.ResponseWriter, r *http.Request) {
+	path := strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, "/_sandbox"), "/")
+	switch {
+	case path == "" && (r.Method == http.MethodGet || r.Method == http.MethodHead):
+		s.controlPage(w, r)
+	case path == "faults" && r.Method == http.MethodPost:
+		s.postFault(w, r)
+	case path == "faults" && r.Method == http.MethodDelete, path == "faults/clear" && r.Method == http.MethodPost:
+		s.ClearFaults()
+		s.controlDone(w, r, http.StatusNoContent, nil)
+	case strings.HasPrefix(path, "faults/") && r.Method == http.MethodDelete:
+		id, _ := strconv.Atoi(strings.TrimPrefix(path, "faults/"))
+		if !s.faults.remove(id) {
+			writeJSON(w, http.StatusNotFound, map[string]string{"error": "There is no such fault."})
+			return
+		}
+		s.controlDone(w, r, http.StatusNoContent, nil)
+	case path == "dialect" && r.Method == http.MethodPost:
+		in, ok := readControl(w, r)
+		d := Dialect(in["dialect"])
+		if ok && !d.valid() {
+			writeJSON(w, http.StatusBadRequest, map[string]string{"error": "dialect must be contract or live."})
+		} else if ok {
+			s.SetDialect(d)
+			s.controlDone(w, r, http.StatusOK, map[string]Dialect{"dialect": d})
+		}
+	case path == "limit" && r.Method == http.MethodPost:
+		in, ok := readControl(w, r)
+		n, err := strconv.Atoi(in["limit"])
+		if ok && err != nil {
+			writeJSON(w, http.StatusBadRequest, map[string]string{"error": "limit must be a whole number."})
+		} else if ok {
+			s.SetRaygunDailyLimit(n)
+			s.controlDone(w, r, http.StatusOK, map[string]int{"limit": n})
+		}
+	default:
+		writeJSON(w, http.StatusNotFound, map[string]string{"error": "The control has no such path or method."})
+	}
+}
+
+// readControl reads a JSON object or a form into strings. It goes by the body,
+// because curl calls everything a form.
+func readControl(w http.ResponseWriter, r *http.Request) (map[string]string, bool) {
+	body, ok := readBody(w, r)
+	if !ok {
+		return nil, false
+	}
+	out := map[string]string{}
+	if !bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) {
+		form, err := url.ParseQuery(string(body))
+		if err != nil {
+			writeJSON(w, http.StatusBadRequest, map[string]string{"error": "The form cannot be read."})
+			return nil, false
+		}
+		for k := range form {
+			out[k] = form.Get(k)
+		}
+		return out, true
+	}
+	var in map[string]any
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.UseNumber()
+	if dec.Decode(&in) != nil {
+		writeJSON(w, http.StatusBadRequest, map[string]string{"error": "The body is not a JSON object."})
+		return nil, false
+	}
+	for k, v := range in {
+		switch v := v.(type) {
+		case string:
+			out[k] = v
+		case json.Number:
+			out[k] = v.String()
+		}
+	}
+	return out, true
+}
+
+func (s *Sandbox) postFault(w http.ResponseWriter, r *http.Request) {
+	in, ok := readControl(w, r)
+	if !ok {
+		return
+	}
+	f := Fault{Vendor: Vendor(in["vendor"]), Operation: in["operation"], Kind: FaultKind(in["kind"])}
+	known := false
+	for _, k := range FaultKinds() {
+		known = known || k == f.Kind
+	}
+	var bad string
+	number := func(name string) time.Duration {
+		n, err := strconv.Atoi(first(in[name], "0"))
+		if err != nil || n < 0 {
+			bad = name + " must be a whole number of at least 0."
+		}
+		return time.Duration(n)
+	}
+	f.Latency, f.RetryAfter, f.Times = number("latencyMs")*time.Millisecond, number("retryAfterSeconds")*time.Second, int(number("times"))
+	switch {
+	case !known:
+		bad = "kind must be one of those on the page."
+	case f.Vendor != "" && f.Vendor != Raygun && f.Vendor != LogRocket:
+		bad = "vendor must be raygun, logrocket or empty for both."
+	case f.Kind == FaultLatency && f.Latency == 0:
+		f.Latency = 3 * time.Second
+	}
+	if bad != "" {
+		writeJSON(w, http.StatusBadRequest, map[string]string{"error": bad})
+		return
+	}
+	s.controlDone(w, r, http.StatusCreated, map[string]int{"id": s.faults.add(f)})
+}
+
+// controlDone leads a browser back to the page and gives all others the result.
+func (s *Sandbox) controlDone(w http.ResponseWriter, r *http.Request, code int, v any) {
+	switch {
+	case strings.Contains(r.Header.Get("Accept"), "text/html"):
+		http.Redirect(w, r, "/_sandbox/", http.StatusSeeOther)
+	case v == nil:
+		w.WriteHeader(code)
+	default:
+		writeJSON(w, code, v)
+	}
+}
+
+func (s *Sandbox) controlPage(w http.ResponseWriter, r *http.Request) {
+	daily, _ := s.limit()
+	st := controlState{Dialect: s.Dialect(), RaygunURL: s.raygunURL, LogRocketURL: s.logrocketURL, RaygunLimit: daily, RaygunUsed: s.RaygunCallsToday(), HighlightJobs: s.HighlightJobs(), Faults: []faultJSON{}, Kinds: FaultKinds(), Demo: s.company.Demo(),
+		Operations: []string{OpAuthenticate, OpSessions, OpSession, OpUpdateUser, OpListDataExports, OpExportFile, OpCreateHighlights, OpGetHighlights, OpExecuteGraphQLQuery}}
+	ids, on := s.faults.list()
+	for i, f := range on {
+		st.Faults = append(st.Faults, faultJSON{ids[i], f.Vendor, f.Operation, f.Kind, f.Latency.Milliseconds(), int64(f.RetryAfter / time.Second), f.Times})
+	}
+	calls := s.Calls()
+	for i := len(calls) - 1; i >= max(0, len(calls)-25); i-- {
+		st.RecentRequests = append(st.RecentRequests, calls[i])
+	}
+	if strings.Contains(r.Header.Get("Accept"), "application/json") {
+		writeJSON(w, http.StatusOK, st)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+	_ = controlTemplate().Execute(w, st)
+}
+
+func controlTemplate() *template.Template {
+	return template.Must(template.New("control").Parse(`<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Sandbox</title>
+<style>body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}table{border-collapse:collapse}td,th{text-align:left;padding:.15rem .8rem .15rem 0;overflow-wrap:anywhere}form{display:flex;gap:.8rem;flex-wrap:wrap;align-items:end;margin:.6rem 0}label{display:grid}</style></head>
+<body><h1>Sandbox</h1><p>Stand-ins for Raygun ({{.RaygunURL}}) and LogRocket ({{.LogRocketURL}}). Everything they tell is made up.</p>
+<h2>Faults</h2>
+{{if .Faults}}<table><tr><th>Vendor</th><th>Operation</th><th>What</th><th>Waits</th><th>Left</th></tr>
+{{range .Faults}}<tr><td>{{or .Vendor "both"}}</td><td>{{or .Operation "all"}}</td><td>{{.Kind}}</td><td>{{.LatencyMS}} ms</td><td>{{if .Times}}{{.Times}} times{{else}}until removed{{end}}</td></tr>{{end}}</table>
+<form method="post" action="/_sandbox/faults/clear"><button>Remove all faults</button></form>{{else}}<p>None is on.</p>{{end}}
+<form method="post" action="/_sandbox/faults">
+<label>Vendor<select name="vendor"><option value="">both</option><option>raygun</option><option>logrocket</option></select></label>
+<label>Operation<select name="operation"><option value="">all</option>{{range .Operations}}<option>{{.}}</option>{{end}}</select></label>
+<label>What<select name="kind">{{range .Kinds}}<option>{{.}}</option>{{end}}</select></label>
+<label>Wait (ms)<input name="latencyMs" type="number" min="0" value="0"></label>
+<label>Retry-After (s)<input name="retryAfterSeconds" type="number" min="0" value="0"></label>
+<label>Times (0: until removed)<input name="times" type="number" min="0" value="0"></label>
+<button>Switch on</button></form>
+<h2>Dialect: {{.Dialect}}</h2>
+<form method="post" action="/_sandbox/dialect"><button name="dialect" value="contract">contract</button><button name="dialect" value="live">live</button></form>
+<h2>Raygun's daily limit</h2><p>{{.RaygunUsed}} used today of {{if lt .RaygunLimit 0}}no limit{{else}}{{.RaygunLimit}}{{end}}. Highlight jobs started: {{.HighlightJobs}}.</p>
+<form method="post" action="/_sandbox/limit"><label>Limit (negative: none)<input name="limit" type="number" value="{{.RaygunLimit}}"></label><button>Set</button></form>
+<h2>Customers that are easy to remember</h2><table>{{range .Demo}}<tr><td>{{.Email}}</td><td>{{.UserID}}</td><td>{{.Note}}</td></tr>{{end}}</table>
+<h2>Latest requests</h2><table><tr><th>Time</th><th>Vendor</th><th>Operation</th><th>Request</th><th>Status</th></tr>
+{{range .RecentRequests}}<tr><td>{{.Time.Format "15:04:05.000"}}</td><td>{{.Vendor}}</td><td>{{.Operation}}</td><td>{{.Method}} {{.Path}}</td><td>{{.Status}}</td></tr>{{end}}</table>
+</body></html>
+`))
+}
