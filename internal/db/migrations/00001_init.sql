@@ -110,6 +110,7 @@ CREATE TABLE calls (
 CREATE INDEX calls_org ON calls (org_id, started_at, id);
 CREATE INDEX calls_customer ON calls (org_id, customer_id, started_at, id) WHERE customer_id IS NOT NULL;
 CREATE INDEX calls_actor ON calls (org_id, actor_id, started_at, id) WHERE actor_id IS NOT NULL;
+CREATE INDEX calls_connection ON calls (org_id, connection_id, started_at, id);
 CREATE INDEX calls_sending ON calls (state) WHERE state = 'sending';
 
 CREATE TABLE customers (
@@ -398,6 +399,7 @@ CREATE TABLE history (
     at            INTEGER NOT NULL,
     actor_id      INTEGER REFERENCES users (id),
     actor         TEXT NOT NULL,
+    kind          TEXT NOT NULL,
     action        TEXT NOT NULL,
     subject       TEXT NOT NULL DEFAULT '',
     customer_id   INTEGER,
@@ -410,4 +412,5 @@ CREATE TABLE history (
 CREATE INDEX history_org ON history (org_id, at, id);
 CREATE INDEX history_customer ON history (org_id, customer_id, at, id) WHERE customer_id IS NOT NULL;
 CREATE INDEX history_actor ON history (org_id, actor_id, at, id) WHERE actor_id IS NOT NULL;
-CREATE INDEX history_action ON history (org_id, action, at, id);
+CREATE INDEX history_kind ON history (org_id, kind, at, id);
+CREATE INDEX history_connection ON history (org_id, connection_id, at, id) WHERE connection_id IS NOT NULL;

@@ -1,0 +1,250 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Call is one attempt to reach a vendor, a row of the ledger.
+type Call struct {
+	ID         CallID
+	Connection ConnectionID
+	Vendor     string
+	Operation  string // the contract's name of what was asked
+	Attempt    int    // from 1
+	Counts     bool   // it took one of the day's allowance
+	Background bool   // nobody waited for it
+	Actor      UserID
+	Customer   CustomerID
+	State      CallState
+	Status     int    // HTTP status, 0 without an answer
+	ErrorKind  string // empty unless State is CallFailed
+	Says       string // the vendor's own words; hostile text
+	StartedAt  time.Time
+	Duration   time.Duration // 0 until it has ended
+	Bytes      int64
+	// ActorName and ActorEmail are filled on reading.
+	ActorName, ActorEmail string
+}
+
+// CallState is how far a call is.
+type CallState string
+
+// The states of a call.
+const (
+	CallSending CallState = "sending" // written before it left
+	CallOK      CallState = "ok"
+	CallFailed  CallState = "failed"
+	CallUnknown CallState = "unknown" // Sightline ended before it knew
+)
+
+// Why a call was refused.
+const (
+	RefusedSpent   = "spent"   // the day's allowance is used up
+	RefusedReserve = "reserve" // the rest is kept for people
+	RefusedBlocked = "blocked" // the vendor said to wait
+	RefusedRemoved = "removed" // the connection was removed
+)
+
+// CallRefused is the error of a call that our own ledger did not let out.
+// Nothing was sent and nothing was written.
+type CallRefused struct {
+	Why    string
+	Budget Budget // as it was at At
+	At     time.Time
+	// Until is when calls are let out again; zero for a removed connection.
+	Until time.Time
+}
+
+// Error says why, for the log.
+func (e *CallRefused) Error() string {
+	return fmt.Sprintf("call refused by the ledger of connection %d: %s (%d of %d spent, reserve %d)",
+		e.Budget.Connection, e.Why, e.Budget.Spent, e.Budget.Allowance, e.Budget.Reserve)
+}
+
+// BeginCall writes a call into the ledger before it is sent. A call that
+// counts takes one of the day's allowance in the same transaction; if there is
+// none left for its purpose, or the connection is blocked or removed, the error
+// is a *CallRefused. blockable says that a call that does not count is held
+// back by a block too.
+func (o Org) BeginCall(ctx context.Context, c Call, blockable bool) (CallID, error) {
+	var id CallID
+	err := o.write(ctx, func(tx *sql.Tx) error {
+		ok, err := o.admit(ctx, tx, c, blockable)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return o.refusal(ctx, tx, c)
+		}
+		purpose := "person"
+		if c.Background {
+			purpose = "background"
+		}
+		n, err := one(ctx, tx, "call", scanInt, `
+			INSERT INTO calls (org_id, connection_id, vendor, operation, attempt, counts, purpose, actor_id, customer_id, state, started_at)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'sending', ?) RETURNING id`,
+			o.id, c.Connection, c.Vendor, c.Operation, c.Attempt, c.Counts, purpose, nullID(c.Actor), nullID(c.Customer), ms(c.StartedAt))
+		id = CallID(n)
+		return err
+	})
+	return id, err
+}
+
+// admit decides in one statement whether a call may leave, and takes it from
+// the day's allowance if it counts.
+func (o Org) admit(ctx context.Context, tx *sql.Tx, c Call, blockable bool) (bool, error) {
+	if !c.Counts {
+		n, err := one(ctx, tx, "connection", scanInt, `
+			SELECT EXISTS (SELECT 1 FROM connections
+				WHERE id = ? AND org_id = ? AND removed_at IS NULL
+					AND (? = 0 OR blocked_until IS NULL OR blocked_until <= ?))`,
+			c.Connection, o.id, blockable, ms(c.StartedAt))
+		return n == 1, err
+	}
+	n, err := exec(ctx, tx, "budget", `
+		INSERT INTO budget_days AS b (connection_id, day, org_id, spent)
+		SELECT c.id, ?1, c.org_id, 1 FROM connections c
+		WHERE c.id = ?2 AND c.org_id = ?3 AND c.removed_at IS NULL
+			AND (c.blocked_until IS NULL OR c.blocked_until <= ?4)
+			AND (c.allowance = 0 OR c.allowance - ?5 * c.reserve > 0)
+		ON CONFLICT (connection_id, day) DO UPDATE SET spent = b.spent + 1
+		WHERE EXISTS (SELECT 1 FROM connections c WHERE c.id = b.connection_id
+			AND (c.allowance = 0 OR b.spent < c.allowance - ?5 * c.reserve))`,
+		dayOf(c.StartedAt), c.Connection, o.id, ms(c.StartedAt), c.Background)
+	return n == 1, err
+}
+
+// refusal finds out why admit said no; it reads in the same transaction, so
+// that nothing can have changed in between.
+func (o Org) refusal(ctx context.Context, tx *sql.Tx, c Call) error {
+	conn, err := o.connection(ctx, tx, c.Connection)
+	if err != nil {
+		return err
+	}
+	b, err := one(ctx, tx, "budget", scanBudget, budgetSelect+` AND c.id = ?`, dayOf(c.StartedAt), o.id, c.Connection)
+	if err != nil {
+		return err
+	}
+	r := &CallRefused{Budget: b, At: c.StartedAt, Until: time.Unix((dayOf(c.StartedAt)+1)*24*60*60, 0).UTC()}
+	switch {
+	case !conn.RemovedAt.IsZero():
+		r.Why, r.Until = RefusedRemoved, time.Time{}
+	case conn.BlockedUntil.After(c.StartedAt):
+		r.Why, r.Until = RefusedBlocked, conn.BlockedUntil
+	case b.Spent < b.Allowance:
+		r.Why = RefusedReserve
+	default:
+		r.Why = RefusedSpent
+	}
+	return r
+}
+
+// CallOutcome is how a call ended.
+type CallOutcome struct {
+	State     CallState // CallOK or CallFailed
+	Status    int
+	ErrorKind string
+	Says      string
+	Duration  time.Duration
+	Bytes     int64
+	// Sent is false only if nothing left this machine: then a counted call is
+	// given back.
+	Sent bool
+	// BlockUntil, if not zero, holds back the connection's calls until then.
+	BlockUntil time.Time
+	// BlockCounted does the same if BlockUntil is zero and the call counts.
+	BlockCounted time.Time
+}
+
+// EndCall writes how a call ended. A call that has ended already is
+// ErrNotFound, and nothing is given back twice.
+func (o Org) EndCall(ctx context.Context, id CallID, out CallOutcome) error {
+	return o.write(ctx, func(tx *sql.Tx) error {
+		type ended struct {
+			connection ConnectionID
+			counts     bool
+			started    sql.NullInt64
+		}
+		c, err := one(ctx, tx, "call", func(s scanner) (e ended, err error) {
+			return e, s.Scan(&e.connection, &e.counts, &e.started)
+		}, `
+			UPDATE calls SET state = ?, status = ?, error_kind = ?, says = ?, duration_ms = ?, bytes = ?
+			WHERE id = ? AND org_id = ? AND state = 'sending'
+			RETURNING connection_id, counts, started_at`,
+			out.State, out.Status, out.ErrorKind, out.Says, out.Duration.Milliseconds(), out.Bytes, id, o.id)
+		if err != nil {
+			return err
+		}
+		if c.counts && !out.Sent {
+			if _, err := exec(ctx, tx, "budget", `
+				UPDATE budget_days SET spent = spent - 1
+				WHERE connection_id = ? AND day = ? AND org_id = ? AND spent > 0`,
+				c.connection, dayOf(timeOf(c.started)), o.id); err != nil {
+				return err
+			}
+		}
+		until := out.BlockUntil
+		if until.IsZero() && c.counts {
+			until = out.BlockCounted
+		}
+		if until.IsZero() {
+			return nil
+		}
+		// A later block is not shortened by an answer that was on its way before.
+		_, err = exec(ctx, tx, "connection", `
+			UPDATE connections SET blocked_until = ?
+			WHERE id = ? AND org_id = ? AND removed_at IS NULL AND (blocked_until IS NULL OR blocked_until < ?)`,
+			ms(until), c.connection, o.id, ms(until))
+		return err
+	})
+}
+
+// SettleCallsUnscoped marks the calls that were being sent when Sightline last
+// ended as unknown: they may have reached the vendor, so they stay spent. Run
+// it before anything can send.
+func (d *DB) SettleCallsUnscoped(ctx context.Context) (int64, error) {
+	return exec(ctx, d.w, "calls", `UPDATE calls SET state = 'unknown' WHERE state = 'sending'`)
+}
+
+const callColumns = `id, connection_id, vendor, operation, attempt, counts, purpose, actor_id, customer_id,
+	state, status, error_kind, says, started_at, duration_ms, bytes`
+
+func scanCall(s scanner) (Call, error) {
+	var c Call
+	var purpose string
+	var actor, customer, started, took, bytes sql.NullInt64
+	err := s.Scan(&c.ID, &c.Connection, &c.Vendor, &c.Operation, &c.Attempt, &c.Counts, &purpose, &actor, &customer,
+		&c.State, &c.Status, &c.ErrorKind, &c.Says, &started, &took, &bytes, &c.ActorName, &c.ActorEmail)
+	c.Background, c.Actor, c.Customer = purpose == "background", UserID(actor.Int64), CustomerID(customer.Int64)
+	c.StartedAt, c.Duration, c.Bytes = timeOf(started), time.Duration(took.Int64)*time.Millisecond, bytes.Int64
+	return c, err
+}
+
+func callsQuery(org OrgID, f HistoryFilter) (string, []any) {
+	where, args := f.where(org, "started_at")
+	// The page is cut before the users are joined, so that only its rows are.
+	return `
+		SELECT c.id, c.connection_id, c.vendor, c.operation, c.attempt, c.counts, c.purpose, c.actor_id, c.customer_id,
+			c.state, c.status, c.error_kind, c.says, c.started_at, c.duration_ms, c.bytes,
+			coalesce(u.name, ''), coalesce(u.email, '')
+		FROM (SELECT `+callColumns+` FROM calls WHERE ` + where + ` ORDER BY started_at DESC, id DESC LIMIT ?) c
+		LEFT JOIN users u ON u.id = c.actor_id
+		ORDER BY c.started_at DESC, c.id DESC`, append(args, f.limit())
+}
+
+// Calls returns ledger rows newest first; the filter's Kind plays no part.
+func (o Org) Calls(ctx context.Context, f HistoryFilter) ([]Call, error) {
+	q, args := callsQuery(o.id, f)
+	return list(ctx, o.db.r, "calls", scanCall, q, args...)
+}
+
+// IsRefused returns the refusal in err, if our own ledger said no.
+func IsRefused(err error) (*CallRefused, bool) {
+	var r *CallRefused
+	ok := errors.As(err, &r)
+	return r, ok
+}
