@@ -1,9 +1,34 @@
 .DEFAULT_GOAL := help
-.PHONY: help generate
+.PHONY: help run test bench dev build generate generate-front generate-templates
 
 help: ## List what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+run: ## Try Sightline out with made-up data (needs Go alone)
+	@go build -o bin/sightline ./cmd/web
+	@exec bin/sightline demo
+
+test: ## Check everything that must hold, as CI does
+	@.ci/check
+
+bench: ## Measure against the targets; prints ratios of one run
+	@go run ./internal/bench
+
+dev: ## Run the demo and reload the browser when a file changes
+	@go tool templ generate --watch --path . --proxy=http://127.0.0.1:8420 --open-browser=false \
+		--cmd="go run ./cmd/web demo --data-dir data/dev"; $(MAKE) --no-print-directory generate-templates
+
+build: ## Build the release binary into bin/sightline
+	@CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o bin/sightline ./cmd/web
+
 generate: ## Rebuild the style sheet, the scripts and the Go code of the templates (needs Node 20)
+	@$(MAKE) --no-print-directory generate-front
+	@$(MAKE) --no-print-directory generate-templates
+
+generate-front:
 	cd web/assets && npm ci --no-audit --no-fund && node build.mjs
+	cp web/assets/node_modules/axe-core/axe.min.js web/assets/node_modules/axe-core/LICENSE internal/e2e/testdata/axe/
+
+generate-templates:
 	go tool templ generate -path web/templates
+	gofmt -w web/templates

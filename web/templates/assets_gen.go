@@ -4,7 +4,7 @@ package templates
 
 // Where the built files are served; the hash is that of their content.
 const (
-	urlCSS     = "/static/app.6770e0de3247.css"
+	urlCSS     = "/static/app.0dd1179b8f24.css"
 	urlAppJS   = "/static/app.350b12ed0a31.js"
 	urlThemeJS = "/static/theme.d329c1c2cbae.js"
 	urlFavicon = "/static/favicon.6c7ac739bdd4.svg"
