@@ -1,0 +1,121 @@
+// Package handlers is Sightline over HTTP: one route table, forms in, views
+// out. A handler reads the request, calls one service and renders; it returns
+// its errors and writes nothing of its own about them.
+package handlers
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/klauspost/compress/gzhttp"
+
+	"sightline/internal/services"
+	"sightline/web/static"
+)
+
+// maxForm bounds what a form may send, in bytes.
+const maxForm = 1 << 20
+
+// waitForVendor is how long a POST waits for an answer before it sends the
+// browser to a page that shows how far it is.
+const waitForVendor = 2500 * time.Millisecond
+
+// Options are what the web layer needs.
+type Options struct {
+	Services *services.Services
+	// BaseURL is where people reach Sightline, such as https://sightline.example.com.
+	// Its scheme decides whether cookies are for https alone. Nil means
+	// whatever the browser used, over plain http.
+	BaseURL *url.URL
+	// TrustProxy takes the caller's address from X-Forwarded-For, for the
+	// limits on signing in. Only right behind a proxy that sets it.
+	TrustProxy bool
+	// Demo shows on every page that the data is made up, and is nil otherwise.
+	Demo *Demo
+	// Version is shown to people and to monitors.
+	Version string
+	Log     *slog.Logger
+	Now     func() time.Time
+}
+
+// Demo is what the sign-in page offers when the data is made up.
+type Demo struct {
+	Accounts []DemoAccount
+}
+
+// DemoAccount is a sign-in that the demo prints and shows.
+type DemoAccount struct{ Role, Email, Password string }
+
+// app holds what handlers need. Its handlers are methods, one file per screen.
+type app struct {
+	*services.Services
+	opt     Options
+	log     *slog.Logger
+	now     func() time.Time
+	cookies *cookieStore
+	limits  signInLimits
+}
+
+// route is one line of the table. role is the least role that may use it; the
+// path is below /o/{org}.
+type route struct {
+	method, path string
+	role         services.Role
+	handle       handlerFunc
+}
+
+// routes is the table of everything that belongs to an organization.
+func (a *app) routes() []route {
+	return []route{
+		{"GET", "/asks/{id}", services.Viewer, a.showAsk},
+	}
+}
+
+// New returns the whole of Sightline as one handler.
+func New(o Options) (http.Handler, error) {
+	files, err := static.New()
+	if err != nil {
+		return nil, fmt.Errorf("read the static files: %w", err)
+	}
+	gz, err := gzhttp.NewWrapper(gzhttp.CompressionLevel(1), gzhttp.MinSize(1024))
+	if err != nil {
+		return nil, fmt.Errorf("set up compression: %w", err)
+	}
+	a := &app{Services: o.Services, opt: o, log: o.Log, now: o.Now}
+	a.cookies = newCookieStore(o.Services.People, o.Services.CookieKeys, o.BaseURL)
+	a.limits = newSignInLimits(o.TrustProxy)
+
+	cross := http.NewCrossOriginProtection()
+	if o.BaseURL != nil {
+		if err := cross.AddTrustedOrigin(o.BaseURL.Scheme + "://" + o.BaseURL.Host); err != nil {
+			return nil, fmt.Errorf("trust our own address: %w", err)
+		}
+	}
+	cross.SetDenyHandler(a.public(a.crossOrigin))
+
+	r := chi.NewRouter()
+	r.Method("GET", "/static/*", files)
+	r.Method("HEAD", "/static/*", files)
+	r.Get("/healthz", a.healthz)
+	r.Get("/readyz", a.readyz)
+	r.Group(func(r chi.Router) {
+		r.Use(a.secure, func(next http.Handler) http.Handler { return gz(next) }, cross.Handler)
+		r.Method("GET", "/", a.public(a.root))
+		r.Method("GET", "/login", a.public(a.showLogin))
+		r.Method("POST", "/login", a.public(a.login))
+		r.Method("POST", "/logout", a.public(a.logout))
+		r.Method("GET", "/setup", a.public(a.showSetup))
+		r.Method("POST", "/setup", a.public(a.setup))
+		r.Method("GET", "/o/{org}", a.public(a.addSlash))
+		for _, t := range a.routes() {
+			r.Method(t.method, "/o/{org}"+t.path, a.member(t.role, t.handle))
+		}
+		r.NotFound(a.public(a.noSuchPage).ServeHTTP)
+		r.MethodNotAllowed(a.public(a.wrongMethod).ServeHTTP)
+	})
+	return r, nil
+}

@@ -1,0 +1,145 @@
+package services
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"sightline/internal/db"
+	"sightline/internal/services/secrets"
+)
+
+// Options are what the services need.
+type Options struct {
+	// DB is the open store. It stays the caller's to close, after Stop.
+	DB *db.DB
+	// Box seals and opens credentials.
+	Box *secrets.Box
+	// Vendors says where the vendors answer.
+	Vendors Vendors
+	Log     *slog.Logger
+	// Now is the clock; nil means the machine's.
+	Now func() time.Time
+}
+
+// Services are all that Sightline does. Between Start and Stop the jobs run;
+// without Start everything else still works, as the command line needs it.
+type Services struct {
+	People      *People
+	Connections *Connections
+	Asks        *Asks
+	// CookieKeys sign and encrypt browsers' cookies. They are the
+	// installation's own and stay the same over restarts.
+	CookieKeys [2][]byte
+
+	db      *db.DB
+	queue   *Queue
+	started bool
+}
+
+// Open builds the services over an open store.
+func Open(ctx context.Context, o Options) (*Services, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	s := &Services{db: o.DB, queue: newQueue(o.DB, o.Log)}
+	var err error
+	if s.People, err = NewPeople(o.DB, o.Now); err != nil {
+		return nil, err
+	}
+	if s.CookieKeys, err = cookieKeys(ctx, o.DB, o.Box, o.Now()); err != nil {
+		return nil, err
+	}
+	s.Connections = NewConnections(o.DB, o.Box, o.Vendors, o.Log, o.Now)
+	s.queue.onStart(s.Connections.settleCalls)
+	s.Asks = newAsks(o.DB, s.queue, o.Log, o.Now)
+	if err := s.queue.open(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Start settles what the last run left behind and starts the jobs. Only one
+// process may do so on one database.
+func (s *Services) Start(ctx context.Context) error {
+	if err := s.queue.start(ctx); err != nil {
+		return err
+	}
+	s.started = true
+	return nil
+}
+
+// Stop lets running jobs finish until ctx ends and cancels the rest.
+func (s *Services) Stop(ctx context.Context) error {
+	if !s.started {
+		return nil
+	}
+	s.started = false
+	return s.queue.stop(ctx)
+}
+
+// Ready reports whether pages can be served.
+func (s *Services) Ready(ctx context.Context) error {
+	if err := s.db.Ping(ctx); err != nil {
+		return fmt.Errorf("the database does not answer: %w", err)
+	}
+	return nil
+}
+
+const (
+	metaKeyset     = "keyset"
+	metaCookieKeys = "cookie_keys"
+	// placeCookieKeys is where the cookie keys are sealed for.
+	placeCookieKeys = "installation/cookies/keys"
+)
+
+// OpenBox opens the installation's keyset with the master key, and makes the
+// keyset on the first start. Another master key than before is
+// secrets.ErrWrongMasterKey.
+func OpenBox(ctx context.Context, d *db.DB, master secrets.Secret, now time.Time) (*secrets.Box, error) {
+	sealed, err := d.MetaUnscoped(ctx, metaKeyset)
+	if errors.Is(err, db.ErrNotFound) {
+		_, fresh, nerr := secrets.NewBox(master)
+		if nerr != nil {
+			return nil, nerr
+		}
+		// Two processes starting at once agree on the one that was stored.
+		sealed, err = d.AddMetaUnscoped(ctx, metaKeyset, fresh, now)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the sealed keys: %w", err)
+	}
+	return secrets.OpenBox(master, sealed)
+}
+
+// cookieKeys reads the keys that sign (64 bytes) and encrypt (32) cookies, and
+// makes them on the first start. They are stored sealed: with a copy of the
+// database alone nobody can forge a cookie.
+func cookieKeys(ctx context.Context, d *db.DB, box *secrets.Box, now time.Time) (keys [2][]byte, err error) {
+	const sign, encrypt = 64, 32
+	sealed, err := d.MetaUnscoped(ctx, metaCookieKeys)
+	if errors.Is(err, db.ErrNotFound) {
+		b := make([]byte, sign+encrypt)
+		rand.Read(b)
+		fresh, serr := box.Seal(placeCookieKeys, secrets.New(string(b)))
+		if serr != nil {
+			return keys, fmt.Errorf("seal the cookie keys: %w", serr)
+		}
+		sealed, err = d.AddMetaUnscoped(ctx, metaCookieKeys, fresh, now)
+	}
+	if err != nil {
+		return keys, fmt.Errorf("read the cookie keys: %w", err)
+	}
+	opened, err := box.Open(placeCookieKeys, sealed)
+	if err != nil {
+		return keys, fmt.Errorf("open the cookie keys: %w", err)
+	}
+	b := []byte(opened.Reveal())
+	if len(b) != sign+encrypt {
+		return keys, fmt.Errorf("the cookie keys are %d bytes long, not %d", len(b), sign+encrypt)
+	}
+	return [2][]byte{b[:sign], b[sign:]}, nil
+}
