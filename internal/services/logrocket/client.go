@@ -3,7 +3,12 @@ package logrocket
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
 	"time"
 
 	"sightline/internal/services/secrets"
@@ -44,68 +49,80 @@ type Options struct {
 
 // Client speaks to one LogRocket app. It is safe for concurrent use. The errors
 // of its methods are *upstream.Error.
-type Client struct{}
+type Client struct {
+	up     *upstream.Client
+	appURL string
+	org    string
+	app    string
+	auth   http.Header
+
+	mu        sync.Mutex
+	dialect   Dialect
+	onDialect func(Dialect)
+}
 
 // New checks the options and returns a client. It does not call LogRocket.
-func New(o Options) (*Client, error) { return nil, errors.New("not built") }
+func New(o Options) (*Client, error) {
+	if o.Key.IsZero() {
+		return nil, errors.New("logrocket client: the API key is missing")
+	}
+	if !addressable(o.OrgSlug) || !addressable(o.AppSlug) {
+		return nil, errors.New("logrocket client: the organization and the app, as in the address of LogRocket's dashboard, are both needed")
+	}
+	if o.BaseURL == "" {
+		o.BaseURL = DefaultBaseURL
+	}
+	if o.AppURL == "" {
+		o.AppURL = DefaultAppURL
+	}
+	up, err := upstream.New(upstream.Options{
+		Vendor:  "logrocket",
+		BaseURL: withoutV1(o.BaseURL),
+		Ledger:  o.Ledger,
+		Secrets: append(keyParts(o.Key), o.Key),
+		Timeout: o.Timeout, Now: o.Now, Log: o.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Client{
+		up: up, appURL: strings.TrimRight(strings.TrimSpace(o.AppURL), "/"), org: o.OrgSlug, app: o.AppSlug,
+		auth:    http.Header{"Authorization": {"token " + o.Key.Reveal()}},
+		dialect: o.Dialect, onDialect: o.OnDialect,
+	}, nil
+}
+
+// withoutV1 accepts a base URL that names the version already: /graphql stands
+// beside it, not below.
+func withoutV1(base string) string {
+	return strings.TrimSuffix(strings.TrimRight(strings.TrimSpace(base), "/"), "/v1")
+}
+
+// path returns the escaped path of something in the app, each part escaped.
+func (c *Client) path(parts ...string) string {
+	path := "/v1/orgs/" + url.PathEscape(c.org) + "/apps/" + url.PathEscape(c.app)
+	for _, part := range parts {
+		path += "/" + url.PathEscape(part)
+	}
+	return path
+}
+
+// addressable says whether text can be one part of a path. Servers and proxies
+// read "." and ".." as directions, however they are escaped.
+func addressable(text string) bool { return text != "" && text != "." && text != ".." }
 
 // Check lists one exported session and says in words what the vendor answered.
-func (c *Client) Check(ctx context.Context) (CheckResult, error) { return CheckResult{}, nil }
-
-// UpdateUser creates or changes a user, with one PUT. It is repeated only if it
-// certainly never left this machine.
-func (c *Client) UpdateUser(ctx context.Context, userID string, u UserUpdate) (User, error) {
-	return User{}, nil
+func (c *Client) Check(ctx context.Context) (CheckResult, error) {
+	page, answer, err := c.listExports(ctx, ExportQuery{Limit: 1})
+	if err != nil {
+		return CheckResult{}, err
+	}
+	found := "no exported sessions yet"
+	if len(page.Sessions) > 0 {
+		found = "exported sessions"
+	}
+	return CheckResult{
+		Sentence: fmt.Sprintf("LogRocket accepted the key for %s/%s and lists %s (it answered %d).", c.org, c.app, found, answer.Status),
+		Took:     answer.Duration,
+	}, nil
 }
-
-// ListDataExports reads one page of exported sessions.
-func (c *Client) ListDataExports(ctx context.Context, q ExportQuery) (ExportPage, error) {
-	return ExportPage{}, nil
-}
-
-// FetchExport opens an exported session's file, without our key. An address that
-// has expired is an error of kind Forbidden: list again for a new one.
-func (c *Client) FetchExport(ctx context.Context, url string) (*Export, error) { return nil, nil }
-
-// CreateHighlights starts a highlights job, which is billed. The POST is sent at
-// most once: when the error says Sent, a job may have been started.
-func (c *Client) CreateHighlights(ctx context.Context, r HighlightsRequest) (HighlightsAnswer, error) {
-	return HighlightsAnswer{}, nil
-}
-
-// GetHighlights reads the state of a highlights job. An unknown id is an error
-// of kind NotFound.
-func (c *Client) GetHighlights(ctx context.Context, requestID string) (HighlightsAnswer, error) {
-	return HighlightsAnswer{}, nil
-}
-
-// ExecuteGraphQL runs a query, once. A 200 or 4xx whose body is a GraphQL answer
-// is a response, not an error.
-func (c *Client) ExecuteGraphQL(ctx context.Context, r GraphQLRequest) (GraphQLResponse, error) {
-	return GraphQLResponse{}, nil
-}
-
-// SessionURL returns the page of a recording session in LogRocket's app, at a
-// moment if at is not zero.
-func (c *Client) SessionURL(recordingID, sessionID string, at time.Time) string { return "" }
-
-// UserSessionsURL returns the page in LogRocket's app with the sessions of a
-// user: by email if given, else by user id, else "".
-func (c *Client) UserSessionsURL(email, userID string) string { return "" }
-
-// ParseHighlights reads a highlights answer, as a webhook delivers it.
-func ParseHighlights(body []byte) (HighlightsAnswer, error) { return HighlightsAnswer{}, nil }
-
-// ParseKey reads the slugs off an API key ("org:app:secret" or
-// "pat:org:app:secret"). ok is false for other forms.
-func ParseKey(key secrets.Secret) (org, app string, ok bool) { return "", "", false }
-
-// ParseSessionURL reads an address of LogRocket's app that leads to a recording
-// session. at is the moment it points to, zero if none.
-func ParseSessionURL(address string) (recordingID, sessionID string, at time.Time, ok bool) {
-	return "", "", time.Time{}, false
-}
-
-// RecordingStart returns when a recording began, which ids with the prefix "6-"
-// tell.
-func RecordingStart(recordingID string) (time.Time, bool) { return time.Time{}, false }

@@ -3,6 +3,7 @@ package upstream
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 )
@@ -52,7 +53,7 @@ type Error struct {
 	// Scope is the permission a Forbidden answer named, such as
 	// "rum.sessions:read"; empty if it named none.
 	Scope string
-	// Until is when a rate limit ends; zero if the vendor did not say.
+	// Until is when the vendor will answer again; zero if it did not say.
 	Until time.Time
 	// First is the beginning of an Unexpected body, printable and without our secrets.
 	First string
@@ -60,7 +61,34 @@ type Error struct {
 	Sent bool
 	// Err is the cause, if there is one. Its text has our secrets taken out.
 	Err error
+	// cutOff says that the connection broke within the body of an answer.
+	cutOff bool
+	// next is where a redirect on the same server leads.
+	next *url.URL
+	// early says that the attempt ended before anything was tried.
+	early bool
 }
+
+// Redirect is the cause of an Unexpected answer that leads elsewhere.
+type Redirect struct {
+	// Host is where to.
+	Host string
+	// Path is the path there, escaped; empty unless it is on the same server.
+	Path string
+}
+
+// Error names the host, never the rest of the address.
+func (r *Redirect) Error() string { return "the answer leads to another address, on " + r.Host }
+
+// cause keeps an error for errors.Is and errors.As, under a text with the
+// secrets taken out.
+type cause struct {
+	text string
+	err  error
+}
+
+func (c *cause) Error() string { return c.text }
+func (c *cause) Unwrap() error { return c.err }
 
 // Error describes the failure in one line, without what the vendor wrote: that
 // is in Says and First, for the page and not for the log.

@@ -54,6 +54,3 @@ type Ledger interface {
 	// error is logged and does not lose the vendor's answer.
 	End(ctx context.Context, id int64, outcome Outcome) error
 }
-
-// DefaultTimeout bounds one operation with all its attempts.
-const DefaultTimeout = 30 * time.Second
