@@ -31,3 +31,120 @@ func (o Org) Customer(ctx context.Context, id CustomerID) (Customer, error) {
 	return one(ctx, o.db.r, "customer", scanCustomer, `
 		SELECT `+customerColumns+` FROM customers c WHERE c.id = ? AND c.org_id = ?`, id, o.id)
 }
+
+// Customers lists customers, the last seen first and those whom no vendor ever
+// saw at the end, newest first.
+func (o Org) Customers(ctx context.Context, after Moment, limit int) ([]Customer, error) {
+	var out []Customer
+	// A zero time with an id is a place among the never seen.
+	if !after.At.IsZero() || after.ID == 0 {
+		at, id := after.args()
+		seen, err := list(ctx, o.db.r, "customers", scanCustomer, `
+			SELECT `+customerColumns+` FROM customers c
+			WHERE c.org_id = ? AND (c.last_seen, c.id) < (?, ?)
+			ORDER BY c.last_seen DESC, c.id DESC LIMIT ?`, o.id, at, id, limit)
+		if err != nil || len(seen) == limit {
+			return seen, err
+		}
+		out, after = seen, Moment{ID: 1<<63 - 1}
+	}
+	never, err := list(ctx, o.db.r, "customers", scanCustomer, `
+		SELECT `+customerColumns+` FROM customers c
+		WHERE c.org_id = ? AND c.last_seen IS NULL AND c.id < ?
+		ORDER BY c.id DESC LIMIT ?`, o.id, after.ID, limit-len(out))
+	return append(out, never...), err
+}
+
+// Shared is another customer who holds one of a customer's ids.
+type Shared struct {
+	Customer Customer
+	Kind     IdentityKind
+	Value    string
+}
+
+// SharesWith lists other customers with the same vendor id on the same
+// connection, at most 20, in the index's order: sorting them would read every
+// holder of a "guest".
+func (o Org) SharesWith(ctx context.Context, id CustomerID) ([]Shared, error) {
+	return list(ctx, o.db.r, "shared identifiers", func(s scanner) (Shared, error) {
+		var v Shared
+		var first, last, created sql.NullInt64
+		err := s.Scan(&v.Kind, &v.Value, &v.Customer.ID, &v.Customer.Name, &v.Customer.Email, &first, &last, &created)
+		v.Customer.FirstSeen, v.Customer.LastSeen, v.Customer.CreatedAt = timeOf(first), timeOf(last), timeOf(created)
+		return v, err
+	}, `
+		SELECT i.kind, i.value, `+customerColumns+`
+		FROM identities m
+		CROSS JOIN identities i ON i.org_id = m.org_id AND i.value_norm = m.value_norm AND i.kind = m.kind
+			AND i.connection_id = m.connection_id AND i.customer_id <> m.customer_id AND i.value = m.value
+		JOIN customers c ON c.id = i.customer_id
+		WHERE m.customer_id = ? AND m.org_id = ? AND m.kind IN ('raygun_identifier', 'raygun_user', 'logrocket_user')
+		LIMIT 20`, id, o.id)
+}
+
+// View notes that a member looked at a customer. A look within a minute of the
+// one before is not written: reading must stay cheap.
+func (o Org) View(ctx context.Context, user UserID, customer CustomerID, now time.Time) error {
+	n, err := one(ctx, o.db.r, "recent customer", scanInt, `
+		SELECT EXISTS (SELECT 1 FROM recent_customers WHERE org_id = ? AND user_id = ? AND customer_id = ? AND viewed_at > ?)`,
+		o.id, user, customer, now.Add(-time.Minute).UnixMilli())
+	if err != nil || n == 1 {
+		return err
+	}
+	return o.write(ctx, func(tx *sql.Tx) error {
+		if err := must(exec(ctx, tx, "recent customer", `
+			INSERT INTO recent_customers (org_id, user_id, customer_id, viewed_at)
+			SELECT c.org_id, ?, c.id, ? FROM customers c WHERE c.id = ? AND c.org_id = ?
+			ON CONFLICT (org_id, user_id, customer_id) DO UPDATE SET viewed_at = excluded.viewed_at`,
+			user, ms(now), customer, o.id)); err != nil {
+			return err
+		}
+		_, err := exec(ctx, tx, "recent customers", `
+			DELETE FROM recent_customers WHERE org_id = ?1 AND user_id = ?2 AND viewed_at < (
+				SELECT min(viewed_at) FROM (
+					SELECT viewed_at FROM recent_customers WHERE org_id = ?1 AND user_id = ?2
+					ORDER BY viewed_at DESC LIMIT 50))`, o.id, user)
+		return err
+	})
+}
+
+// Recent lists the customers that a member looked at last, at most limit.
+func (o Org) Recent(ctx context.Context, user UserID, limit int) ([]Customer, error) {
+	return list(ctx, o.db.r, "recent customers", scanCustomer, `
+		SELECT `+customerColumns+` FROM recent_customers r
+		CROSS JOIN customers c ON c.id = r.customer_id
+		WHERE r.org_id = ? AND r.user_id = ?
+		ORDER BY r.viewed_at DESC, r.customer_id LIMIT ?`, o.id, user, limit)
+}
+
+// Pin puts a customer among a member's pinned ones; it may be there already.
+func (o Org) Pin(ctx context.Context, user UserID, customer CustomerID, now time.Time) error {
+	return must(exec(ctx, o.db.w, "pin", `
+		INSERT INTO pins (user_id, org_id, customer_id, created_at)
+		SELECT ?, c.org_id, c.id, ? FROM customers c WHERE c.id = ? AND c.org_id = ?
+		ON CONFLICT (org_id, user_id, customer_id) DO UPDATE SET created_at = pins.created_at`,
+		user, ms(now), customer, o.id))
+}
+
+// Unpin is the reverse of Pin; it does no harm where there is no pin.
+func (o Org) Unpin(ctx context.Context, user UserID, customer CustomerID) error {
+	_, err := exec(ctx, o.db.w, "pin", `
+		DELETE FROM pins WHERE org_id = ? AND user_id = ? AND customer_id = ?`, o.id, user, customer)
+	return err
+}
+
+// Pinned lists a member's pinned customers, the last pinned first, at most 50.
+func (o Org) Pinned(ctx context.Context, user UserID) ([]Customer, error) {
+	return list(ctx, o.db.r, "pinned customers", scanCustomer, `
+		SELECT `+customerColumns+` FROM pins p
+		CROSS JOIN customers c ON c.id = p.customer_id
+		WHERE p.org_id = ? AND p.user_id = ?
+		ORDER BY p.created_at DESC, p.customer_id LIMIT 50`, o.id, user)
+}
+
+// IsPinned says whether a member has pinned a customer.
+func (o Org) IsPinned(ctx context.Context, user UserID, customer CustomerID) (bool, error) {
+	n, err := one(ctx, o.db.r, "pin", scanInt, `
+		SELECT EXISTS (SELECT 1 FROM pins WHERE org_id = ? AND user_id = ? AND customer_id = ?)`, o.id, user, customer)
+	return n == 1, err
+}

@@ -97,9 +97,10 @@ type Sighting struct {
 	// Anonymous is Raygun's flag. Without an email it means that the ids name a
 	// browser and not a person, and no customer is made.
 	Anonymous bool
-	// SeenAt is when the person was on the site. It is zero where a member only
-	// wrote about them (a trait edit): that makes nobody "seen".
-	SeenAt time.Time
+	// SeenAt is when the person was last on the site, and Since when first, if
+	// that is known apart. SeenAt is zero where a member only wrote about them
+	// (a trait edit): that makes nobody "seen".
+	SeenAt, Since time.Time
 }
 
 // id is one vendor id of a sighting.
@@ -116,6 +117,9 @@ func (s Sighting) clean() (Sighting, []vendorID) {
 	}
 	if s.RaygunUser == "0" { // an absent number
 		s.RaygunUser = ""
+	}
+	if s.Since.IsZero() || s.Since.After(s.SeenAt) {
+		s.Since = s.SeenAt
 	}
 	for _, id := range []string{s.RaygunIdentifier, s.LogRocketUser} {
 		if s.Email == "" && LooksLikeEmail(id) {
@@ -156,7 +160,7 @@ func resolveCustomer(ctx context.Context, q querier, org OrgID, s Sighting) (Cus
 	if id == 0 {
 		n, err := one(ctx, q, "customer", scanInt, `
 			INSERT INTO customers (org_id, name, email, first_seen, last_seen, created_at) VALUES (?, ?, ?, ?, ?, ?)
-			RETURNING id`, org, s.Name, s.Email, ms(s.SeenAt), ms(s.SeenAt), cmp.Or(ms(s.SeenAt), ms(time.Now())))
+			RETURNING id`, org, s.Name, s.Email, ms(s.Since), ms(s.SeenAt), cmp.Or(ms(s.SeenAt), ms(time.Now())))
 		if err != nil {
 			return 0, err
 		}
@@ -230,14 +234,13 @@ func findCustomer(ctx context.Context, q querier, org OrgID, s Sighting, ids []v
 // touchCustomer widens when a customer was seen. The newest sighting says what
 // they are called; an older one only fills what is blank.
 func touchCustomer(ctx context.Context, q querier, org OrgID, id CustomerID, s Sighting) error {
-	at := ms(s.SeenAt)
 	_, err := exec(ctx, q, "customer", `
 		UPDATE customers SET
 			name       = CASE WHEN ?3 <> '' AND (name = '' OR ?5 >= coalesce(last_seen, 0)) THEN ?3 ELSE name END,
 			email      = CASE WHEN ?4 <> '' AND (email = '' OR ?5 >= coalesce(last_seen, 0)) THEN ?4 ELSE email END,
-			first_seen = min(coalesce(first_seen, ?5), coalesce(?5, first_seen)),
+			first_seen = min(coalesce(first_seen, ?6), coalesce(?6, first_seen)),
 			last_seen  = max(coalesce(last_seen, ?5), coalesce(?5, last_seen))
-		WHERE org_id = ?1 AND id = ?2`, org, id, s.Name, s.Email, at)
+		WHERE org_id = ?1 AND id = ?2`, org, id, s.Name, s.Email, ms(s.SeenAt), ms(s.Since))
 	return err
 }
 
@@ -252,18 +255,18 @@ func putIdentity(ctx context.Context, q querier, org OrgID, customer CustomerID,
 	n, err := exec(ctx, q, "identity", `
 		UPDATE identities SET
 			value      = CASE WHEN ?8 >= coalesce(last_seen, 0) THEN ?7 ELSE value END,
-			first_seen = min(coalesce(first_seen, ?8), coalesce(?8, first_seen)),
+			first_seen = min(coalesce(first_seen, ?9), coalesce(?9, first_seen)),
 			last_seen  = max(coalesce(last_seen, ?8), coalesce(?8, last_seen))
 		WHERE org_id = ?1 AND value_norm = ?2 AND kind = ?3 AND connection_id = ?4 AND customer_id = ?5
 			AND (?6 OR value = ?7)`,
-		org, Normalize(v.value), v.kind, conn, customer, plain, v.value, ms(s.SeenAt))
+		org, Normalize(v.value), v.kind, conn, customer, plain, v.value, ms(s.SeenAt), ms(s.Since))
 	if err != nil || n > 0 {
 		return err
 	}
 	_, err = exec(ctx, q, "identity", `
 		INSERT INTO identities (org_id, customer_id, kind, connection_id, value, value_norm, first_seen, last_seen)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-		org, customer, v.kind, conn, v.value, Normalize(v.value), ms(s.SeenAt), ms(s.SeenAt))
+		org, customer, v.kind, conn, v.value, Normalize(v.value), ms(s.Since), ms(s.SeenAt))
 	return err
 }
 

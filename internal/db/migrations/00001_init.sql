@@ -216,11 +216,13 @@ CREATE TABLE sessions (
     detailed_at      INTEGER,
     UNIQUE (connection_id, vendor_id)
 ) STRICT;
-CREATE INDEX sessions_started ON sessions (org_id, started_at, id);
+-- Lists are read connection by connection and merged: an organization has few,
+-- and an index that began with the organization would make one connection's
+-- filter walk through all the others' rows.
+CREATE INDEX sessions_started ON sessions (connection_id, started_at, id);
 CREATE INDEX sessions_customer ON sessions (customer_id, started_at, id) WHERE customer_id IS NOT NULL;
-CREATE INDEX sessions_country ON sessions (org_id, country, started_at, id);
-CREATE INDEX sessions_identifier ON sessions (org_id, user_identifier, started_at, id);
-CREATE INDEX sessions_user ON sessions (connection_id, user_id, started_at, id);
+CREATE INDEX sessions_country ON sessions (connection_id, country, started_at, id);
+CREATE INDEX sessions_identifier ON sessions (connection_id, user_identifier, started_at, id);
 
 CREATE TABLE page_views (
     session_id INTEGER NOT NULL REFERENCES sessions (id),
@@ -251,6 +253,7 @@ CREATE TABLE session_searches (
     connection_id INTEGER NOT NULL REFERENCES connections (id),
     params        TEXT NOT NULL,
     total         INTEGER,
+    found         INTEGER NOT NULL DEFAULT 0, -- rows in session_search_results
     next_skip     INTEGER NOT NULL DEFAULT 0,
     complete      INTEGER NOT NULL DEFAULT 0,
     created_at    INTEGER NOT NULL,
@@ -391,6 +394,8 @@ CREATE TABLE highlight_sessions (
     markdown     TEXT NOT NULL,
     PRIMARY KEY (highlight_id, position)
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX highlight_sessions_recording ON highlight_sessions (org_id, recording_id);
 
 -- What members did. Append-only: nothing here is changed or deleted.
 CREATE TABLE history (

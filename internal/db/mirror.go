@@ -1,0 +1,221 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+)
+
+// Bounds of what is kept of one session's detail, so that one broken site
+// cannot fill the file.
+const (
+	maxViews = 5000
+	maxText  = 4096 // characters of an address or a title
+)
+
+// PutSessions stores sessions that a list held, all of them or none, and
+// returns their ids in the same order. What an earlier detail told stays; of
+// two answers about one session the one with the later update wins.
+//
+// If page is not nil, the sessions are a page of a search's answer: its
+// results and its progress are stored with them.
+func (o Org) PutSessions(ctx context.Context, conn ConnectionID, rows []Session, receivedAt time.Time, page *SearchPage) ([]SessionID, error) {
+	ids := make([]SessionID, 0, len(rows))
+	err := o.write(ctx, func(tx *sql.Tx) error {
+		if err := o.own(ctx, tx, conn); err != nil {
+			return err
+		}
+		who := people{org: o.id, known: map[Sighting]sighted{}}
+		for _, s := range rows {
+			s.Connection, s.ListedAt, s.DetailedAt = conn, receivedAt, time.Time{}
+			id, err := putSession(ctx, tx, o.id, &who, s, receivedAt)
+			if err != nil {
+				return err
+			}
+			ids = append(ids, id)
+		}
+		if page == nil {
+			return nil
+		}
+		return putSearchPage(ctx, tx, o.id, conn, *page, ids, receivedAt)
+	})
+	return ids, err
+}
+
+// PutSessionDetail stores one session in full and replaces its page views and
+// errors, of which at most 5000 each are kept.
+func (o Org) PutSessionDetail(ctx context.Context, conn ConnectionID, s Session, views []PageView, errs []SessionError, receivedAt time.Time) (SessionID, error) {
+	var id SessionID
+	err := o.write(ctx, func(tx *sql.Tx) error {
+		if err := o.own(ctx, tx, conn); err != nil {
+			return err
+		}
+		s.Connection, s.ListedAt, s.DetailedAt = conn, time.Time{}, receivedAt
+		n := int64(len(errs))
+		s.ErrorCount = &n
+		var err error
+		who := people{org: o.id, known: map[Sighting]sighted{}}
+		if id, err = putSession(ctx, tx, o.id, &who, s, receivedAt); err != nil {
+			return err
+		}
+		return putDetail(ctx, tx, o.id, id, views, errs)
+	})
+	return id, err
+}
+
+// own makes sure that a connection is this organization's.
+func (o Org) own(ctx context.Context, q querier, conn ConnectionID) error {
+	_, err := one(ctx, q, "connection", scanInt, `SELECT id FROM connections WHERE id = ? AND org_id = ?`, conn, o.id)
+	return err
+}
+
+// people finds the customers of a batch's sessions. One person's sessions come
+// in numbers, and the rule need not run for each.
+type people struct {
+	org   OrgID
+	known map[Sighting]sighted
+}
+
+type sighted struct {
+	customer    CustomerID
+	since, seen time.Time
+}
+
+func (p *people) resolve(ctx context.Context, q querier, s Sighting) (CustomerID, error) {
+	key := s
+	key.Since, key.SeenAt = time.Time{}, time.Time{}
+	k, ok := p.known[key]
+	if ok && !s.Since.Before(k.since) && !s.SeenAt.After(k.seen) {
+		return k.customer, nil
+	}
+	id, err := resolveCustomer(ctx, q, p.org, s)
+	if err != nil {
+		return 0, err
+	}
+	if !ok {
+		k = sighted{since: s.Since, seen: s.SeenAt}
+	}
+	if s.Since.Before(k.since) {
+		k.since = s.Since
+	}
+	if s.SeenAt.After(k.seen) {
+		k.seen = s.SeenAt
+	}
+	k.customer = id
+	p.known[key] = k
+	return id, nil
+}
+
+func putSession(ctx context.Context, q querier, org OrgID, who *people, s Session, receivedAt time.Time) (SessionID, error) {
+	if s.VendorID == "" {
+		return 0, errors.New("a session without an id cannot be kept")
+	}
+	for _, t := range []time.Time{s.UpdatedAt, s.EndedAt, receivedAt} {
+		if s.StartedAt.IsZero() {
+			s.StartedAt = t
+		}
+	}
+	seen := s.StartedAt
+	for _, t := range []time.Time{s.UpdatedAt, s.EndedAt} {
+		if t.After(seen) {
+			seen = t
+		}
+	}
+	if seen.After(receivedAt) { // a clock that is wrong makes nobody seen tomorrow
+		seen = receivedAt
+	}
+	customer, err := who.resolve(ctx, q, Sighting{
+		Connection: s.Connection, Email: s.UserEmail, Name: s.UserName,
+		RaygunUser: s.UserID, RaygunIdentifier: s.UserIdentifier,
+		Anonymous: s.UserAnonymous, Since: s.StartedAt, SeenAt: seen,
+	})
+	if err != nil {
+		return 0, err
+	}
+	n, err := one(ctx, q, "session "+s.VendorID, scanInt, upsertSession,
+		org, s.Connection, s.VendorID, nullID(customer), ms(s.StartedAt), ms(s.UpdatedAt), ms(s.EndedAt),
+		s.Status, s.LengthMS, s.PageViewCount, s.UserID, clip(s.UserIdentifier), s.UserAnonymous, clip(s.UserName), clip(s.UserEmail),
+		clip(s.UserURL), clip(s.Browser), clip(s.BrowserVersion), clip(s.OS), clip(s.OSVersion), clip(s.Platform), clip(s.Country), clip(s.IPAddress), clip(s.CountryName),
+		clip(s.State), clip(s.City), clip(s.Rating), s.ErrorCount, clip(s.WebURL), ms(s.ListedAt), ms(s.DetailedAt))
+	return SessionID(n), err
+}
+
+// upsertSession keeps the newer of two answers, and of the older what the
+// newer does not tell. An answer without an update time is taken as newer: it
+// has just come.
+const upsertSession = `
+	INSERT INTO sessions AS s (org_id, connection_id, vendor_id, customer_id, started_at, updated_at, ended_at,
+		status, length_ms, page_view_count, user_id, user_identifier, user_anonymous, user_name, user_email,
+		user_url, browser, browser_version, os, os_version, platform, country, ip_address, country_name,
+		state, city, rating, error_count, web_url, listed_at, detailed_at)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	ON CONFLICT (connection_id, vendor_id) DO UPDATE SET
+		customer_id     = coalesce(excluded.customer_id, s.customer_id),
+		started_at      = min(excluded.started_at, s.started_at),
+		ended_at        = CASE WHEN ` + newer + ` THEN CASE WHEN lower(excluded.status) = 'active' THEN excluded.ended_at ELSE coalesce(excluded.ended_at, s.ended_at) END
+		                       ELSE coalesce(s.ended_at, excluded.ended_at) END,
+		length_ms       = CASE WHEN ` + newer + ` THEN coalesce(excluded.length_ms, s.length_ms) ELSE coalesce(s.length_ms, excluded.length_ms) END,
+		page_view_count = CASE WHEN ` + newer + ` THEN coalesce(excluded.page_view_count, s.page_view_count) ELSE coalesce(s.page_view_count, excluded.page_view_count) END,
+		error_count     = CASE WHEN ` + newer + ` THEN coalesce(excluded.error_count, s.error_count) ELSE coalesce(s.error_count, excluded.error_count) END,
+		user_anonymous  = CASE WHEN ` + newer + ` THEN excluded.user_anonymous ELSE s.user_anonymous END,
+		status          = CASE WHEN excluded.status = '' OR (s.status <> '' AND NOT ` + newer + `) THEN s.status ELSE excluded.status END,
+		user_id         = CASE WHEN excluded.user_id = '' OR (s.user_id <> '' AND NOT ` + newer + `) THEN s.user_id ELSE excluded.user_id END,
+		user_identifier = CASE WHEN excluded.user_identifier = '' OR (s.user_identifier <> '' AND NOT ` + newer + `) THEN s.user_identifier ELSE excluded.user_identifier END,
+		user_name       = CASE WHEN excluded.user_name = '' OR (s.user_name <> '' AND NOT ` + newer + `) THEN s.user_name ELSE excluded.user_name END,
+		user_email      = CASE WHEN excluded.user_email = '' OR (s.user_email <> '' AND NOT ` + newer + `) THEN s.user_email ELSE excluded.user_email END,
+		user_url        = CASE WHEN excluded.user_url = '' OR (s.user_url <> '' AND NOT ` + newer + `) THEN s.user_url ELSE excluded.user_url END,
+		browser         = CASE WHEN excluded.browser = '' OR (s.browser <> '' AND NOT ` + newer + `) THEN s.browser ELSE excluded.browser END,
+		browser_version = CASE WHEN excluded.browser_version = '' OR (s.browser_version <> '' AND NOT ` + newer + `) THEN s.browser_version ELSE excluded.browser_version END,
+		os              = CASE WHEN excluded.os = '' OR (s.os <> '' AND NOT ` + newer + `) THEN s.os ELSE excluded.os END,
+		os_version      = CASE WHEN excluded.os_version = '' OR (s.os_version <> '' AND NOT ` + newer + `) THEN s.os_version ELSE excluded.os_version END,
+		platform        = CASE WHEN excluded.platform = '' OR (s.platform <> '' AND NOT ` + newer + `) THEN s.platform ELSE excluded.platform END,
+		country         = CASE WHEN excluded.country = '' OR (s.country <> '' AND NOT ` + newer + `) THEN s.country ELSE excluded.country END,
+		ip_address      = CASE WHEN excluded.ip_address = '' OR (s.ip_address <> '' AND NOT ` + newer + `) THEN s.ip_address ELSE excluded.ip_address END,
+		country_name    = CASE WHEN excluded.country_name = '' OR (s.country_name <> '' AND NOT ` + newer + `) THEN s.country_name ELSE excluded.country_name END,
+		state           = CASE WHEN excluded.state = '' OR (s.state <> '' AND NOT ` + newer + `) THEN s.state ELSE excluded.state END,
+		city            = CASE WHEN excluded.city = '' OR (s.city <> '' AND NOT ` + newer + `) THEN s.city ELSE excluded.city END,
+		rating          = CASE WHEN excluded.rating = '' OR (s.rating <> '' AND NOT ` + newer + `) THEN s.rating ELSE excluded.rating END,
+		web_url         = CASE WHEN excluded.web_url = '' OR (s.web_url <> '' AND NOT ` + newer + `) THEN s.web_url ELSE excluded.web_url END,
+		updated_at      = max(coalesce(excluded.updated_at, s.updated_at), coalesce(s.updated_at, excluded.updated_at)),
+		listed_at       = coalesce(excluded.listed_at, s.listed_at),
+		detailed_at     = coalesce(excluded.detailed_at, s.detailed_at)
+	WHERE s.org_id = excluded.org_id
+	RETURNING id`
+
+const newer = `coalesce(excluded.updated_at >= s.updated_at, 1)`
+
+func putDetail(ctx context.Context, q querier, org OrgID, id SessionID, views []PageView, errs []SessionError) error {
+	for _, table := range []string{"page_views", "session_errors"} {
+		if _, err := exec(ctx, q, table, `DELETE FROM `+table+` WHERE session_id = ? AND org_id = ?`, id, org); err != nil {
+			return err
+		}
+	}
+	for i, v := range views[:min(len(views), maxViews)] {
+		_, err := exec(ctx, q, "page view", `
+			INSERT INTO page_views (session_id, position, org_id, url, load_ms, view_ms, viewed_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+			id, i, org, clip(v.URL), v.LoadMS, v.ViewMS, ms(v.ViewedAt))
+		if err != nil {
+			return err
+		}
+	}
+	for i, e := range errs[:min(len(errs), maxViews)] {
+		_, err := exec(ctx, q, "session error", `
+			INSERT INTO session_errors (session_id, position, org_id, group_id, instance_id, title, web_url) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+			id, i, org, clip(e.GroupID), clip(e.InstanceID), clip(e.Title), clip(e.WebURL))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// clip bounds a vendor's text and takes out what SQLite's text functions trip over.
+func clip(s string) string {
+	s = CleanText(s)
+	if len(s) <= maxText {
+		return s
+	}
+	r := []rune(s)
+	return string(r[:min(len(r), maxText)])
+}

@@ -1,0 +1,222 @@
+package db
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Session is a Raygun session in the mirror. Absent texts are empty, absent
+// times zero and absent numbers nil: the mirror never turns "unknown" into 0.
+type Session struct {
+	ID         SessionID
+	Connection ConnectionID
+	VendorID   string
+	Customer   CustomerID // 0 if nothing names the person
+	// StartedAt is never zero: where the vendor did not say, it is the earliest
+	// time that the row knows of.
+	StartedAt, UpdatedAt, EndedAt time.Time
+	Status                        string // the vendor's word, "active" or "ended"
+	LengthMS                      *int64
+	PageViewCount                 *int64
+	UserID                        string // Raygun's number
+	UserIdentifier                string // what the site gave its SDK
+	UserAnonymous                 bool
+	UserName, UserEmail, UserURL  string
+	Browser, BrowserVersion       string
+	OS, OSVersion, Platform       string
+	Country                       string // two letters, as the vendor wrote them
+	IPAddress                     string
+	CountryName, State, City      string // with the detail only
+	Rating                        string // with the detail only
+	ErrorCount                    *int64 // with the detail only
+	WebURL                        string
+	ListedAt                      time.Time // when a list last held the session
+	DetailedAt                    time.Time // when its detail was fetched, zero if never
+}
+
+// PageView is one page seen in a session, in the vendor's order.
+type PageView struct {
+	URL      string
+	LoadMS   *int64
+	ViewMS   *int64 // negative in some old data
+	ViewedAt time.Time
+}
+
+// SessionError is an error that occurred in a session.
+type SessionError struct {
+	GroupID, InstanceID string
+	Title               string
+	WebURL              string
+}
+
+// Moment is a place in a list that is ordered newest first: what comes after
+// it is older, or as old with a lower id. The zero Moment is the beginning.
+type Moment struct {
+	At time.Time
+	ID int64
+}
+
+// args are the two values to compare a row's (time, id) with.
+func (m Moment) args() (at, id int64) {
+	if m.At.IsZero() {
+		return 1<<63 - 1, 1<<63 - 1
+	}
+	return m.At.UnixMilli(), m.ID
+}
+
+const sessionColumns = `s.id, s.connection_id, s.vendor_id, coalesce(s.customer_id, 0), s.started_at, s.updated_at, s.ended_at,
+	s.status, s.length_ms, s.page_view_count, s.user_id, s.user_identifier, s.user_anonymous, s.user_name, s.user_email,
+	s.user_url, s.browser, s.browser_version, s.os, s.os_version, s.platform, s.country, s.ip_address, s.country_name,
+	s.state, s.city, s.rating, s.error_count, s.web_url, s.listed_at, s.detailed_at`
+
+func scanSession(r scanner) (Session, error) {
+	var s Session
+	var started, updated, ended, listed, detailed sql.NullInt64
+	err := r.Scan(&s.ID, &s.Connection, &s.VendorID, &s.Customer, &started, &updated, &ended,
+		&s.Status, &s.LengthMS, &s.PageViewCount, &s.UserID, &s.UserIdentifier, &s.UserAnonymous, &s.UserName, &s.UserEmail,
+		&s.UserURL, &s.Browser, &s.BrowserVersion, &s.OS, &s.OSVersion, &s.Platform, &s.Country, &s.IPAddress, &s.CountryName,
+		&s.State, &s.City, &s.Rating, &s.ErrorCount, &s.WebURL, &listed, &detailed)
+	s.StartedAt, s.UpdatedAt, s.EndedAt = timeOf(started), timeOf(updated), timeOf(ended)
+	s.ListedAt, s.DetailedAt = timeOf(listed), timeOf(detailed)
+	return s, err
+}
+
+// Session reads one session.
+func (o Org) Session(ctx context.Context, id SessionID) (Session, error) {
+	return one(ctx, o.db.r, "session", scanSession, `
+		SELECT `+sessionColumns+` FROM sessions s WHERE s.id = ? AND s.org_id = ?`, id, o.id)
+}
+
+// SessionsByVendorID finds sessions by the vendor's id on any connection, at
+// most 20.
+func (o Org) SessionsByVendorID(ctx context.Context, vendorID string) ([]Session, error) {
+	return list(ctx, o.db.r, "sessions", scanSession, `
+		SELECT `+sessionColumns+` FROM connections c
+		CROSS JOIN sessions s ON s.connection_id = c.id AND s.vendor_id = ?
+		WHERE c.org_id = ? AND s.org_id = c.org_id
+		ORDER BY s.id LIMIT 20`, vendorID, o.id)
+}
+
+// PageViews lists a session's page views in the vendor's order, at most 5000.
+func (o Org) PageViews(ctx context.Context, id SessionID) ([]PageView, error) {
+	return list(ctx, o.db.r, "page views", func(s scanner) (PageView, error) {
+		var v PageView
+		var at sql.NullInt64
+		err := s.Scan(&v.URL, &v.LoadMS, &v.ViewMS, &at)
+		v.ViewedAt = timeOf(at)
+		return v, err
+	}, `
+		SELECT url, load_ms, view_ms, viewed_at FROM page_views
+		WHERE session_id = ? AND org_id = ? ORDER BY position LIMIT 5000`, id, o.id)
+}
+
+// SessionErrors lists a session's errors in the vendor's order, at most 5000.
+func (o Org) SessionErrors(ctx context.Context, id SessionID) ([]SessionError, error) {
+	return list(ctx, o.db.r, "session errors", func(s scanner) (SessionError, error) {
+		var e SessionError
+		err := s.Scan(&e.GroupID, &e.InstanceID, &e.Title, &e.WebURL)
+		return e, err
+	}, `
+		SELECT group_id, instance_id, title, web_url FROM session_errors
+		WHERE session_id = ? AND org_id = ? ORDER BY position LIMIT 5000`, id, o.id)
+}
+
+// SessionFilter selects sessions of the mirror. Zero fields select all.
+type SessionFilter struct {
+	Connections []ConnectionID // empty means every one of the organization, also removed ones
+	From, To    time.Time      // From ≤ start < To
+	Identifier  string         // exactly
+	Countries   []string       // exactly, as the vendor writes them
+}
+
+// Sessions lists the mirror's sessions that a filter selects, newest first.
+func (o Org) Sessions(ctx context.Context, f SessionFilter, after Moment, limit int) ([]Session, error) {
+	conns := f.Connections
+	if len(conns) == 0 {
+		var err error
+		conns, err = list(ctx, o.db.r, "connections", func(s scanner) (id ConnectionID, err error) { return id, s.Scan(&id) }, `
+			SELECT id FROM connections WHERE org_id = ? ORDER BY id LIMIT 1000`, o.id)
+		if err != nil {
+			return nil, err
+		}
+	}
+	// Each query below is one walk along one index; their results are merged.
+	countries := f.Countries
+	if f.Identifier != "" || len(countries) == 0 {
+		countries = []string{""}
+	}
+	var out []Session
+	for _, conn := range conns {
+		for _, country := range countries {
+			part, err := o.sessionsOf(ctx, f, conn, country, after, limit)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, part...)
+		}
+	}
+	slices.SortFunc(out, func(a, b Session) int {
+		return cmp.Or(b.StartedAt.Compare(a.StartedAt), cmp.Compare(b.ID, a.ID))
+	})
+	return out[:min(limit, len(out))], nil
+}
+
+func (o Org) sessionsOf(ctx context.Context, f SessionFilter, conn ConnectionID, country string, after Moment, limit int) ([]Session, error) {
+	at, id := after.args()
+	where, args := "s.connection_id = ? AND s.org_id = ? AND (s.started_at, s.id) < (?, ?)", []any{conn, o.id, at, id}
+	if !f.From.IsZero() {
+		where, args = where+" AND s.started_at >= ?", append(args, ms(f.From))
+	}
+	if !f.To.IsZero() {
+		where, args = where+" AND s.started_at < ?", append(args, ms(f.To))
+	}
+	if f.Identifier != "" {
+		where, args = where+" AND s.user_identifier = ?", append(args, f.Identifier)
+		if len(f.Countries) > 0 {
+			where += " AND s.country IN (?" + strings.Repeat(", ?", len(f.Countries)-1) + ")"
+			for _, c := range f.Countries {
+				args = append(args, c)
+			}
+		}
+	} else if country != "" {
+		where, args = where+" AND s.country = ?", append(args, country)
+	}
+	return list(ctx, o.db.r, "sessions", scanSession, `
+		SELECT `+sessionColumns+` FROM sessions s WHERE `+where+`
+		ORDER BY s.started_at DESC, s.id DESC LIMIT ?`, append(args, limit)...)
+}
+
+// CustomerSessions lists a customer's sessions, newest first.
+func (o Org) CustomerSessions(ctx context.Context, customer CustomerID, after Moment, limit int) ([]Session, error) {
+	at, id := after.args()
+	return list(ctx, o.db.r, "customer's sessions", scanSession, `
+		SELECT `+sessionColumns+` FROM sessions s
+		WHERE s.customer_id = ? AND s.org_id = ? AND (s.started_at, s.id) < (?, ?)
+		ORDER BY s.started_at DESC, s.id DESC LIMIT ?`, customer, o.id, at, id, limit)
+}
+
+// SessionNeighbours finds the session of the same customer that began before a
+// session and the one that began after it; 0 is none.
+func (o Org) SessionNeighbours(ctx context.Context, s Session) (earlier, later SessionID, err error) {
+	if s.Customer == 0 {
+		return 0, 0, nil
+	}
+	find := func(query string) (SessionID, error) {
+		n, err := one(ctx, o.db.r, "session", scanInt, query, s.Customer, o.id, ms(s.StartedAt), s.ID)
+		if errors.Is(err, ErrNotFound) {
+			return 0, nil
+		}
+		return SessionID(n), err
+	}
+	earlier, err = find(`SELECT id FROM sessions WHERE customer_id = ? AND org_id = ? AND (started_at, id) < (?, ?) ORDER BY started_at DESC, id DESC LIMIT 1`)
+	if err != nil {
+		return 0, 0, err
+	}
+	later, err = find(`SELECT id FROM sessions WHERE customer_id = ? AND org_id = ? AND (started_at, id) > (?, ?) ORDER BY started_at, id LIMIT 1`)
+	return earlier, later, err
+}
