@@ -267,7 +267,10 @@ func putIdentity(ctx context.Context, q querier, org OrgID, customer CustomerID,
 		INSERT INTO identities (org_id, customer_id, kind, connection_id, value, value_norm, first_seen, last_seen)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
 		org, customer, v.kind, conn, v.value, Normalize(v.value), ms(s.Since), ms(s.SeenAt))
-	return err
+	if err != nil {
+		return err
+	}
+	return linkHighlights(ctx, q, org, customer, conn, v)
 }
 
 func scanIdentity(s scanner) (Identity, error) {

@@ -340,6 +340,7 @@ CREATE TABLE trait_edits (
 -- A form is sent once, however often its button is pressed.
 CREATE UNIQUE INDEX trait_edits_form ON trait_edits (org_id, form_token);
 CREATE INDEX trait_edits_customer ON trait_edits (customer_id, created_at, id);
+CREATE INDEX trait_edits_user ON trait_edits (logrocket_user_id, id);
 CREATE INDEX trait_edits_open ON trait_edits (state) WHERE state IN ('queued', 'sending');
 
 -- What one edit did, field by field. field is 'name', 'email' or 'trait'.
@@ -362,6 +363,7 @@ CREATE TABLE highlights (
     author_id       INTEGER REFERENCES users (id),
     subject_kind    TEXT NOT NULL CHECK (subject_kind IN ('email', 'user_id')),
     subject         TEXT NOT NULL,
+    subject_norm    TEXT NOT NULL,
     question        TEXT NOT NULL DEFAULT '',
     range_start     INTEGER,
     range_end       INTEGER,
@@ -373,6 +375,7 @@ CREATE TABLE highlights (
     error_kind      TEXT NOT NULL DEFAULT '',
     result_markdown TEXT NOT NULL DEFAULT '',
     polls           INTEGER NOT NULL DEFAULT 0,
+    misses          INTEGER NOT NULL DEFAULT 0,
     created_at      INTEGER NOT NULL,
     sent_at         INTEGER,
     polled_at       INTEGER,
@@ -383,6 +386,9 @@ CREATE TABLE highlights (
 CREATE UNIQUE INDEX highlights_form ON highlights (org_id, form_token);
 CREATE INDEX highlights_org ON highlights (org_id, created_at, id);
 CREATE INDEX highlights_customer ON highlights (customer_id, created_at, id) WHERE customer_id IS NOT NULL;
+CREATE INDEX highlights_state ON highlights (org_id, state, created_at, id);
+-- Asked for somebody whom nothing else names yet: linked once something does.
+CREATE INDEX highlights_unlinked ON highlights (org_id, subject_norm) WHERE customer_id IS NULL;
 CREATE INDEX highlights_open ON highlights (state) WHERE state IN ('queued', 'sending', 'pending');
 
 CREATE TABLE highlight_sessions (
