@@ -26,8 +26,9 @@ type Call struct {
 	StartedAt  time.Time
 	Duration   time.Duration // 0 until it has ended
 	Bytes      int64
-	// ActorName and ActorEmail are filled on reading.
+	// ActorName and ActorEmail are filled on reading, like Named.
 	ActorName, ActorEmail string
+	Named
 }
 
 // CallState is how far a call is.
@@ -210,15 +211,13 @@ func (d *DB) SettleCallsUnscoped(ctx context.Context) (int64, error) {
 	return exec(ctx, d.w, "calls", `UPDATE calls SET state = 'unknown' WHERE state = 'sending'`)
 }
 
-const callColumns = `id, connection_id, vendor, operation, attempt, counts, purpose, actor_id, customer_id,
-	state, status, error_kind, says, started_at, duration_ms, bytes`
-
 func scanCall(s scanner) (Call, error) {
 	var c Call
 	var purpose string
 	var actor, customer, started, took, bytes sql.NullInt64
 	err := s.Scan(&c.ID, &c.Connection, &c.Vendor, &c.Operation, &c.Attempt, &c.Counts, &purpose, &actor, &customer,
-		&c.State, &c.Status, &c.ErrorKind, &c.Says, &started, &took, &bytes, &c.ActorName, &c.ActorEmail)
+		&c.State, &c.Status, &c.ErrorKind, &c.Says, &started, &took, &bytes, &c.ActorName, &c.ActorEmail,
+		&c.CustomerName, &c.CustomerEmail, &c.ConnectionName)
 	c.Background, c.Actor, c.Customer = purpose == "background", UserID(actor.Int64), CustomerID(customer.Int64)
 	c.StartedAt, c.Duration, c.Bytes = timeOf(started), time.Duration(took.Int64)*time.Millisecond, bytes.Int64
 	return c, err
@@ -226,14 +225,16 @@ func scanCall(s scanner) (Call, error) {
 
 func callsQuery(org OrgID, f HistoryFilter) (string, []any) {
 	where, args := f.where(org, "started_at")
-	// The page is cut before the users are joined, so that only its rows are.
+	// The page is cut before names are joined, so that only its rows are.
 	return `
-		SELECT c.id, c.connection_id, c.vendor, c.operation, c.attempt, c.counts, c.purpose, c.actor_id, c.customer_id,
-			c.state, c.status, c.error_kind, c.says, c.started_at, c.duration_ms, c.bytes,
-			coalesce(u.name, ''), coalesce(u.email, '')
-		FROM (SELECT `+callColumns+` FROM calls WHERE ` + where + ` ORDER BY started_at DESC, id DESC LIMIT ?) c
-		LEFT JOIN users u ON u.id = c.actor_id
-		ORDER BY c.started_at DESC, c.id DESC`, append(args, f.limit())
+		SELECT h.id, h.connection_id, h.vendor, h.operation, h.attempt, h.counts, h.purpose, h.actor_id, h.customer_id,
+			h.state, h.status, h.error_kind, h.says, h.started_at, h.duration_ms, h.bytes,
+			coalesce(u.name, ''), coalesce(u.email, ''), ` + namedColumns + `
+		FROM (SELECT id, org_id, connection_id, vendor, operation, attempt, counts, purpose, actor_id, customer_id,
+				state, status, error_kind, says, started_at, duration_ms, bytes
+			FROM calls WHERE ` + where + ` ORDER BY started_at DESC, id DESC LIMIT ?) h
+		LEFT JOIN users u ON u.id = h.actor_id` + namedJoins + `
+		ORDER BY h.started_at DESC, h.id DESC`, append(args, f.limit())
 }
 
 // Calls returns ledger rows newest first; the filter's Kind plays no part.

@@ -27,6 +27,13 @@ type HistoryEntry struct {
 	// Before and After are JSON objects of texts by field, or plain text, or empty.
 	Before, After string
 	Reason        string
+	// Named is filled on reading and not written.
+	Named
+}
+
+// Named is what the customer and the connection of a row are called today.
+type Named struct {
+	CustomerName, CustomerEmail, ConnectionName string
 }
 
 // addHistory writes an entry inside the write that it tells of.
@@ -95,13 +102,19 @@ func (f HistoryFilter) where(org OrgID, at string) (string, []any) {
 
 func (f HistoryFilter) limit() int { return min(max(f.Limit, 1), 1000) }
 
-const historyColumns = `id, at, actor_id, actor, action, subject, customer_id, connection_id, summary, before, after, reason`
+// named joins what Named holds to a page of rows h.
+const (
+	namedColumns = `coalesce(cu.name, ''), coalesce(cu.email, ''), coalesce(co.name, '')`
+	namedJoins   = `
+		LEFT JOIN customers cu ON cu.id = h.customer_id AND cu.org_id = h.org_id
+		LEFT JOIN connections co ON co.id = h.connection_id AND co.org_id = h.org_id`
+)
 
 func scanHistory(s scanner) (HistoryEntry, error) {
 	var e HistoryEntry
 	var at, actor, customer, connection sql.NullInt64
 	err := s.Scan(&e.ID, &at, &actor, &e.ActorName, &e.Action, &e.Subject, &customer, &connection,
-		&e.Summary, &e.Before, &e.After, &e.Reason)
+		&e.Summary, &e.Before, &e.After, &e.Reason, &e.CustomerName, &e.CustomerEmail, &e.ConnectionName)
 	e.At, e.Actor, e.Customer, e.Connection = timeOf(at), UserID(actor.Int64), CustomerID(customer.Int64), ConnectionID(connection.Int64)
 	return e, err
 }
@@ -112,8 +125,13 @@ func historyQuery(org OrgID, f HistoryFilter) (string, []any) {
 		where += " AND kind = ?"
 		args = append(args, f.Kind)
 	}
-	return `SELECT ` + historyColumns + ` FROM history WHERE ` + where + ` ORDER BY at DESC, id DESC LIMIT ?`,
-		append(args, f.limit())
+	// The page is cut before names are joined, so that only its rows are.
+	return `
+		SELECT h.id, h.at, h.actor_id, h.actor, h.action, h.subject, h.customer_id, h.connection_id,
+			h.summary, h.before, h.after, h.reason, ` + namedColumns + `
+		FROM (SELECT id, org_id, at, actor_id, actor, action, subject, customer_id, connection_id, summary, before, after, reason
+			FROM history WHERE ` + where + ` ORDER BY at DESC, id DESC LIMIT ?) h` + namedJoins + `
+		ORDER BY h.at DESC, h.id DESC`, append(args, f.limit())
 }
 
 // History returns entries newest first.
