@@ -94,6 +94,7 @@ type Connections struct {
 	vendors Vendors
 	log     *slog.Logger
 	now     func() time.Time
+	asks    *Asks // set by useAsks, before anything is tested
 
 	mu      sync.Mutex
 	clients map[ConnectionID]client

@@ -8,17 +8,47 @@ import (
 // askCheck is the kind of ask that tests a connection.
 const askCheck = "check"
 
-// Check asks the vendor the cheapest question there is, stores in words what
-// it answered and returns the connection with that. It waits for the vendor,
-// as the command line may: pages use Test. A vendor that says no is an *Error.
+// useAsks lets connections be tested through asks.
+func (c *Connections) useAsks(a *Asks) {
+	c.asks = a
+	a.handle(askCheck, func(ctx context.Context, ask Ask) (any, string, error) {
+		sentence, err := c.check(ctx, ask.Org, ask.Connection)
+		return nil, sentence, err
+	})
+}
+
+// Test puts the cheapest question there is to the vendor, behind the request.
+// What it answered stands in the ask and then, in words, on the connection.
+func (c *Connections) Test(ctx context.Context, actor Actor, id ConnectionID) (Ask, error) {
+	if _, err := c.inUse(ctx, actor, id); err != nil {
+		return Ask{}, err
+	}
+	return c.asks.Put(ctx, actor, AskSpec{Connection: id, Kind: askCheck})
+}
+
+// LastTest is the newest test of a connection, which may still be under way;
+// ok is false if there never was one.
+func (c *Connections) LastTest(ctx context.Context, org OrgID, id ConnectionID) (ask Ask, ok bool, err error) {
+	return c.asks.Latest(ctx, org, id, askCheck, "")
+}
+
+// Check is Test for the command line: it waits for the vendor and needs no
+// running queue. The connection is returned as the test left it; CheckOK says
+// whether the vendor was content and CheckMessage what it answered.
 func (c *Connections) Check(ctx context.Context, actor Actor, id ConnectionID) (Connection, error) {
 	if _, err := c.inUse(ctx, actor, id); err != nil {
 		return Connection{}, err
 	}
-	ctx = withSpender(ctx, spender{Org: actor.Org, Connection: id, Actor: actor.User})
-	_, checkErr := c.check(ctx, actor.Org, id)
+	ask, err := c.asks.Do(ctx, actor, AskSpec{Connection: id, Kind: askCheck})
+	if err != nil {
+		return Connection{}, err
+	}
 	conn, err := c.Get(ctx, actor.Org, id)
-	return conn, errors.Join(checkErr, err)
+	if err == nil && ask.State != AskDone && (conn.CheckOK || conn.CheckMessage == "") {
+		// The question did not reach the vendor: the connection tells of an older test, if any.
+		conn.CheckOK, conn.CheckMessage = false, ask.Message
+	}
+	return conn, err
 }
 
 // check calls the vendor with a context that carries the spender, and stores

@@ -31,6 +31,7 @@ type Services struct {
 	People      *People
 	Connections *Connections
 	Asks        *Asks
+	History     *History
 	// CookieKeys sign and encrypt browsers' cookies. They are the
 	// installation's own and stay the same over restarts.
 	CookieKeys [2][]byte
@@ -56,6 +57,8 @@ func Open(ctx context.Context, o Options) (*Services, error) {
 	s.Connections = NewConnections(o.DB, o.Box, o.Vendors, o.Log, o.Now)
 	s.queue.onStart(s.Connections.settleCalls)
 	s.Asks = newAsks(o.DB, s.queue, o.Log, o.Now)
+	s.Connections.useAsks(s.Asks)
+	s.History = NewHistory(o.DB, o.Now)
 	if err := s.queue.open(); err != nil {
 		return nil, err
 	}
