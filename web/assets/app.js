@@ -1,4 +1,21 @@
+// Everything here makes nicer what already works without it.
 import './htmx.js'
 import 'htmx.org/dist/ext/hx-csp.js'
 import 'htmx.org/dist/ext/hx-sse.js'
 import { RelativeTimeElement } from '@github/relative-time-element/relative-time'
+import { copying } from './copy.js'
+import { keys } from './keys.js'
+import { menus } from './menus.js'
+import { swaps } from './swaps.js'
+import { themeSwitch } from './theme-switch.js'
+import { localTimes } from './times.js'
+import { toasts } from './toasts.js'
+
+const notify = toasts()
+RelativeTimeElement.define()
+localTimes()
+themeSwitch()
+menus()
+keys()
+copying(notify)
+swaps(notify)

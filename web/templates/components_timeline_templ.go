@@ -302,7 +302,7 @@ func TimelineEntry(e EntryView) templ.Component {
 						return templ_7745c5c3_Err
 					}
 				} else {
-					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 24, " hx-trigger=\"toggle from:closest details once\"")
+					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 24, " hx-trigger=\"toggle once from:'closest details'\"")
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}

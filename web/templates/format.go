@@ -1,7 +1,6 @@
 package templates
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -94,53 +93,79 @@ func twoUnits(d, large time.Duration, largeName string, small time.Duration, sma
 	return s
 }
 
-// FormatAge says how long before or after now t is: "now", "20 seconds ago",
-// "3 minutes ago", "yesterday", "in 2 hours"; from 30 days on it is a date
-// ("3 Oct" in now's year, else "3 Oct 2025"). Its words are those that
-// <relative-time> will write, so that nothing moves when that takes over. The
-// zero time is "never".
+// dateAfter is the age from which a date says more than "4 weeks ago". The
+// threshold attribute of Age says the same.
+const dateAfter = 26 * 24 * time.Hour
+
+// FormatAge says how long before or after now t is: "now" (under 10 seconds),
+// "20 seconds ago", "3 minutes ago", "yesterday", "last week", "in 2 hours";
+// from 26 days on it is a date ("3 Oct" in now's year, else "3 Oct 2025").
+// Words and rounding are those of <relative-time>, so that nothing moves when
+// that takes over in the browser. The zero time is "never".
 func FormatAge(t, now time.Time) string {
 	if t.IsZero() {
 		return "never"
 	}
 	d := now.Sub(t)
-	past := d >= 0
-	if !past {
+	future := d < 0
+	if future {
 		d = -d
 	}
-	var n int64
-	var unit string
-	switch {
-	case d < time.Second:
-		return "now"
-	case d < time.Minute:
-		n, unit = int64(d/time.Second), "second"
-	case d < time.Hour:
-		n, unit = int64(d.Round(time.Minute)/time.Minute), "minute"
-	case d < 24*time.Hour:
-		n, unit = int64(d.Round(time.Hour)/time.Hour), "hour"
-	case d < 30*24*time.Hour:
-		n, unit = int64(d.Round(24*time.Hour)/(24*time.Hour)), "day"
-	default:
-		layout := "2 Jan 2006"
+	if d >= dateAfter {
 		if t.UTC().Year() == now.UTC().Year() {
-			layout = "2 Jan"
+			return t.UTC().Format("2 Jan")
 		}
-		return t.UTC().Format(layout)
+		return t.UTC().Format("2 Jan 2006")
 	}
-	if unit == "day" && n == 1 {
-		if past {
-			return "yesterday"
-		}
+	n, unit := roundAge(d)
+	switch {
+	case unit == "second" && n < 10:
+		return "now"
+	case unit == "day" && n == 1 && future:
 		return "tomorrow"
+	case unit == "day" && n == 1:
+		return "yesterday"
+	case unit == "week" && n == 1 && future:
+		return "next week"
+	case unit == "week" && n == 1:
+		return "last week"
 	}
-	if n != 1 {
-		unit += "s"
+	s := Plural(n, unit, unit+"s")
+	if future {
+		return "in " + s
 	}
-	if past {
-		return fmt.Sprintf("%d %s ago", n, unit)
+	return s + " ago"
+}
+
+// roundAge rounds to one unit the way <relative-time> does: up to the next
+// larger unit from 55 seconds, 55 minutes, 21 hours and 6 days on.
+func roundAge(d time.Duration) (n int64, unit string) {
+	ms := d.Milliseconds()
+	s := ms / 1000
+	if ms%1000 >= 900 {
+		s++
 	}
-	return fmt.Sprintf("in %d %s", n, unit)
+	m, h, days := s/60%60, s/3600%24, s/86400
+	if s%60 >= 55 {
+		m++
+	}
+	if m >= 55 {
+		h++
+	}
+	if days > 0 && h >= 12 || days == 0 && h >= 21 {
+		days++
+	}
+	switch {
+	case days >= 6:
+		return (days*2 + 7) / 14, "week"
+	case days > 0:
+		return days, "day"
+	case h > 0:
+		return h, "hour"
+	case m > 0:
+		return m, "minute"
+	}
+	return s, "second"
 }
 
 // FormatTime writes a moment to the second: "21 Nov 2026, 14:03:22 UTC". The

@@ -1,0 +1,46 @@
+const byHand = new Set(['click', 'submit', 'change', 'keydown'])
+
+// swaps tells what htmx is doing to those who cannot see it: busy marks, the
+// focus after a swap, a message when the server cannot be reached.
+export function swaps(notify) {
+  const on = (type, act) => document.addEventListener(type, event => act(event.detail?.ctx, event))
+
+  on('htmx:before:request', (ctx, event) => {
+    if (document.hidden && ctx.sourceEvent?.type === 'every') {
+      event.preventDefault() // nobody is looking; the next round asks again
+      return
+    }
+    if (byHand.has(ctx.sourceEvent?.type)) ctx.target?.setAttribute?.('aria-busy', 'true')
+  })
+  // An empty filter says nothing; without it the address stays short.
+  on('htmx:config:request', ctx => {
+    const { method, body } = ctx.request
+    if (method !== 'GET' || !(body instanceof FormData)) return
+    for (const [name, value] of [...body]) if (value === '') body.delete(name)
+  })
+  on('htmx:finally:request', ctx => ctx?.target?.removeAttribute?.('aria-busy'))
+  on('htmx:after:swap', ctx => {
+    if (ctx && byHand.has(ctx.sourceEvent?.type)) focusNew(ctx)
+  })
+  on('htmx:error', (ctx, event) => {
+    if (!ctx || ctx.sourceEvent?.type === 'every' || event.detail.error?.name === 'AbortError') return
+    notify('error', 'Sightline did not answer. What you typed is still here; please try again.')
+  })
+}
+
+// focusNew moves the focus to the first wrong field or the new heading. If
+// there is neither it stays, unless what had it is gone: then it goes to what
+// came in its place.
+function focusNew(ctx) {
+  const old = ctx.target
+  if (!(old instanceof Element)) return
+  const root = old.isConnected ? old : old.id && document.getElementById(old.id)
+  if (!root) return
+  const wanted = root.querySelector('[aria-invalid="true"]') ?? root.querySelector('[data-focus]')
+  if (wanted) {
+    wanted.focus()
+  } else if (document.activeElement === document.body || document.activeElement === null) {
+    root.tabIndex = -1
+    root.focus({ preventScroll: true })
+  }
+}

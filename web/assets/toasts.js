@@ -1,0 +1,42 @@
+const lifetime = 6000
+
+// toasts looks after the live region that is in the page from the start. What
+// is not an error goes away by itself, unless it is being read; errors stay
+// until they are closed. It returns a function that adds a message.
+export function toasts() {
+  const region = document.getElementById('toasts')
+  if (!region) return () => {}
+  region.addEventListener('click', event => {
+    const toast = event.target.closest?.('[data-dismiss]')?.closest('[data-toast]')
+    if (toast) close(toast)
+  })
+  new MutationObserver(changes => {
+    for (const change of changes) change.addedNodes.forEach(retire)
+  }).observe(region, { childList: true })
+  region.querySelectorAll('[data-toast]').forEach(retire)
+
+  return (kind, text) => {
+    const template = document.querySelector(`template[data-toast-kind="${kind}"]`)
+    const toast = template?.content.firstElementChild?.cloneNode(true)
+    if (!toast) return
+    toast.querySelector('p').textContent = text
+    region.append(toast)
+  }
+}
+
+// close takes a toast away; the focus, if it was in it, goes to the page.
+function close(toast) {
+  const focused = toast.contains(document.activeElement)
+  toast.remove()
+  if (focused) document.getElementById('main')?.focus({ preventScroll: true })
+}
+
+function retire(toast) {
+  if (!(toast instanceof HTMLElement) || !toast.dataset.toast || toast.dataset.toast === 'error') return
+  let timer
+  const start = () => { timer = setTimeout(() => close(toast), lifetime) }
+  const stop = () => clearTimeout(timer)
+  for (const type of ['mouseenter', 'focusin']) toast.addEventListener(type, stop)
+  for (const type of ['mouseleave', 'focusout']) toast.addEventListener(type, start)
+  start()
+}
