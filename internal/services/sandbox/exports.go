@@ -205,7 +205,11 @@ func (c *Company) viewEvents(s *Session, n int, r *rand.Rand, add func(time.Time
 		add(at, "lr.network.RequestEvent", map[string]any{"reqId": id, "url": "https://api.example.com" + path, "method": method, "headers": map[string]string{"accept": "application/json"}})
 		add(at.Add(took), "lr.network.ResponseEvent", map[string]any{"reqId": id, "status": status, "method": method, "headers": map[string]string{"content-type": "application/json"}})
 	}
-	for i, a := range p.actions[:r.IntN(len(p.actions)+1)] {
+	pressed := r.IntN(len(p.actions) + 1)
+	if c.hasError(s, n) { // people try everything, and the last thing in vain
+		pressed = len(p.actions)
+	}
+	for i, a := range p.actions[:pressed] {
 		kind := "click"
 		if c.hasError(s, n) && i == len(p.actions)-1 {
 			kind = "deadClick"

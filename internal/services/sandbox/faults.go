@@ -136,7 +136,7 @@ func (f Fault) strike(w http.ResponseWriter, r *http.Request, next http.HandlerF
 		select {
 		case <-t.C:
 		case <-r.Context().Done():
-			return
+			panic(http.ErrAbortHandler)
 		}
 	}
 	switch f.Kind {

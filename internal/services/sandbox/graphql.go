@@ -49,8 +49,8 @@ func (k *rocket) graphql(w http.ResponseWriter, r *http.Request) {
 		out["errors"] = k.graphqlErrors(res.Errors)
 	}
 	code := http.StatusOK
-	if res.Data == nil && !k.s.live() {
-		code = http.StatusBadRequest
+	if res.Data == nil && !k.s.live() && !slices.ContainsFunc(res.Errors, func(e gqlerrors.FormattedError) bool { return len(e.Path) > 0 }) {
+		code = http.StatusBadRequest // it never ran
 	}
 	writeJSON(w, code, out)
 }
@@ -132,14 +132,14 @@ func (k *rocket) newSchema() (graphql.Schema, error) {
 		"title": field(text, "", func(s stat) any { return s.name }), "views": field(num, "", func(s stat) any { return s.n }), "averageLoadMs": field(graphql.Float, "", func(s stat) any { return s.sum / float64(max(1, s.n)) }),
 	}})
 	query := graphql.NewObject(graphql.ObjectConfig{Name: "Query", Fields: graphql.Fields{
-		"sessions": {Type: graphql.NewNonNull(graphql.NewList(session)), Description: "Recorded sessions, newest first.", Args: listArgs(graphql.FieldConfigArgument{
+		"sessions": {Type: graphql.NewList(session), Description: "Recorded sessions, newest first.", Args: listArgs(graphql.FieldConfigArgument{
 			"userEmail": {Type: text}, "userID": {Type: text}}), Resolve: k.resolveSessions},
 		"session": {Type: session, Args: graphql.FieldConfigArgument{"recordingID": {Type: graphql.NewNonNull(text)}, "sessionID": {Type: num, DefaultValue: 0}}, Resolve: k.resolveSession},
-		"users": {Type: graphql.NewNonNull(graphql.NewList(user)), Description: "Identified people.", Args: graphql.FieldConfigArgument{
+		"users": {Type: graphql.NewList(user), Description: "Identified people.", Args: graphql.FieldConfigArgument{
 			"search": {Type: text, Description: "Part of an email or name."}, "first": {Type: num, DefaultValue: 20}, "offset": {Type: num, DefaultValue: 0}}, Resolve: k.resolveUsers},
 		"user":   {Type: user, Args: graphql.FieldConfigArgument{"email": {Type: text}, "userID": {Type: text}}, Resolve: k.resolveUser},
-		"errors": {Type: graphql.NewNonNull(graphql.NewList(errorStat)), Description: "Errors by how often they came up.", Args: spanArgs(), Resolve: func(p graphql.ResolveParams) (any, error) { e, _, err := k.stats(p); return e, err }},
-		"pages":  {Type: graphql.NewNonNull(graphql.NewList(pageStat)), Description: "Pages by views.", Args: spanArgs(), Resolve: func(p graphql.ResolveParams) (any, error) { _, s, err := k.stats(p); return s, err }},
+		"errors": {Type: graphql.NewList(errorStat), Description: "Errors by how often they came up.", Args: spanArgs(), Resolve: func(p graphql.ResolveParams) (any, error) { e, _, err := k.stats(p); return e, err }},
+		"pages":  {Type: graphql.NewList(pageStat), Description: "Pages by views.", Args: spanArgs(), Resolve: func(p graphql.ResolveParams) (any, error) { _, s, err := k.stats(p); return s, err }},
 	}})
 	mutation := graphql.NewObject(graphql.ObjectConfig{Name: "Mutation", Fields: graphql.Fields{
 		"setSessionNote": {Type: session, Args: graphql.FieldConfigArgument{"recordingID": {Type: graphql.NewNonNull(text)}, "sessionID": {Type: num, DefaultValue: 0}, "note": {Type: graphql.NewNonNull(text)}}, Resolve: k.setNote},

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"sightline/internal/services/sandbox"
+	"sightline/internal/services/sandbox/contracttest"
 )
 
 // noon is when the tests take place unless they move their clock.
@@ -33,6 +35,15 @@ func (c *clock) add(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.now = c.now.Add(d)
+}
+
+func TestStartRefusesBadOptions(t *testing.T) {
+	for _, o := range []sandbox.Options{{Customers: -1}, {Sessions: 600_000}, {Days: -3}, {Dialect: "latin"}, {RaygunAuthMethod: "PUT"}} {
+		if s, err := sandbox.Start(t.Context(), o); err == nil {
+			_ = s.Close()
+			t.Errorf("started with %+v", o)
+		}
+	}
 }
 
 // start runs a small sandbox at noon.
@@ -139,6 +150,23 @@ func sessionsURL(s *sandbox.Sandbox, more ...string) string {
 
 func token(s *sandbox.Sandbox) map[string]string {
 	return map[string]string{"Authorization": "token " + s.Credentials().LogRocketKey}
+}
+
+// contract sends a request to LogRocket with its key and checks the answer
+// against the contract.
+func contract(t *testing.T, s *sandbox.Sandbox, method, addr string, body any) answer {
+	t.Helper()
+	return contractAs(t, token(s), method, addr, body)
+}
+
+func contractAs(t *testing.T, header map[string]string, method, addr string, body any) answer {
+	t.Helper()
+	a := mustSend(t, method, addr, header, body)
+	r := httptest.NewRequest(method, addr, nil)
+	if err := contracttest.Optional(t).CheckResponse(r, a.code, a.header, a.body); err != nil {
+		t.Errorf("%s %s answered %d %s: %v", method, addr, a.code, a.body, err)
+	}
+	return a
 }
 
 // app is the address of a path inside the LogRocket app.
