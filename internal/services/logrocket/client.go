@@ -54,7 +54,7 @@ type Client struct {
 	appURL string
 	org    string
 	app    string
-	auth   http.Header
+	key    secrets.Secret
 
 	mu        sync.Mutex
 	dialect   Dialect
@@ -87,7 +87,7 @@ func New(o Options) (*Client, error) {
 	}
 	return &Client{
 		up: up, appURL: strings.TrimRight(strings.TrimSpace(o.AppURL), "/"), org: o.OrgSlug, app: o.AppSlug,
-		auth:    http.Header{"Authorization": {"token " + o.Key.Reveal()}},
+		key:     secrets.New(strings.TrimSpace(o.Key.Reveal())), // as pasted, with a line end
 		dialect: o.Dialect, onDialect: o.OnDialect,
 	}, nil
 }
@@ -105,6 +105,11 @@ func (c *Client) path(parts ...string) string {
 		path += "/" + url.PathEscape(part)
 	}
 	return path
+}
+
+// auth returns the header that carries the key. Bearer has been seen refused.
+func (c *Client) auth() http.Header {
+	return http.Header{"Authorization": {"token " + c.key.Reveal()}}
 }
 
 // addressable says whether text can be one part of a path. Servers and proxies

@@ -30,7 +30,7 @@ func (c *Client) listExports(ctx context.Context, q ExportQuery) (ExportPage, *u
 	}
 	var page ExportPage
 	answer, err := c.up.Do(ctx, upstream.Request{
-		Operation: "listDataExports", Method: http.MethodGet, Path: c.path("data-export") + "/", Query: query, Header: c.auth,
+		Operation: "listDataExports", Method: http.MethodGet, Path: c.path("data-export") + "/", Query: query, Header: c.auth(),
 		Retry: upstream.IfSafe,
 		Read: func(body []byte) (err error) {
 			page, err = readExports(body, q.Cursor)

@@ -34,7 +34,7 @@ func (c *Client) ExecuteGraphQL(ctx context.Context, r GraphQLRequest) (GraphQLR
 	}
 	var response GraphQLResponse
 	answer, err := c.up.Do(ctx, upstream.Request{
-		Operation: operation, Method: http.MethodPost, Path: "/graphql", Header: c.auth, Body: body,
+		Operation: operation, Method: http.MethodPost, Path: "/graphql", Header: c.auth(), Body: body,
 		Retry:  upstream.IfUnsent,
 		Answer: explained,
 		Read: func(body []byte) (err error) {

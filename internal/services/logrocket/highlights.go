@@ -127,7 +127,7 @@ func (c *Client) highlightsPath(form string) string {
 
 func (c *Client) highlightsOnce(ctx context.Context, call highlightsCall, form string, before int) (answer HighlightsAnswer, attempts int, err error) {
 	request := call.request
-	request.Path, request.Header, request.Before = c.highlightsPath(form), c.auth, before
+	request.Path, request.Header, request.Before = c.highlightsPath(form), c.auth(), before
 	request.Read = func(body []byte) (err error) {
 		answer, err = readHighlights(body, call.requestID)
 		return err

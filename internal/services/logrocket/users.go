@@ -28,7 +28,7 @@ func (c *Client) UpdateUser(ctx context.Context, userID string, u UserUpdate) (U
 	}
 	var user User
 	_, err = c.up.Do(ctx, upstream.Request{
-		Operation: operation, Method: http.MethodPut, Path: c.path("users", userID), Header: c.auth, Body: body,
+		Operation: operation, Method: http.MethodPut, Path: c.path("users", userID), Header: c.auth(), Body: body,
 		Retry: upstream.IfUnsent,
 		Read: func(body []byte) (err error) {
 			user, err = readUser(body, userID)

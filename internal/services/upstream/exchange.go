@@ -254,7 +254,7 @@ func (c *Client) statusError(operation string, resp *http.Response, body []byte)
 		if aboutTheKey(words) {
 			failed.Kind = WrongKey
 		} else {
-			failed.Scope = c.redact.cut(scope(resp.Header.Get("WWW-Authenticate"), words), 100)
+			failed.Scope = scope(c.redact.clean(resp.Header.Get("WWW-Authenticate")), failed.Says)
 		}
 	}
 	return failed

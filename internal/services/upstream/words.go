@@ -188,7 +188,7 @@ func aboutTheKey(words string) bool { return keyWords.MatchString(words) }
 
 var (
 	challenge = regexp.MustCompile(`(?i)\bscope="?([^",]+)`)
-	scopeWord = regexp.MustCompile(`\b[a-z][a-z0-9_]*(?:\.[a-z0-9_]+)*:(?:read|write|delete|[a-z]+)\b`)
+	scopeWord = regexp.MustCompile(`\b[a-z][a-z0-9_]*(?:\.[a-z0-9_]+)*:(?:read|write|delete|admin|pages|sessions)\b`)
 )
 
 // scope finds the permission that a 403 says is missing.
