@@ -69,8 +69,12 @@ func (q *highlightsRequest) problem() string {
 	return ""
 }
 
+// failingQuestion makes a job that ends as FAILED. A plain "fail" would catch
+// what people really ask ("why did the payment fail?").
+const failingQuestion = "please fail"
+
 // createHighlights starts a new job each time it is asked, the same request
-// twice too. A question with the word "fail" in it makes a job that fails.
+// twice too.
 func (k *rocket) createHighlights(w http.ResponseWriter, r *http.Request) {
 	body, ok := readBody(w, r)
 	if !ok {
@@ -106,7 +110,7 @@ func (k *rocket) newJob(q highlightsRequest) *job {
 	if q.TimeRange != nil {
 		from, to = *q.TimeRange.StartMs, *q.TimeRange.EndMs
 	}
-	j := &job{asked: now, ready: now.Add(max(0, k.s.opts.HighlightDelay)), question: q.Question, webhook: q.WebhookURL, fails: strings.Contains(strings.ToLower(q.Question), "fail")}
+	j := &job{asked: now, ready: now.Add(max(0, k.s.opts.HighlightDelay)), question: q.Question, webhook: q.WebhookURL, fails: strings.Contains(strings.ToLower(q.Question), failingQuestion)}
 	c := k.s.company
 	people := c.byEmail[strings.ToLower(q.UserEmail)]
 	j.who = q.UserEmail
@@ -183,24 +187,30 @@ func (k *rocket) result(j *job) map[string]any {
 	return map[string]any{"highlights": k.story(j), "sessions": sessions}
 }
 
-// deliver posts the envelope to the job's webhook when the job is done, up to
-// three times until a 2xx comes back.
+// deliver posts the envelope to the job's webhook when the job is done by the
+// sandbox's clock, up to three times until a 2xx comes back.
 func (k *rocket) deliver(j *job) {
-	wait := max(0, j.ready.Sub(k.s.opts.Now()))
+	for left := time.Duration(1); left > 0; {
+		if left = j.ready.Sub(k.s.opts.Now()); left > 0 && !k.sleep(min(left, 50*time.Millisecond)) {
+			return
+		}
+	}
 	for range 3 {
-		select {
-		case <-time.After(wait):
-		case <-k.s.ctx.Done():
+		if k.post(j) == nil || !k.sleep(500*time.Millisecond) {
 			return
 		}
-		if k.s.opts.Now().Before(j.ready) { // a stopped clock
-			wait = 20 * time.Millisecond
-			continue
-		}
-		if k.post(j) == nil {
-			return
-		}
-		wait = 500 * time.Millisecond
+	}
+}
+
+// sleep waits, or gives false because the sandbox is closed.
+func (k *rocket) sleep(d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-k.s.ctx.Done():
+		return false
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -117,7 +118,10 @@ func TestHighlightsOfNobodyAndFailures(t *testing.T) {
 	if got := lights(t, s, c, `{"userEmail":"nobody@example.com"}`); got.Status != "COMPLETE" || got.Result == nil || got.Result.Sessions == nil || len(got.Result.Sessions) != 0 {
 		t.Errorf("of nobody: %+v", got)
 	}
-	if got := lights(t, s, c, `{"userID":"usr_ada","question":"Please FAIL."}`); got.Status != "FAILED" || got.Result != nil {
+	if got := lights(t, s, c, `{"userID":"usr_ada","question":"Why did the payment fail?"}`); got.Status != "COMPLETE" {
+		t.Errorf("a question about a failure: %+v", got)
+	}
+	if got := lights(t, s, c, `{"userID":"usr_ada","question":"Now PLEASE fail."}`); got.Status != "FAILED" || got.Result != nil {
 		t.Errorf("that fail: %+v", got)
 	}
 }
@@ -206,12 +210,12 @@ func TestHostilePagesShowAsText(t *testing.T) {
 }
 
 func TestHighlightsWebhook(t *testing.T) {
-	s, _ := start(t, sandbox.Options{HighlightDelay: -1})
+	s, c := start(t, sandbox.Options{})
 	bodies := make(chan []byte, 4)
-	tries := 0
+	var tries atomic.Int32
 	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		raw, _ := io.ReadAll(r.Body)
-		if tries++; tries == 1 {
+		if tries.Add(1) == 1 {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			return
 		}
@@ -221,6 +225,11 @@ func TestHighlightsWebhook(t *testing.T) {
 	a := contract(t, s, "POST", app(s, "highlights/"), map[string]string{"userID": "usr_ada", "webhookURL": hook.URL + "/x"})
 	var asked, told envelope
 	a.json(t, &asked)
+	time.Sleep(120 * time.Millisecond) // nothing may come before its time
+	if len(bodies) > 0 || tries.Load() > 0 {
+		t.Error("the webhook came too early")
+	}
+	c.add(8 * time.Second)
 	select {
 	case raw := <-bodies:
 		answer{body: raw}.json(t, &told)

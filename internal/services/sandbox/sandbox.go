@@ -28,7 +28,9 @@ const (
 	DialectContract Dialect = "contract"
 	// DialectLive answers as live servers have been seen to: other field names
 	// (userID, id, recordingID with sessionID), READY for COMPLETE, cursors as
-	// numbers, highlights fetched without the slash, relative page links.
+	// numbers, highlights fetched without the slash, relative page links. Where
+	// Raygun documents nothing, it does the other of two things: sessions oldest
+	// first, the upper bound let in, no Retry-After.
 	DialectLive Dialect = "live"
 )
 
