@@ -14,24 +14,26 @@ import (
 // package of ours may import of ours. A package that is not here fails the
 // test, so that a new one is placed on purpose.
 var mayImport = map[string][]string{
-	"cmd/web":                     {"..."},
-	"internal/bench":              {"..."},
-	"internal/handlers":           {"internal/services", "web/templates", "web/static"},
-	"internal/services":           {"internal/db", "internal/services/raygun", "internal/services/logrocket", "internal/services/upstream", "internal/services/secrets"},
-	"internal/services/raygun":    {"internal/services/upstream", "internal/services/secrets"},
-	"internal/services/logrocket": {"internal/services/upstream", "internal/services/secrets"},
-	"internal/services/upstream":  {"internal/services/secrets"},
-	"internal/services/secrets":   {},
-	"internal/services/sandbox":   {},
-	"internal/db":                 {},
-	"internal/db/dbtest":          {"internal/db"},
-	"internal/e2e":                {},
-	"web/templates":               {},
-	"web/static":                  {},
+	"cmd/web":                                 {"..."},
+	"internal/bench":                          {"..."},
+	"internal/handlers":                       {"internal/services", "web/templates", "web/static"},
+	"internal/services":                       {"internal/db", "internal/services/raygun", "internal/services/logrocket", "internal/services/upstream", "internal/services/secrets"},
+	"internal/services/raygun":                {"internal/services/upstream", "internal/services/secrets"},
+	"internal/services/logrocket":             {"internal/services/upstream", "internal/services/secrets"},
+	"internal/services/upstream":              {"internal/services/secrets"},
+	"internal/services/secrets":               {},
+	"internal/services/sandbox":               {},
+	"internal/services/sandbox/contracttest":  {},
+	"internal/services/upstream/upstreamtest": {"internal/services/upstream"},
+	"internal/db":                             {},
+	"internal/db/dbtest":                      {"internal/db"},
+	"internal/e2e":                            {},
+	"web/templates":                           {},
+	"web/static":                              {},
 }
 
 // testsMayImport is what any test may import beside what its package may.
-var testsMayImport = []string{"internal/db", "internal/db/dbtest", "internal/services/sandbox", "internal/services/secrets", "internal/services/upstream"}
+var testsMayImport = []string{"internal/db", "internal/db/dbtest", "internal/services/sandbox", "internal/services/sandbox/contracttest", "internal/services/secrets", "internal/services/upstream", "internal/services/upstream/upstreamtest"}
 
 // onlyIn names the packages that alone may know a module from outside. Tests
 // may use all of them.
@@ -50,7 +52,7 @@ var onlyIn = map[string][]string{
 	"github.com/yuin/goldmark":           {"internal/services", "internal/handlers"},
 	"github.com/microcosm-cc/bluemonday": {"internal/services", "internal/handlers"},
 	"github.com/chromedp":                {"internal/e2e"},
-	"github.com/getkin/kin-openapi":      {},
+	"github.com/getkin/kin-openapi":      {"internal/services/sandbox/contracttest"},
 }
 
 // goPackage is what go list tells about a package.
