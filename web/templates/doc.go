@@ -48,8 +48,8 @@
 // it stays where it is.
 //
 // Poller: wrap what changes in @Poller(id, url, seconds). The answer replaces
-// the element whole, so send it again inside another Poller while the work
-// goes on, and without one (same id) when it is over; polling then stops by
+// the element, so send it again inside another Poller while the work goes
+// on, and without one (same id) when it is over; polling then stops by
 // itself. Nothing in a poller may hold what the reader is typing.
 //
 // Server-sent events: @Stream(id, url) shows the data of each unnamed message.
