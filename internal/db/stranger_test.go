@@ -1,0 +1,350 @@
+package db_test
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"sightline/internal/db"
+	"sightline/internal/db/dbtest"
+)
+
+// The organization that owns every row, and the stranger. Every number in the
+// owner's rows is theirs, every text is victimText, so that whatever comes out
+// of them can be told.
+const (
+	owner      = 7
+	stranger   = 8
+	victimText = "victim"
+)
+
+// notTenant are the methods that no row of a tenant goes through.
+var notTenant = []string{"ID"}
+
+// echoes are the methods whose result is what was just put in for the stranger.
+var echoes = []string{"AddConnection"}
+
+// columnValues are the values of seeded columns that the schema or a reader
+// does not take as victimText or as a 7.
+func columnValues() map[string]any {
+	return map[string]any{
+		"memberships.role": "owner", "connections.vendor": "raygun", "connections.dialect": "{}", "connections.removed_at": nil,
+		"connections.blocked_until": nil, "calls.purpose": "person", "calls.state": "sending",
+		"identities.kind": "email", "asks.purpose": "person", "asks.state": "queued", "asks.result": "{}",
+		"trait_edits.state": "queued", "trait_changes.field": "trait", "highlights.subject_kind": "email", "highlights.state": "queued",
+		"trait_edits.request": "{}",
+		// what Go reads as a bool
+		"connections.check_ok": 1, "calls.counts": 1, "sessions.user_anonymous": 1, "session_searches.complete": 1,
+	}
+}
+
+// fieldValues are the texts of arguments that the schema constrains, by type
+// and field, or by method and position (0 is the first after the context).
+func fieldValues() map[string]string {
+	return map[string]string{
+		"Connection.Vendor": "raygun", "CallOutcome.State": "ok", "AskOutcome.State": "done", "Ask.Kind": "check",
+		"Highlight.SubjectKind": "email", "HighlightOutcome.State": "failed", "TraitOutcome.State": "sent",
+		"HighlightFilter.State": "queued", "EndHighlight.1": "queued", "TraitEdits.2": "", // the last: a bound left open
+		"TraitChange.Field": "trait", "SetMember.1": "viewer", "Identity.Kind": "email", "Match.Kind": "email",
+	}
+}
+
+// statesFor are seeded columns that a method needs otherwise than
+// columnValues, because it works on rows in one state.
+func statesFor(method string) map[string]any {
+	switch method {
+	case "EndAsk":
+		return map[string]any{"asks.state": "sending"}
+	case "AwaitHighlight":
+		return map[string]any{"highlights.state": "sending"}
+	case "ClaimPoll", "PolledHighlight":
+		return map[string]any{"highlights.state": "pending"}
+	case "ReopenHighlight":
+		return map[string]any{"highlights.state": "expired"}
+	case "EndTraitEdit":
+		return map[string]any{"trait_edits.state": "sending"}
+	}
+	return nil
+}
+
+// ownerMisses are the methods that find and change nothing for the owner
+// either, and why that proves no less about the stranger.
+func ownerMisses() map[string]string {
+	return map[string]string{
+		"AddConnection": "the owner has that name already",
+		"IsPinned":      "answers yes or no",
+		"Pin":           "it is pinned already",
+		"SharesWith":    "needs a second customer",
+	}
+}
+
+// TestStrangerReachesNothing calls every method of Org for an organization
+// that owns nothing, with the ids and texts of another one's rows. It may find
+// nothing, change nothing of the other's, and refer to none of it; the same
+// call by the owner must reach the row, or the attack would prove nothing. A
+// method that is added later is attacked without being named here; one whose
+// arguments cannot be made up fails until the tables above help.
+func TestStrangerReachesNothing(t *testing.T) {
+	typ := reflect.TypeFor[db.Org]()
+	for i := range typ.NumMethod() {
+		name := typ.Method(i).Name
+		if slices.Contains(notTenant, name) {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			d := dbtest.New(t)
+			w := world{t: t, raw: d.Queue()}
+			w.seed(statesFor(name))
+			before := w.dump(owner)
+			if len(before) < 15 {
+				t.Fatalf("only %d tables were seeded", len(before))
+			}
+			answers, err := w.call(d.Org(stranger), i)
+			if err != nil && !errors.Is(err, db.ErrNotFound) && !errors.Is(err, db.ErrExists) {
+				t.Errorf("failed with %v: want not found, or no error and nothing in the answer", err)
+			}
+			for _, out := range answers {
+				if found := victims(out); found != "" && !slices.Contains(echoes, name) {
+					t.Errorf("gave the stranger %s: %+v", found, out)
+				}
+			}
+			for table, rows := range w.dump(owner) {
+				if rows != before[table] {
+					t.Errorf("changed the owner's %s from\n%s to\n%s", table, before[table], rows)
+				}
+			}
+			w.refersToNothing()
+
+			answers, err = w.call(d.Org(owner), i)
+			reached := !reflect.DeepEqual(before, w.dump(owner))
+			for _, out := range answers {
+				reached = reached || victims(out) != ""
+			}
+			if _, misses := ownerMisses()[name]; reached == misses {
+				t.Errorf("reached the owner's row: %t (%v), want %t", reached, err, !misses)
+			}
+		})
+	}
+}
+
+type world struct {
+	t   *testing.T
+	raw *sql.DB
+}
+
+func (w world) exec(query string, args ...any) {
+	w.t.Helper()
+	if _, err := w.raw.Exec(query, args...); err != nil {
+		w.t.Fatalf("%s: %v", query, err)
+	}
+}
+
+// call runs a method with made-up arguments that aim at the owner's rows.
+func (w world) call(o db.Org, i int) (answers []reflect.Value, err error) {
+	method := reflect.ValueOf(o).Method(i)
+	name := reflect.TypeOf(o).Method(i).Name
+	args := []reflect.Value{reflect.ValueOf(w.t.Context())}
+	for p := 1; p < method.Type().NumIn(); p++ {
+		args = append(args, w.made(method.Type().In(p), fmt.Sprintf("%s.%d", name, p-1)))
+	}
+	for _, out := range method.Call(args) {
+		if out.Type() != reflect.TypeFor[error]() {
+			answers = append(answers, out)
+		} else if !out.IsNil() {
+			err = out.Interface().(error)
+		}
+	}
+	return answers, err
+}
+
+// texts reads rows of one column.
+func (w world) texts(query string, args ...any) []string {
+	w.t.Helper()
+	rows, err := w.raw.Query(query, args...)
+	if err != nil {
+		w.t.Fatalf("%s: %v", query, err)
+	}
+	defer rows.Close()
+	var out []string
+	for rows.Next() {
+		var s string
+		if err := rows.Scan(&s); err != nil {
+			w.t.Fatal(err)
+		}
+		out = append(out, s)
+	}
+	if err := rows.Err(); err != nil {
+		w.t.Fatal(err)
+	}
+	return out
+}
+
+// tables are those with rows of organizations.
+func (w world) tables() []string {
+	return w.texts(`
+		SELECT m.name FROM sqlite_schema m JOIN pragma_table_info(m.name) c ON c.name = 'org_id'
+		WHERE m.type = 'table' ORDER BY m.name`)
+}
+
+// seed gives the owner one row in every table.
+func (w world) seed(states map[string]any) {
+	w.exec(`PRAGMA foreign_keys = OFF`)
+	for _, id := range []int{owner, stranger} {
+		w.exec(`INSERT INTO organizations (id, slug, name, created_at) VALUES (?, ?, ?, 7)`, id, fmt.Sprint(victimText, id), victimText)
+		w.exec(`INSERT INTO users (id, email, email_norm, name, password_hash, created_at) VALUES (?, ?, ?, '', '', 7)`, id, fmt.Sprint("u", id), fmt.Sprint("u", id))
+	}
+	values := columnValues()
+	maps.Copy(values, states)
+	for _, table := range w.tables() {
+		columns := w.texts(`SELECT name FROM pragma_table_info(?) ORDER BY cid`, table)
+		types := w.texts(`SELECT type FROM pragma_table_info(?) ORDER BY cid`, table)
+		args := make([]any, len(columns))
+		for i, c := range columns {
+			args[i] = any(owner)
+			if types[i] == "TEXT" {
+				args[i] = victimText
+			} else if types[i] == "BLOB" {
+				args[i] = []byte(victimText)
+			}
+			if v, ok := values[table+"."+c]; ok {
+				args[i] = v
+			}
+		}
+		w.exec(`INSERT INTO `+table+` (`+strings.Join(columns, ", ")+`) VALUES (?`+strings.Repeat(", ?", len(columns)-1)+`)`, args...)
+	}
+	w.exec(`PRAGMA foreign_keys = ON`)
+	if broken := w.texts(`SELECT "table" FROM pragma_foreign_key_check`); len(broken) > 0 {
+		w.t.Fatalf("the seeded rows refer to nothing in %v", broken)
+	}
+}
+
+// dump writes an organization's rows down, by table.
+func (w world) dump(org int) map[string]string {
+	out := map[string]string{}
+	for _, table := range w.tables() {
+		columns := w.texts(`SELECT 'quote("' || name || '")' FROM pragma_table_info(?) ORDER BY cid`, table)
+		out[table] = strings.Join(w.texts(`SELECT `+strings.Join(columns, ` || ',' || `)+` FROM `+table+` WHERE org_id = ?`, org), "\n")
+	}
+	return out
+}
+
+// refersToNothing fails if a row of the stranger names a row of the owner.
+func (w world) refersToNothing() {
+	tables := w.tables()
+	for _, table := range tables {
+		for _, ref := range w.texts(`SELECT "from" || ' ' || "table" FROM pragma_foreign_key_list(?)`, table) {
+			column, to, _ := strings.Cut(ref, " ")
+			if !slices.Contains(tables, to) {
+				continue
+			}
+			if n := w.texts(`SELECT count(*) FROM `+table+` WHERE org_id = ? AND `+column+` = ?`, stranger, owner); n[0] != "0" {
+				w.t.Errorf("left a row in %s of the stranger whose %s is the owner's row in %s", table, column, to)
+			}
+		}
+	}
+}
+
+// made makes up an argument that aims at the owner's rows. at names it for
+// fieldValues.
+func (w world) made(typ reflect.Type, at string) reflect.Value {
+	v := reflect.New(typ).Elem()
+	if typ == reflect.TypeFor[time.Time]() {
+		// Bounds inside structs stay open; a moment that a method asks for is now.
+		_, open := fieldValues()[at]
+		if !open && !strings.Contains(at, "Filter") && !strings.HasPrefix(at, "Moment") && !strings.HasPrefix(at, "Place") {
+			v.Set(reflect.ValueOf(time.UnixMilli(1_700_000_000_000)))
+		}
+		return v
+	}
+	switch typ.Kind() {
+	case reflect.String:
+		text := victimText
+		if s, ok := fieldValues()[at]; ok {
+			text = s
+		}
+		v.SetString(text)
+	case reflect.Int, reflect.Int64:
+		if !strings.HasPrefix(at, "Moment") && !strings.HasPrefix(at, "Place") && !strings.HasSuffix(at, "Filter.BeforeID") {
+			v.SetInt(owner)
+		}
+	case reflect.Bool:
+		v.SetBool(strings.HasSuffix(at, "blockable"))
+	case reflect.Pointer:
+		v.Set(reflect.New(typ.Elem()))
+		v.Elem().Set(w.made(typ.Elem(), at))
+	case reflect.Slice:
+		v.Set(reflect.Append(v, w.made(typ.Elem(), at)))
+	case reflect.Struct:
+		for i := range typ.NumField() {
+			if f := typ.Field(i); f.IsExported() {
+				v.Field(i).Set(w.made(f.Type, typ.Name()+"."+f.Name))
+			}
+		}
+	case reflect.Func:
+		v.Set(reflect.MakeFunc(typ, func([]reflect.Value) []reflect.Value {
+			out := make([]reflect.Value, typ.NumOut())
+			for i := range out {
+				out[i] = reflect.Zero(typ.Out(i))
+			}
+			return out
+		}))
+	case reflect.Uint8, reflect.Float64, reflect.Map, reflect.Interface:
+		// the zero value says nothing of the owner
+	default:
+		w.t.Fatalf("cannot make up a %s for %s", typ, at)
+	}
+	return v
+}
+
+// victims finds what belongs to the owner in an answer, "" if nothing does.
+func victims(v reflect.Value) string {
+	switch v.Kind() {
+	case reflect.String:
+		if strings.Contains(v.String(), victimText) {
+			return fmt.Sprintf("the text %q", v.String())
+		}
+	case reflect.Int64:
+		isRow := strings.HasSuffix(v.Type().Name(), "ID") && v.Type() != reflect.TypeFor[db.UserID]()
+		if isRow && v.Int() == owner {
+			return fmt.Sprintf("the %s %d", v.Type().Name(), v.Int())
+		}
+	case reflect.Pointer, reflect.Interface:
+		if !v.IsNil() {
+			return victims(v.Elem())
+		}
+	case reflect.Slice:
+		if v.Type().Elem().Kind() == reflect.Uint8 {
+			return victims(reflect.ValueOf(string(v.Bytes())))
+		}
+		for i := range v.Len() {
+			if s := victims(v.Index(i)); s != "" {
+				return s
+			}
+		}
+	case reflect.Map:
+		for _, k := range v.MapKeys() {
+			if s := victims(k) + victims(v.MapIndex(k)); s != "" {
+				return s
+			}
+		}
+	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[time.Time]() {
+			return ""
+		}
+		for i := range v.NumField() {
+			if !v.Type().Field(i).IsExported() {
+				continue
+			}
+			if s := victims(v.Field(i)); s != "" {
+				return v.Type().Field(i).Name + ": " + s
+			}
+		}
+	}
+	return ""
+}
