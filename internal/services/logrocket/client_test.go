@@ -12,7 +12,9 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -32,18 +34,42 @@ type request struct {
 	header                    http.Header
 }
 
+// recorder keeps what a fake server saw.
+type recorder struct {
+	mu   sync.Mutex
+	seen []request
+}
+
+func (r *recorder) add(one request) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.seen = append(r.seen, one)
+}
+
+func (r *recorder) all() []request {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.seen)
+}
+
+func (r *recorder) clear() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.seen = nil
+}
+
 // fake answers with answer and records what it saw.
-func fake(t *testing.T, answer http.HandlerFunc) (*httptest.Server, *[]request) {
+func fake(t *testing.T, answer http.HandlerFunc) (*httptest.Server, *recorder) {
 	t.Helper()
-	var seen []request
+	seen := &recorder{}
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		r.Body = io.NopCloser(bytes.NewReader(body))
-		seen = append(seen, request{r.Method, r.URL.EscapedPath(), r.URL.RawQuery, string(body), r.Header})
+		seen.add(request{r.Method, r.URL.EscapedPath(), r.URL.RawQuery, string(body), r.Header})
 		answer(w, r)
 	}))
 	t.Cleanup(s.Close)
-	return s, &seen
+	return s, seen
 }
 
 func client(t *testing.T, base string, change ...func(*logrocket.Options)) (*logrocket.Client, *upstreamtest.Ledger) {
@@ -95,7 +121,7 @@ func TestUpdateUserSendsAndReadsBothDialects(t *testing.T) {
 		if d := cmp.Diff(map[string]string{"age": "43", "vip": "true", "Plan": "free", "deep": `{"a": 1}`}, user.Traits); d != "" {
 			t.Error(d)
 		}
-		got := (*seen)[0]
+		got := seen.all()[0]
 		want := `{"email":"","name":"John <3 & co","timestamp":1715567430000,"traits":{"age":43,"blank":"","f":3,"half":"1.5","plan":"free","vip":true}}`
 		if got.method != "PUT" || got.body != want || got.header.Get("Authorization") != "token "+plantedKey || got.header.Get("Content-Type") != "application/json" {
 			t.Errorf("sent %+v", got)
@@ -114,13 +140,13 @@ func TestAnyUserIDIsOnePartOfThePath(t *testing.T) {
 		"a+b#c":             "a+b%23c",
 		"..%2f":             "..%252f",
 	} {
-		*seen = nil
+		seen.clear()
 		user, err := c.UpdateUser(t.Context(), id, logrocket.UserUpdate{})
 		if err != nil || user.UserID != id || user.Traits != nil || user.Name != nil {
 			t.Errorf("%q: %+v, %v", id, user, err)
 		}
-		if want := "/v1/orgs/my%20org/apps/a%2Fb/users/" + path; (*seen)[0].path != want {
-			t.Errorf("%q: path %s, want %s", id, (*seen)[0].path, want)
+		if want := "/v1/orgs/my%20org/apps/a%2Fb/users/" + path; seen.all()[0].path != want {
+			t.Errorf("%q: path %s, want %s", id, seen.all()[0].path, want)
 		}
 	}
 	rows := len(ledger.Rows())
@@ -163,7 +189,7 @@ func TestExportCursorsKeepTheirDigits(t *testing.T) {
 			if d := cmp.Diff(tt.want, got); d != "" {
 				t.Error(d)
 			}
-			r := (*seen)[0]
+			r := seen.all()[0]
 			if r.path != "/v1/orgs/foo/apps/bar/data-export/" || !strings.Contains(r.query, "limit=100") || !strings.Contains(r.query, "date=1715567430000") || strings.Contains(r.query, "cursor") != (tt.asked != "") {
 				t.Errorf("asked %s?%s", r.path, r.query)
 			}
@@ -196,7 +222,7 @@ func TestFetchExportUnpacksAndKeepsTheKeyAtHome(t *testing.T) {
 				t.Error(err)
 			}
 			export.Close()
-			if (*seen)[0].header.Get("Authorization") != "" {
+			if seen.all()[0].header.Get("Authorization") != "" {
 				t.Error("sent our key along")
 			}
 			if rows := ledger.Rows(); len(rows) != 1 || rows[0].Ends != 1 || rows[0].Bytes != int64(len(file)) || rows[0].Kind != "" {
@@ -216,7 +242,7 @@ func TestHighlightsAreAskedForAndReadInBothDialects(t *testing.T) {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	want := `{"question":"What?","timeRange":{"endMs":1715567430000,"startMs":1715481030000},"userID":"google-oauth2|abc123","webhookURL":"https://example.com/e"}`
-	if r := (*seen)[0]; r.method != "POST" || r.path != "/v1/orgs/foo/apps/bar/highlights/" || r.body != want {
+	if r := seen.all()[0]; r.method != "POST" || r.path != "/v1/orgs/foo/apps/bar/highlights/" || r.body != want {
 		t.Errorf("sent %+v", r)
 	}
 	const pair = "5-3cde95d6-a5b8-4a62-9b3a-6aa834f8747c"
@@ -245,8 +271,8 @@ func TestHighlightsAreAskedForAndReadInBothDialects(t *testing.T) {
 			if err != nil || got.Status != tt.status || got.VendorStatus != tt.word || got.RequestID != "abc" || string(got.Raw) != tt.body {
 				t.Fatalf("got %+v, %v", got, err)
 			}
-			if (*seen)[0].query != "id=abc" {
-				t.Errorf("query %s", (*seen)[0].query)
+			if seen.all()[0].query != "id=abc" {
+				t.Errorf("query %s", seen.all()[0].query)
 			}
 			if tt.hasNoSession {
 				if got.Result != nil {
@@ -307,7 +333,7 @@ func TestTheHighlightsAddressIsFoundAndRemembered(t *testing.T) {
 				if known != want && (len(learnt) != 2 || learnt[1] != (logrocket.Dialect{HighlightsGet: want, HighlightsPost: want})) {
 					t.Errorf("learnt %v", learnt)
 				}
-				for _, r := range (*seen)[len(*seen)-2:] {
+				for _, r := range seen.all()[len(seen.all())-2:] {
 					if r.path != path {
 						t.Errorf("still asks %s", r.path)
 					}
@@ -316,8 +342,8 @@ func TestTheHighlightsAddressIsFoundAndRemembered(t *testing.T) {
 				if e := wantKind(t, err, upstream.NotFound); e.Says != "no such request" {
 					t.Errorf("says %q", e.Says)
 				}
-				if len(ledger.Rows()) != len(*seen) {
-					t.Errorf("%d rows for %d requests", len(ledger.Rows()), len(*seen))
+				if len(ledger.Rows()) != len(seen.all()) {
+					t.Errorf("%d rows for %d requests", len(ledger.Rows()), len(seen.all()))
 				}
 			})
 		}
@@ -338,13 +364,13 @@ func TestAHighlightsPostIsRepeatedOnlyWhereNothingCanHaveStarted(t *testing.T) {
 		{"404 of a router", http.NotFound, 2, upstream.NotFound},
 		{"405", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(405) }, 2, upstream.Invalid},
 		{"308 to the other form", func(w http.ResponseWriter, r *http.Request) {
-			http.Redirect(w, r, strings.TrimSuffix(r.URL.Path, "/"), 308)
+			http.Redirect(w, r, strings.TrimSuffix(r.URL.Path, "/"), http.StatusPermanentRedirect)
 		}, 2, upstream.Unexpected},
 		{"308 elsewhere", func(w http.ResponseWriter, r *http.Request) {
-			http.Redirect(w, r, "https://evil.example/v1/orgs/foo/apps/bar/highlights", 308)
+			http.Redirect(w, r, "https://evil.example/v1/orgs/foo/apps/bar/highlights", http.StatusPermanentRedirect)
 		}, 1, upstream.Unexpected},
 		{"303", func(w http.ResponseWriter, r *http.Request) {
-			http.Redirect(w, r, strings.TrimSuffix(r.URL.Path, "/"), 303)
+			http.Redirect(w, r, strings.TrimSuffix(r.URL.Path, "/"), http.StatusSeeOther)
 		}, 1, upstream.Unexpected},
 		{"500", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(500) }, 1, upstream.Down},
 		{"503 try at once", func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Retry-After", "0"); w.WriteHeader(503) }, 1, upstream.Down},
@@ -361,8 +387,8 @@ func TestAHighlightsPostIsRepeatedOnlyWhereNothingCanHaveStarted(t *testing.T) {
 			if e := wantKind(t, err, tt.kind); !e.Sent {
 				t.Error("counts as not sent")
 			}
-			if len(*seen) != tt.posts {
-				t.Errorf("%d requests, want %d", len(*seen), tt.posts)
+			if len(seen.all()) != tt.posts {
+				t.Errorf("%d requests, want %d", len(seen.all()), tt.posts)
 			}
 		})
 	}
@@ -381,13 +407,15 @@ func TestAPutIsSentOnce(t *testing.T) {
 	for name, answer := range map[string]http.HandlerFunc{
 		"cut": func(w http.ResponseWriter, r *http.Request) { conn, _, _ := w.(http.Hijacker).Hijack(); conn.Close() },
 		"503": func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(503) },
-		"307": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path+"/", 307) },
+		"307": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, r.URL.Path+"/", http.StatusTemporaryRedirect)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, seen := fake(t, answer)
 			c, _ := client(t, s.URL)
-			if _, err := c.UpdateUser(t.Context(), "u", logrocket.UserUpdate{}); err == nil || len(*seen) != 1 {
-				t.Errorf("%d requests, error %v", len(*seen), err)
+			if _, err := c.UpdateUser(t.Context(), "u", logrocket.UserUpdate{}); err == nil || len(seen.all()) != 1 {
+				t.Errorf("%d requests, error %v", len(seen.all()), err)
 			}
 		})
 	}
@@ -415,7 +443,7 @@ func TestGraphQLAnswersKeepDataAndErrors(t *testing.T) {
 			if err != nil || string(got.Data) != tt.data || len(got.Errors) != tt.errs || got.Status != tt.status || string(got.Raw) != tt.body {
 				t.Fatalf("got %+v, %v", got, err)
 			}
-			if r := (*seen)[0]; r.path != "/graphql" || r.body != `{"operationName":"Q","query":"{ a }","variables":{"n":9007199254740993}}` {
+			if r := seen.all()[0]; r.path != "/graphql" || r.body != `{"operationName":"Q","query":"{ a }","variables":{"n":9007199254740993}}` {
 				t.Errorf("sent %+v", r)
 			}
 			if rows := ledger.Rows(); rows[0].Kind != "" || rows[0].Outcome.Status != tt.status {
