@@ -150,8 +150,9 @@ func serve(ctx context.Context, c serveConfig, s stdio) (err error) {
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	c.log.Info("Sightline is ready", "version", version(), "address", address, "listen", ln.Addr().String(), "data", c.store.dir)
-	return runServer(ctx, st.services, ln, h, c.log)
+	return runServer(ctx, st.services, ln, h, c.log, func(context.Context) {
+		c.log.Info("Sightline is ready", "version", version(), "address", address, "listen", ln.Addr().String(), "data", c.store.dir)
+	})
 }
 
 // browsable is a listening address as a browser on this machine would write it.
@@ -186,8 +187,8 @@ func firstOwner(ctx context.Context, c serveConfig, people *services.People, add
 
 // runServer serves pages and runs jobs until a signal or ctx ends them, then
 // stops in order: no new requests, the running ones, the jobs. A second signal
-// ends the process at once.
-func runServer(ctx context.Context, svc *services.Services, ln net.Listener, h http.Handler, log *slog.Logger) error {
+// ends the process at once. started is called once jobs run and pages are served.
+func runServer(ctx context.Context, svc *services.Services, ln net.Listener, h http.Handler, log *slog.Logger, started func(context.Context)) error {
 	ctx, release := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer release()
 	if err := svc.Start(ctx); err != nil {
@@ -209,6 +210,7 @@ func runServer(ctx context.Context, svc *services.Services, ln net.Listener, h h
 	}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(ln) }()
+	started(ctx)
 	var failed error
 	select {
 	case err := <-served:
