@@ -18,6 +18,13 @@ export function swaps(notify) {
     if (method !== 'GET' || !(body instanceof FormData)) return
     for (const [name, value] of [...body]) if (value === '') body.delete(name)
   })
+  on('htmx:after:request', (ctx, event) => {
+    if (!wholePage(ctx)) return
+    event.preventDefault()
+    if (ctx.sourceEvent?.type === 'every') return // the next round asks again
+    if (ctx.response.status < 400) location.assign(ctx.response.raw.url)
+    else notify('error', 'That did not work. What you typed is still here; please try again.')
+  })
   on('htmx:finally:request', ctx => ctx?.target?.removeAttribute?.('aria-busy'))
   on('htmx:after:swap', ctx => {
     if (ctx && byHand.has(ctx.sourceEvent?.type)) focusNew(ctx)
@@ -26,6 +33,13 @@ export function swaps(notify) {
     if (!ctx || ctx.sourceEvent?.type === 'every' || event.detail.error?.name === 'AbortError') return
     notify('error', 'Sightline did not answer. What you typed is still here; please try again.')
   })
+}
+
+// wholePage says whether a page came where a part of one was asked for: after a
+// redirect, to the sign-in for instance, or as the answer to a failure outside
+// of the application. It must not be put into the middle of this one.
+function wholePage(ctx) {
+  return ctx?.request.headers['HX-Request-Type'] === 'partial' && /^\s*<!doctype/i.test(ctx.text)
 }
 
 // focusNew moves the focus to the first wrong field or the new heading. If

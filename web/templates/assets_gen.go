@@ -5,7 +5,7 @@ package templates
 // Where the built files are served; the hash is that of their content.
 const (
 	urlCSS     = "/static/app.6a77028ba989.css"
-	urlAppJS   = "/static/app.a4b7383c373d.js"
+	urlAppJS   = "/static/app.50a59214e4b2.js"
 	urlThemeJS = "/static/theme.d329c1c2cbae.js"
 	urlFavicon = "/static/favicon.6c7ac739bdd4.svg"
 )

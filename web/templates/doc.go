@@ -57,12 +57,26 @@
 // match their nonce to the page's. To finish, send "event: done"; an element
 // with hx-get and hx-trigger="done from:#id" then fetches the final state.
 //
+// A redirect that htmx follows to a whole page is loaded as that page, and a
+// failure that answers with a whole page becomes a message; neither is put into
+// the middle of the present one.
+//
+// Classes there are for arranging things: stack-sm, stack and stack-lg (one
+// under the other), cluster (side by side, wrapping), split (to both ends),
+// form, form-grid and form-actions, section-title, muted, hint, num, link,
+// sr-only, truncate, font-mono, js-only. Beyond these use Tailwind's utilities
+// sparingly; after new ones, make generate rebuilds the style sheet. A Layout's
+// children stand one under the other with room between them by themselves.
+//
 // Lists: put data-item on the main link of each row; j and k move through
 // them. A table row or card whose main link has the class stretched can be
 // clicked anywhere.
 //
 // What only works with JavaScript gets the class js-only; what is only for its
 // absence goes into <noscript>.
+//
+// templ drops the line break between a text and a component, so a space that
+// must be there is written as one: { "Asked " } before @Age(…).
 //
 // Times, counts and durations are shown by Age, Time, Day, Duration, Count and
 // Bytes, never by hand. Ratings, states, vendors and roles each have one badge.
