@@ -32,6 +32,8 @@ type Services struct {
 	Connections *Connections
 	Asks        *Asks
 	History     *History
+	Sessions    *Sessions
+	Customers   *Customers
 	// CookieKeys sign and encrypt browsers' cookies. They are the
 	// installation's own and stay the same over restarts.
 	CookieKeys [2][]byte
@@ -59,6 +61,8 @@ func Open(ctx context.Context, o Options) (*Services, error) {
 	s.Asks = newAsks(o.DB, s.queue, o.Log, o.Now)
 	s.Connections.useAsks(s.Asks)
 	s.History = NewHistory(o.DB, o.Now)
+	s.Sessions = newSessions(o.DB, s.Connections, s.Asks, o.Now)
+	s.Customers = newCustomers(o.DB, s.Connections, s.Sessions, o.Now)
 	if err := s.queue.open(); err != nil {
 		return nil, err
 	}

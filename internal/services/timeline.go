@@ -1,0 +1,118 @@
+package services
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+)
+
+// The kinds of things on a timeline.
+const (
+	TimelineSession     = "session"
+	TimelineOfHighlight = "highlight"
+	TimelineOfEdit      = "edit"
+)
+
+// TimelineItem is one thing that happened to a customer. The field that Kind
+// names is set.
+type TimelineItem struct {
+	At        time.Time
+	Kind      string
+	ID        int64
+	Session   *Session
+	Highlight *TimelineHighlight
+	Edit      *TimelineEdit
+}
+
+// Cursor is the item's place.
+func (i TimelineItem) Cursor() TimelineCursor {
+	return TimelineCursor{At: i.At, Kind: i.Kind, ID: i.ID}
+}
+
+// TimelineCursor is a place in a timeline; the zero value is the newest.
+type TimelineCursor struct {
+	At   time.Time
+	Kind string
+	ID   int64
+}
+
+// Timeline is one page of what happened to a customer, newest first.
+type Timeline struct {
+	Items []TimelineItem
+	Next  TimelineCursor // where the next page begins
+	More  bool
+}
+
+// timelineKind is a source of timeline items, newest first after a moment. At
+// the same moment the kinds follow each other in the order they are declared.
+type timelineKind struct {
+	kind string
+	list func(ctx context.Context, org OrgID, id CustomerID, after Moment, limit int) ([]TimelineItem, error)
+}
+
+func (c *Customers) timelineKinds() []timelineKind {
+	return []timelineKind{
+		{TimelineOfEdit, func(ctx context.Context, org OrgID, id CustomerID, after Moment, limit int) ([]TimelineItem, error) {
+			rows, err := c.db.Org(org).TimelineEdits(ctx, id, after, limit)
+			return timelineItems(rows, func(e *TimelineEdit) TimelineItem {
+				return TimelineItem{At: e.CreatedAt, Kind: TimelineOfEdit, ID: int64(e.ID), Edit: e}
+			}), err
+		}},
+		{TimelineOfHighlight, func(ctx context.Context, org OrgID, id CustomerID, after Moment, limit int) ([]TimelineItem, error) {
+			rows, err := c.db.Org(org).TimelineHighlights(ctx, id, after, limit)
+			return timelineItems(rows, func(h *TimelineHighlight) TimelineItem {
+				return TimelineItem{At: h.CreatedAt, Kind: TimelineOfHighlight, ID: int64(h.ID), Highlight: h}
+			}), err
+		}},
+		{TimelineSession, func(ctx context.Context, org OrgID, id CustomerID, after Moment, limit int) ([]TimelineItem, error) {
+			rows, err := c.db.Org(org).CustomerSessions(ctx, id, after, limit)
+			return timelineItems(rows, func(s *Session) TimelineItem {
+				return TimelineItem{At: s.StartedAt, Kind: TimelineSession, ID: int64(s.ID), Session: s}
+			}), err
+		}},
+	}
+}
+
+func timelineItems[T any](rows []T, item func(*T) TimelineItem) []TimelineItem {
+	out := make([]TimelineItem, len(rows))
+	for i := range rows {
+		out[i] = item(&rows[i])
+	}
+	return out
+}
+
+// Timeline returns what happened to a customer after a place, newest first, at
+// most PageSize items.
+func (c *Customers) Timeline(ctx context.Context, org OrgID, id CustomerID, after TimelineCursor) (Timeline, error) {
+	const last = 1<<63 - 1
+	rank := func(kind string) int {
+		return slices.IndexFunc(c.timeline, func(k timelineKind) bool { return k.kind == kind })
+	}
+	var all []TimelineItem
+	for i, k := range c.timeline {
+		m := Moment{At: after.At, ID: after.ID}
+		if r := rank(after.Kind); !after.At.IsZero() && i != r {
+			// Of the same moment, the kinds before the cursor's are over and
+			// those after it have not begun.
+			m.ID = 0
+			if i > r {
+				m.ID = last
+			}
+		}
+		items, err := k.list(ctx, org, id, m, PageSize+1)
+		if err != nil {
+			return Timeline{}, err
+		}
+		all = append(all, items...)
+	}
+	slices.SortFunc(all, func(a, b TimelineItem) int {
+		return cmp.Or(b.At.Compare(a.At), cmp.Compare(rank(a.Kind), rank(b.Kind)), cmp.Compare(b.ID, a.ID))
+	})
+	t := Timeline{Items: all}
+	if len(all) > PageSize {
+		t.Items, t.More = all[:PageSize], true
+		t.Next = t.Items[PageSize-1].Cursor()
+	}
+	return t, nil
+}
