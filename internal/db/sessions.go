@@ -99,7 +99,7 @@ func (o Org) SessionsByVendorID(ctx context.Context, vendorID string) ([]Session
 		SELECT `+sessionColumns+` FROM connections c
 		CROSS JOIN sessions s ON s.connection_id = c.id AND s.vendor_id = ?
 		WHERE c.org_id = ? AND s.org_id = c.org_id
-		ORDER BY s.id LIMIT 20`, vendorID, o.id)
+		ORDER BY c.id LIMIT 20`, vendorID, o.id)
 }
 
 // PageViews lists a session's page views in the vendor's order, at most 5000.

@@ -270,6 +270,8 @@ CREATE TABLE session_search_results (
     PRIMARY KEY (search_id, session_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX session_search_results_started ON session_search_results (search_id, started_at, session_id);
+-- For the foreign key: without it, deleting a session would scan all results.
+CREATE INDEX session_search_results_session ON session_search_results (session_id);
 
 -- One question to a vendor that a person or a job put, which a job carries
 -- out: queued, then sending (committed before the call leaves), then done,

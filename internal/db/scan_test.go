@@ -1,0 +1,201 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"modernc.org/sqlite"
+)
+
+// recorder is a driver that writes down every statement.
+type recorder struct {
+	inner      driver.Driver
+	statements map[string][]any
+}
+
+func (r *recorder) Open(name string) (driver.Conn, error) {
+	c, err := r.inner.Open(name)
+	return &recordedConn{Conn: c, r: r}, err
+}
+
+type recordedConn struct {
+	driver.Conn
+	r *recorder
+}
+
+func (c *recordedConn) note(query string, args []driver.NamedValue) {
+	values := make([]any, len(args))
+	for i, a := range args {
+		values[i] = a.Value
+	}
+	c.r.statements[query] = values
+}
+
+func (c *recordedConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	c.note(query, args)
+	return c.Conn.(driver.QueryerContext).QueryContext(ctx, query, args)
+}
+
+func (c *recordedConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	c.note(query, args)
+	return c.Conn.(driver.ExecerContext).ExecContext(ctx, query, args)
+}
+
+func (c *recordedConn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
+	return c.Conn.(driver.ConnBeginTx).BeginTx(ctx, o)
+}
+
+// connector opens a file with a driver that is registered nowhere.
+type connector struct {
+	name string
+	d    driver.Driver
+}
+
+func (c connector) Connect(context.Context) (driver.Conn, error) { return c.d.Open(c.name) }
+func (c connector) Driver() driver.Driver                        { return c.d }
+
+// TestPeopleAndSessionsAreNeverScanned runs what customers, sessions, searches
+// and lookups ask and looks at every plan: none may walk a table that grows.
+func TestPeopleAndSessionsAreNeverScanned(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "sightline.db")
+	d, err := Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	rec := &recorder{inner: &sqlite.Driver{}, statements: map[string][]any{}}
+	watched := &DB{
+		w: sql.OpenDB(connector{dsn(path, false), rec}),
+		r: sql.OpenDB(connector{dsn(path, true), rec}),
+	}
+	watched.w.SetMaxOpenConns(1)
+	defer watched.Close()
+	askEverything(t, d, watched)
+
+	for query, args := range rec.statements {
+		verb := strings.Fields(query)[0]
+		if !slices.Contains([]string{"SELECT", "INSERT", "UPDATE", "DELETE"}, verb) {
+			continue
+		}
+		plan, err := list(t.Context(), d.r, "plan", func(s scanner) (string, error) {
+			var id, parent, unused int
+			var detail string
+			err := s.Scan(&id, &parent, &unused, &detail)
+			return detail, err
+		}, "EXPLAIN QUERY PLAN "+query, args...)
+		if err != nil {
+			t.Errorf("%v:\n%s", err, query)
+		}
+		for _, step := range plan {
+			// What FTS5 scans is its own index; h is a bounded subquery; an
+			// organization has few connections.
+			scan := strings.HasPrefix(step, "SCAN ") && !strings.Contains(step, "VIRTUAL TABLE") &&
+				!strings.HasPrefix(step, "SCAN h") && !strings.HasPrefix(step, "SCAN (subquery") && step != "SCAN CONSTANT ROW" &&
+				step != "SCAN connections" && !(step == "SCAN c" && strings.Contains(query, "FROM connections c"))
+			// An INSERT's plan lists what the foreign keys would look at if it
+			// replaced a row, which ours never do.
+			if verb == "INSERT" {
+				table, _, _ := strings.Cut(strings.TrimPrefix(step, "SCAN "), " ")
+				scan = scan && strings.Contains(query, table)
+			}
+			// A member has few pins, a recording few highlights.
+			sort := strings.Contains(step, "USE TEMP B-TREE FOR ORDER BY") && !strings.Contains(query, ") AS h") &&
+				!strings.Contains(query, "FROM pins") && !strings.Contains(query, "FROM highlight_sessions")
+			// A filter with an index of its own walks no other.
+			for column, index := range map[string]string{"s.country = ?": "sessions_country", "s.user_identifier = ?": "sessions_identifier"} {
+				scan = scan || strings.Contains(query, column) && !strings.Contains(step, index)
+			}
+			if scan || sort {
+				t.Errorf("%s\n%s\nin %s", step, strings.Join(plan, "\n"), query)
+			}
+		}
+	}
+	if len(rec.statements) < 30 {
+		t.Errorf("only %d statements were looked at", len(rec.statements))
+	}
+}
+
+func askEverything(t *testing.T, d, watched *DB) {
+	t.Helper()
+	ctx := t.Context()
+	now := time.UnixMilli(1_000_000)
+	if _, err := d.AddOrgUnscoped(ctx, "acme", "Acme", now); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.AddUserUnscoped(ctx, User{Email: "a", CreatedAt: now}, "a"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.w.Exec(`INSERT INTO connections (org_id, vendor, name, created_at) VALUES (1, 'raygun', 'Web', 7)`); err != nil {
+		t.Fatal(err)
+	}
+	o := watched.Org(1)
+	row := Session{VendorID: "1", UserEmail: "ada@example.com", UserName: "Ada", UserIdentifier: "u1", StartedAt: now}
+	place := Moment{At: now, ID: 9}
+	var ids []SessionID
+	for _, step := range []func() error{
+		func() (err error) {
+			ids, err = o.PutSessions(ctx, 1, []Session{row}, now, &SearchPage{Params: "{}"})
+			return err
+		},
+		func() error {
+			_, err := o.PutSessionDetail(ctx, 1, row, []PageView{{URL: "/"}}, []SessionError{{Title: "x"}}, now)
+			return err
+		},
+		func() error { // an id only, and an email for whom an id names
+			_, err := o.Resolve(ctx, Sighting{Connection: 1, RaygunIdentifier: "u2", SeenAt: now})
+			return err
+		},
+		func() error {
+			_, err := o.Resolve(ctx, Sighting{Connection: 1, RaygunIdentifier: "u2", Email: "b@example.com", SeenAt: now})
+			return err
+		},
+		func() error { _, err := o.Session(ctx, ids[0]); return err },
+		func() error { _, err := o.SessionsByVendorID(ctx, "1"); return err },
+		func() error { _, err := o.PageViews(ctx, ids[0]); return err },
+		func() error { _, err := o.SessionErrors(ctx, ids[0]); return err },
+		func() error { _, err := o.Sessions(ctx, SessionFilter{}, Moment{}, 51); return err },
+		func() error { _, err := o.Sessions(ctx, SessionFilter{From: now, To: now}, place, 51); return err },
+		func() error {
+			_, err := o.Sessions(ctx, SessionFilter{From: now, To: now, Identifier: "u", Countries: []string{"NZ", "US"}}, place, 51)
+			return err
+		},
+		func() error {
+			_, err := o.Sessions(ctx, SessionFilter{From: now, Countries: []string{"NZ", "US"}}, place, 51)
+			return err
+		},
+		func() error { _, err := o.CustomerSessions(ctx, 1, place, 51); return err },
+		func() error {
+			_, _, err := o.SessionNeighbours(ctx, Session{ID: 1, Customer: 1, StartedAt: now})
+			return err
+		},
+		func() error { _, err := o.Search(ctx, 1, "{}"); return err },
+		func() error { _, err := o.SearchResults(ctx, 1, place, 51); return err },
+		func() error { _, err := o.Customer(ctx, 1); return err },
+		func() error { _, err := o.Customers(ctx, place, 51); return err },
+		func() error { _, err := o.Customers(ctx, Moment{ID: 5}, 51); return err },
+		func() error { _, err := o.SharesWith(ctx, 1); return err },
+		func() error { return o.View(ctx, 1, 1, now) },
+		func() error { _, err := o.Recent(ctx, 1, 10); return err },
+		func() error { return o.Pin(ctx, 1, 1, now) },
+		func() error { _, err := o.Pinned(ctx, 1); return err },
+		func() error { _, err := o.IsPinned(ctx, 1, 1); return err },
+		func() error { return o.Unpin(ctx, 1, 1) },
+		func() error { _, err := o.Identities(ctx, 1); return err },
+		func() error { _, err := o.MatchExact(ctx, "ada"); return err },
+		func() error { _, err := o.MatchPrefix(ctx, "ada"); return err },
+		func() error { _, err := o.MatchText(ctx, "ada"); return err },
+		func() error { _, err := o.RecordingCustomers(ctx, "6-x", ""); return err },
+		func() error { _, err := o.TimelineHighlights(ctx, 1, place, 51); return err },
+		func() error { _, err := o.TimelineEdits(ctx, 1, place, 51); return err },
+	} {
+		if err := step(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
