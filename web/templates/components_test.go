@@ -55,6 +55,7 @@ func shell() Shell {
 		User: UserView{"Maria", "maria@acme.example", "Support"}, Active: "customers", Query: `a"b@c.example`, Now: now(), Demo: true,
 		Budgets: []BudgetView{
 			{Connection: "Shop", Left: 7, Allowance: 50, ResetsAt: now().Add(2 * time.Hour)},
+			{Connection: "Journal"},
 			{Connection: "Blog", Left: 0, Allowance: 50, BlockedUntil: now().Add(time.Hour)},
 		},
 		Flash: &FlashView{"success", "Saved."},
@@ -68,8 +69,9 @@ const hostile = `<script>alert(1)</script>"'onclick=`
 func examples() map[string]templ.Component {
 	wrong := FieldView{ID: "email", Name: "email", Label: "Email", Type: "email", Value: hostile, Hint: "Blank removes it.", Error: "That is not an email address.", MaxLength: 320, Autocomplete: "email"}
 	return map[string]templ.Component{
-		"layout": inside(Layout(shell())),
-		"bare":   inside(Bare("Sign in")),
+		"layout":           inside(Layout(shell())),
+		"layout-unlimited": inside(Layout(Shell{Title: "Home", Org: OrgView{"acme", "Acme"}, Budgets: []BudgetView{{Connection: "Journal"}}})),
+		"bare":             inside(Bare("Sign in")),
 		"page": all(inside(PageHeader("Ada", "seen <here>", Button(ButtonView{Kind: Primary, Label: "Go", Href: "/x?a=1&b=2"}))),
 			inside(Card("Traits", Badge("3", "", ""))), inside(Card("", nil)), inside(Columns(Badge("aside", "accent", "info"))),
 			Tabs("Customer", []TabView{{"Timeline", "/t", true, -1}, {"Traits", "/r", false, 1200}}),

@@ -35,7 +35,9 @@ type UserView struct{ Name, Email, RoleLabel string }
 
 // BudgetView is what is left of one connection's daily calls.
 type BudgetView struct {
-	Connection      string
+	Connection string
+	// Left of Allowance calls are left today; an Allowance of 0 means that the
+	// vendor sets no daily limit.
 	Left, Allowance int
 	// ResetsAt is when the allowance is whole again; zero if not known.
 	ResetsAt time.Time
