@@ -152,3 +152,33 @@ func TestSessionsHoldTogether(t *testing.T) {
 		t.Errorf("%d active sessions, %d negative viewing times", active, negative)
 	}
 }
+
+func TestRecordingsGoOnInLaterSessions(t *testing.T) {
+	s, _ := start(t, sandbox.Options{})
+	began, later := map[string]time.Time{}, 0
+	for _, p := range s.Company().Customers() {
+		list := s.Company().SessionsOf(p)
+		slices.Reverse(list)
+		for _, v := range list {
+			if v.Recording.RecordingID == "" {
+				continue
+			}
+			at, known := began[v.Recording.RecordingID]
+			if known != (v.Recording.SessionID > 0) {
+				t.Fatalf("%s at %v; its recording began at %v", v.Recording, v.Start, at)
+			}
+			if !known {
+				began[v.Recording.RecordingID] = v.Start
+				continue
+			}
+			if later++; later < 20 {
+				if a := mustSend(t, "GET", s.LogRocketAppURL()+"/acme/web/s/"+v.Recording.String(), nil, nil); a.code != 200 {
+					t.Errorf("%s leads to %d", v.Recording, a.code)
+				}
+			}
+		}
+	}
+	if later == 0 {
+		t.Error("every recording has one session")
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -241,5 +242,37 @@ func TestStrangersAreRefused(t *testing.T) {
 	_ = resp.Body.Close()
 	if resp.StatusCode != 403 {
 		t.Errorf("under another name: %d", resp.StatusCode)
+	}
+}
+
+func TestManyAtOnce(t *testing.T) {
+	s, c := start(t, sandbox.Options{RaygunDailyLimit: -1})
+	ops := everyOperation(t, s)
+	var wg sync.WaitGroup
+	for range 4 {
+		for _, do := range ops {
+			wg.Go(func() {
+				if _, err := do(); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Go(func() {
+			s.SetDialect(sandbox.DialectLive)
+			s.Fault(sandbox.Fault{Kind: sandbox.FaultServerError, Times: 1})
+			c.add(time.Second)
+			s.SetRaygunDailyLimit(-1)
+			s.SetDialect(sandbox.DialectContract)
+			_, _, _, _ = s.LogRocketUser("usr_ada")
+			_, _, _ = s.Calls(), s.RaygunCallsToday(), s.HighlightJobs()
+		})
+	}
+	wg.Wait()
+	var total int
+	for op := range ops {
+		total += s.CountCalls(op)
+	}
+	if total != len(s.Calls()) {
+		t.Errorf("%d counted, %d noted", total, len(s.Calls()))
 	}
 }

@@ -79,6 +79,9 @@ func TestGraphQLErrors(t *testing.T) {
 			t.Errorf("%s: %+v", q, got)
 		}
 	}
+	if a := contract(t, s, "POST", s.LogRocketURL()+"/graphql", `{"query":"{ nothing }"}`); strings.Contains(string(a.body), `"data"`) {
+		t.Errorf("a query that never ran has data: %s", a.body)
+	}
 	for _, body := range []any{"", "{", `{"query":" "}`, `{"query":3}`, `{}`} {
 		if a := contract(t, s, "POST", s.LogRocketURL()+"/graphql", body); a.code != 400 {
 			t.Errorf("%v: %d", body, a.code)

@@ -1,8 +1,10 @@
 package sandbox_test
 
 import (
+	"fmt"
 	"maps"
 	"strings"
+	"sync"
 	"testing"
 
 	"sightline/internal/services/sandbox"
@@ -150,5 +152,24 @@ func TestUpdateUserLimits(t *testing.T) {
 	}
 	if a := mustSend(t, "PUT", app(s, "users/u"), token(s), strings.Repeat(" ", 5<<20)); a.code != 413 {
 		t.Errorf("5 MB: %d", a.code)
+	}
+}
+
+func TestUpdateUserManyAtOnce(t *testing.T) {
+	s, _ := start(t, sandbox.Options{})
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			for n := range 20 {
+				if a, err := send(t, "PUT", app(s, "users/usr_ada"), token(s), fmt.Sprintf(`{"traits":{"t%d-%d":"1"}}`, i, n)); err != nil || a.code != 200 {
+					t.Errorf("%d %v", a.code, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	_, _, traits, _ := s.LogRocketUser("usr_ada")
+	if len(traits) < 165 {
+		t.Errorf("%d traits: some were lost", len(traits))
 	}
 }

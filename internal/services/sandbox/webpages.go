@@ -28,7 +28,7 @@ func pageTemplate() *template.Template {
 	return template.Must(template.New("page").Parse(`<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{{.Title}}</title>
 <style>body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}li{margin:.3rem 0;overflow-wrap:anywhere}mark{padding:0 .2rem}time{font-variant-numeric:tabular-nums;margin-right:.6rem}.note{border:1px solid;padding:.4rem .8rem;border-radius:.4rem}</style></head>
-<body><p class="note">Made-up data. This page stands for one of the vendor's.</p><h1>{{.Title}}</h1><p>{{.Text}}</p>
+<body><p class="note">Made-up data. This page stands in for one of a vendor's.</p><h1>{{.Title}}</h1><p>{{.Text}}</p>
 {{if .Rows}}<ul>{{range .Rows}}<li><time>{{.Time}}</time>{{if .Marked}}<mark>{{.Text}}</mark>{{else}}{{.Text}}{{end}}</li>{{end}}</ul>{{end}}
 {{if .More}}<ul>{{range .More}}<li><a href="{{.Href}}">{{.Text}}</a></li>{{end}}</ul>{{end}}</body></html>
 `))
@@ -71,7 +71,7 @@ func (k *rocket) appPage(w http.ResponseWriter, r *http.Request) {
 	s := c.detail(row)
 	at := s.Start
 	if t, err := strconv.ParseInt(r.URL.Query().Get("t"), 10, 64); err == nil {
-		at = msTime(t)
+		at = msTime(min(max(t, s.Start.UnixMilli()), s.Start.Add(s.Length).UnixMilli()))
 	}
 	p := webPage{Title: "Made-up recording " + s.Recording.String()}
 	marked := -1
