@@ -167,14 +167,14 @@ func (o Org) Sessions(ctx context.Context, f SessionFilter, after Moment, limit 
 }
 
 func (o Org) sessionsOf(ctx context.Context, f SessionFilter, conn ConnectionID, country string, after Moment, limit int) ([]Session, error) {
+	// One upper bound and no lower one: given both, SQLite prefers the index
+	// over the dates alone to the one that begins with the filter. The rows come
+	// newest first, so what is too old is at the end, and cut off there.
 	at, id := after.args()
+	if to := f.To; !to.IsZero() && to.UnixMilli() <= at {
+		at, id = to.UnixMilli(), 0
+	}
 	where, args := "s.connection_id = ? AND s.org_id = ? AND (s.started_at, s.id) < (?, ?)", []any{conn, o.id, at, id}
-	if !f.From.IsZero() {
-		where, args = where+" AND s.started_at >= ?", append(args, ms(f.From))
-	}
-	if !f.To.IsZero() {
-		where, args = where+" AND s.started_at < ?", append(args, ms(f.To))
-	}
 	if f.Identifier != "" {
 		where, args = where+" AND s.user_identifier = ?", append(args, f.Identifier)
 		if len(f.Countries) > 0 {
@@ -186,9 +186,13 @@ func (o Org) sessionsOf(ctx context.Context, f SessionFilter, conn ConnectionID,
 	} else if country != "" {
 		where, args = where+" AND s.country = ?", append(args, country)
 	}
-	return list(ctx, o.db.r, "sessions", scanSession, `
+	rows, err := list(ctx, o.db.r, "sessions", scanSession, `
 		SELECT `+sessionColumns+` FROM sessions s WHERE `+where+`
 		ORDER BY s.started_at DESC, s.id DESC LIMIT ?`, append(args, limit)...)
+	if i := slices.IndexFunc(rows, func(s Session) bool { return s.StartedAt.Before(f.From) }); i >= 0 {
+		rows = rows[:i]
+	}
+	return rows, err
 }
 
 // CustomerSessions lists a customer's sessions, newest first.
