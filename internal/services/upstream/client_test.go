@@ -310,6 +310,22 @@ func TestARefusedConnectionWasNotSentAndIsRepeated(t *testing.T) {
 	}
 }
 
+func TestWhatWasSentOnceStaysSent(t *testing.T) {
+	var s *httptest.Server
+	s = serve(t, func(w http.ResponseWriter, r *http.Request) {
+		s.Listener.Close() // the next attempt is refused
+		w.WriteHeader(http.StatusServiceUnavailable)
+	})
+	c, ledger := newClient(t, s.URL)
+	_, err := c.Do(t.Context(), get(upstream.IfSafe))
+	if e := wantError(t, err, upstream.Down); !e.Sent || e.Status != 0 {
+		t.Errorf("got %+v", e)
+	}
+	if rows := ledger.Rows(); len(rows) != 3 || !rows[0].Sent || rows[1].Sent || rows[2].Sent {
+		t.Errorf("ledger %+v", rows)
+	}
+}
+
 func TestSlowAnswersTimeOutAndCancellationIsToldApart(t *testing.T) {
 	release := make(chan struct{})
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {

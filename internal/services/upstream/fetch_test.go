@@ -69,6 +69,10 @@ func TestARedirectIsCheckedLikeAnAddress(t *testing.T) {
 			http.Redirect(w, r, "/file", http.StatusFound)
 		case "/metadata":
 			http.Redirect(w, r, "http://169.254.169.254/", http.StatusFound)
+		case "/password":
+			http.Redirect(w, r, "http://user:pw@"+r.Host+"/file", http.StatusFound)
+		case "/scheme":
+			http.Redirect(w, r, "file:///etc/passwd", http.StatusFound)
 		case "/loop":
 			http.Redirect(w, r, "/loop", http.StatusFound)
 		case "/file":
@@ -86,11 +90,11 @@ func TestARedirectIsCheckedLikeAnAddress(t *testing.T) {
 	if string(body) != "lines" || referer.Load() != "" {
 		t.Errorf("body %q, referer %q", body, referer.Load())
 	}
-	for _, path := range []string{"/metadata", "/loop"} {
+	for _, path := range []string{"/metadata", "/password", "/scheme", "/loop"} {
 		_, err := c.Fetch(t.Context(), "fetch", s.URL+path)
 		wantError(t, err, upstream.Unexpected)
 	}
-	if n := len(ledger.Rows()); n != 3 {
+	if n := len(ledger.Rows()); n != 5 {
 		t.Errorf("%d rows", n)
 	}
 }
