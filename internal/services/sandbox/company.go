@@ -14,6 +14,8 @@ const (
 	// aheadDays is how many days after today are made too, so that a stand-in
 	// that runs on for days does not fall silent at midnight.
 	aheadDays = 7
+	// maxSessions is what the low bits of a session's id can number.
+	maxSessions = 1_000_000
 	// idleMS is how long after its last event a session still counts as active.
 	idleMS = int64(30 * time.Minute / time.Millisecond)
 	// doneMS is how long after its end a recording is complete and exported.

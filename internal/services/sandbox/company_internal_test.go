@@ -8,7 +8,7 @@ import (
 // Two recordings complete in one millisecond would share a cursor, and a page
 // that ends between them would lose the second.
 func TestNoTwoExportsShareACursor(t *testing.T) {
-	o := Options{Sessions: 60_000, Days: 1}
+	o := Options{Sessions: 20_000, Days: 1}
 	if err := o.fill(); err != nil {
 		t.Fatal(err)
 	}

@@ -38,7 +38,7 @@ const (
 type Options struct {
 	Seed      uint64 // default 1
 	Customers int    // default 2000; the ones that are easy to remember come first
-	Sessions  int    // default 50000, at most 500000: Raygun sessions before today
+	Sessions  int    // default 50000, at most a million with today and the week after: Raygun sessions before today
 	Days      int    // default 60: whole days before today that they lie in
 
 	// Now is the clock of the data and of all lifetimes; default time.Now.
@@ -88,10 +88,10 @@ func (o *Options) fill() error {
 	switch {
 	case o.Customers < 0 || o.Customers > 200_000:
 		return fmt.Errorf("sandbox: %d customers; give 1 to 200000", o.Customers)
-	case o.Sessions < 0 || o.Sessions > 500_000:
-		return fmt.Errorf("sandbox: %d sessions; give 1 to 500000", o.Sessions)
 	case o.Days < 0 || o.Days > 3650:
 		return fmt.Errorf("sandbox: %d days; give 1 to 3650", o.Days)
+	case o.Sessions < 0 || o.Sessions > maxSessions || o.Sessions/o.Days*(o.Days+aheadDays+1) > maxSessions:
+		return fmt.Errorf("sandbox: %d sessions in %d days; give 1 to %d over all days, among them today and the %d after it", o.Sessions, o.Days, maxSessions, aheadDays)
 	case !o.Dialect.valid():
 		return fmt.Errorf("sandbox: no dialect %q; there are %q and %q", o.Dialect, DialectContract, DialectLive)
 	case o.RaygunAuthMethod != "" && o.RaygunAuthMethod != http.MethodGet && o.RaygunAuthMethod != http.MethodPost:

@@ -38,7 +38,7 @@ func (c *clock) add(d time.Duration) {
 }
 
 func TestStartRefusesBadOptions(t *testing.T) {
-	for _, o := range []sandbox.Options{{Customers: -1}, {Sessions: 600_000}, {Days: -3}, {Dialect: "latin"}, {RaygunAuthMethod: "PUT"}} {
+	for _, o := range []sandbox.Options{{Customers: -1}, {Sessions: 1_600_000}, {Sessions: 500_000, Days: 1}, {Days: -3}, {Dialect: "latin"}, {RaygunAuthMethod: "PUT"}} {
 		if s, err := sandbox.Start(t.Context(), o); err == nil {
 			_ = s.Close()
 			t.Errorf("started with %+v", o)
