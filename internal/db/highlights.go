@@ -87,14 +87,14 @@ func (o Org) HighlightSessions(ctx context.Context, id HighlightID) ([]Highlight
 type HighlightFilter struct {
 	Customer CustomerID
 	State    string
-	From     Place     // where the page before ended
+	After    Moment    // where the page before ended
 	Since    time.Time // the oldest included
 	Limit    int       // at most 500
 }
 
 func highlightsQuery(org OrgID, f HighlightFilter) (string, []any) {
 	var b strings.Builder
-	at, id := f.From.args()
+	at, id := f.After.args()
 	args := []any{org, at, id, sinceMS(f.Since)}
 	b.WriteString(`SELECT ` + highlightColumns + ` FROM highlights h
 		WHERE h.org_id = ? AND (h.created_at, h.id) < (?, ?) AND h.created_at >= ?`)
@@ -324,13 +324,16 @@ func anys(list []string) []any {
 // ReopenHighlight waits again for a highlight that was given up after the
 // vendor had it, and runs after in the same transaction. Any other is
 // ErrNotFound.
-func (o Org) ReopenHighlight(ctx context.Context, id HighlightID, now, deadline time.Time, after TxFunc) error {
+func (o Org) ReopenHighlight(ctx context.Context, id HighlightID, now, deadline time.Time, e HistoryEntry, after TxFunc) error {
 	return o.write(ctx, func(tx *sql.Tx) error {
 		err := must(exec(ctx, tx, "highlight", `
 			UPDATE highlights SET state = 'pending', message = '', error_kind = '', misses = 0, polls = 0,
 				next_poll_at = ?, deadline_at = ?, finished_at = NULL
 			WHERE id = ? AND org_id = ? AND state IN ('expired', 'cancelled') AND request_id <> ''`, ms(now), ms(deadline), id, o.id))
-		if err != nil || after == nil {
+		if err != nil {
+			return err
+		}
+		if err := addHistory(ctx, tx, o.id, e); err != nil || after == nil {
 			return err
 		}
 		return after(ctx, tx, int64(id))

@@ -101,22 +101,6 @@ type KnownUser struct {
 	Traits      map[string]string
 }
 
-// Place is where a list that is read newest first goes on: rows older than At,
-// and at the same millisecond those with a smaller id. The zero Place is the
-// beginning.
-type Place struct {
-	At time.Time
-	ID int64
-}
-
-// args are the two values of (created_at, id) < (?, ?).
-func (p Place) args() (at, id int64) {
-	if p.At.IsZero() {
-		return 1<<63 - 1, 1<<63 - 1
-	}
-	return p.At.UnixMilli(), p.ID
-}
-
 const logRocketUserColumns = `u.id, u.connection_id, u.customer_id, u.user_id, u.name, u.email, u.answered_at,
 	coalesce((SELECT max(e.id) FROM trait_edits e WHERE e.logrocket_user_id = u.id), 0)`
 
@@ -196,14 +180,19 @@ func (o Org) TraitEdit(ctx context.Context, id TraitEditID) (TraitEdit, error) {
 	return traitEdit(ctx, o.db.r, o.id, "e.id = ?", id)
 }
 
+// TraitEditOfForm finds the edit that a form token made.
+func (o Org) TraitEditOfForm(ctx context.Context, formToken string) (TraitEdit, error) {
+	return traitEdit(ctx, o.db.w, o.id, "e.form_token = ?", formToken)
+}
+
 const customerEditsQuery = `SELECT ` + traitEditColumns + traitEditsFrom + `
 	WHERE e.customer_id = ? AND e.org_id = ? AND (e.created_at, e.id) < (?, ?) AND e.created_at >= ?
 	ORDER BY e.created_at DESC, e.id DESC LIMIT ?`
 
-// TraitEdits lists a customer's edits from a place on, back to since (zero for
+// TraitEdits lists a customer's edits after a moment, back to since (zero for
 // all), newest first, at most limit.
-func (o Org) TraitEdits(ctx context.Context, customer CustomerID, from Place, since time.Time, limit int) ([]TraitEdit, error) {
-	at, id := from.args()
+func (o Org) TraitEdits(ctx context.Context, customer CustomerID, after Moment, since time.Time, limit int) ([]TraitEdit, error) {
+	at, id := after.args()
 	return list(ctx, o.db.r, "trait edits", scanTraitEdit, customerEditsQuery, customer, o.id, at, id, sinceMS(since), min(max(limit, 1), 500))
 }
 

@@ -1,6 +1,7 @@
 package services
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"sightline/internal/db"
+	"sightline/internal/services/logrocket"
 	"sightline/internal/services/secrets"
 )
 
@@ -20,7 +22,9 @@ type Options struct {
 	Box *secrets.Box
 	// Vendors says where the vendors answer.
 	Vendors Vendors
-	Log     *slog.Logger
+	// Highlights sets the pace of asking for results; zero means the defaults.
+	Highlights HighlightOptions
+	Log        *slog.Logger
 	// Now is the clock; nil means the machine's.
 	Now func() time.Time
 }
@@ -34,6 +38,10 @@ type Services struct {
 	History     *History
 	Sessions    *Sessions
 	Customers   *Customers
+	Traits      *Traits
+	Highlights  *Highlights
+	// Markdown renders what a model wrote, with links into LogRocket's app only.
+	Markdown *Markdown
 	// CookieKeys sign and encrypt browsers' cookies. They are the
 	// installation's own and stay the same over restarts.
 	CookieKeys [2][]byte
@@ -63,6 +71,11 @@ func Open(ctx context.Context, o Options) (*Services, error) {
 	s.History = NewHistory(o.DB, o.Now)
 	s.Sessions = newSessions(o.DB, s.Connections, s.Asks, o.Now)
 	s.Customers = newCustomers(o.DB, s.Connections, s.Sessions, o.Now)
+	if s.Markdown, err = NewMarkdown(cmp.Or(o.Vendors.LogRocketAppURL, logrocket.DefaultAppURL)); err != nil {
+		return nil, err
+	}
+	s.Traits = newTraits(o.DB, s.queue, s.Connections, o.Log, o.Now)
+	s.Highlights = newHighlights(o.DB, s.queue, s.Connections, o.Highlights, o.Log, o.Now)
 	if err := s.queue.open(); err != nil {
 		return nil, err
 	}

@@ -1,0 +1,337 @@
+package services
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"sync"
+	"time"
+
+	"sightline/internal/db"
+	"sightline/internal/services/logrocket"
+	"sightline/internal/services/upstream"
+)
+
+// jobHighlight is the queue's kind for highlights.
+const jobHighlight = "highlight"
+
+// pollLease is how long a job keeps its turn to ask for a result: longer than
+// any call takes, so that no second job asks meanwhile.
+const pollLease = jobTimeout
+
+// busyRows are the rows that a job of this process is sending. A row that
+// stands in "sending" but is not among them was left there by a crash or a
+// failed write.
+type busyRows struct {
+	mu   sync.Mutex
+	rows map[int64]bool
+}
+
+// enter marks a row; false if it is marked already.
+func (b *busyRows) enter(id int64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.rows[id] {
+		return false
+	}
+	if b.rows == nil {
+		b.rows = map[int64]bool{}
+	}
+	b.rows[id] = true
+	return true
+}
+
+func (b *busyRows) leave(id int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.rows, id)
+}
+
+// mayHaveArrived reports whether a vendor may have done what a failed call
+// asked for. An answer of the 400s says that it has not.
+func mayHaveArrived(err error) bool {
+	var e *upstream.Error
+	if !errors.As(err, &e) {
+		return true
+	}
+	return e.Sent && (e.Status < 400 || e.Status >= 500)
+}
+
+// said is the sentence about a failed call, without what only fits pages that
+// show the mirror.
+func said(c Connection, err error) (msg, kind string) {
+	e := vendorError(c, err)
+	kind = string(upstream.KindOf(err))
+	if kind == "" {
+		kind = string(e.Kind)
+	}
+	return strings.TrimSuffix(e.Msg, fromMirror), kind
+}
+
+// persist stores an outcome even while Sightline stops, and tries more than
+// once: what a vendor has done must not be forgotten over a busy disk.
+func persist(ctx context.Context, store func(context.Context) error) error {
+	ctx = context.WithoutCancel(ctx)
+	pause := 50 * time.Millisecond
+	for {
+		err := store(ctx)
+		if err == nil || errors.Is(err, db.ErrNotFound) || pause > time.Second {
+			return err
+		}
+		time.Sleep(pause)
+		pause *= 2
+	}
+}
+
+// settle ends what a crash left in "sending", and gives every other open row a
+// fresh job: the one it had may have been cut off. Where it was not, the second
+// finds that it is not its turn.
+func (h *Highlights) settle(ctx context.Context) error {
+	if err := h.db.DuePollsUnscoped(ctx, h.now()); err != nil {
+		return err
+	}
+	rows, err := h.db.OpenHighlightsUnscoped(ctx)
+	if err != nil {
+		return err
+	}
+	for _, r := range rows {
+		if HighlightState(r.State) == HighlightSending {
+			row, err := h.db.Org(r.Org).Highlight(ctx, HighlightID(r.ID))
+			if err != nil {
+				return err
+			}
+			if err := h.end(ctx, r.Org, row, h.lost(row)); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := h.queue.again(ctx, jobHighlight, r.Org, r.ID, 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lost is the outcome of a request that was cut off while it was being sent.
+func (h *Highlights) lost(row db.Highlight) db.HighlightOutcome {
+	return db.HighlightOutcome{
+		State: string(HighlightUnknown),
+		Message: "Sightline was cut off while it sent this request. We do not know whether LogRocket got it. If it did, it works on a job whose " +
+			"number is lost, and asking again starts, and may bill, a second one.",
+		History: db.HistoryEntry{Action: "highlight.unknown", Summary: fmt.Sprintf("Nobody knows whether the request for highlights of %s arrived.", row.Subject)},
+	}
+}
+
+// run moves one highlight on by a step.
+func (h *Highlights) run(ctx context.Context, org OrgID, id int64) (time.Duration, error) {
+	row, err := h.db.Org(org).Highlight(ctx, HighlightID(id))
+	if err != nil {
+		return 0, err
+	}
+	switch HighlightState(row.State) {
+	case HighlightQueued:
+		return h.send(ctx, org, row)
+	case HighlightSending:
+		if !h.busy.enter(id) {
+			return 0, nil
+		}
+		defer h.busy.leave(id)
+		return 0, h.end(ctx, org, row, h.lost(row))
+	case HighlightPending:
+		return h.poll(ctx, org, row)
+	}
+	return 0, nil
+}
+
+// end stores how a highlight ended, from the state it was read in.
+func (h *Highlights) end(ctx context.Context, org OrgID, row db.Highlight, out db.HighlightOutcome) error {
+	out.At = h.now()
+	out.History.At, out.History.ActorName, out.History.Connection, out.History.Subject = out.At, "Sightline", row.Connection, row.Subject
+	err := persist(ctx, func(ctx context.Context) error {
+		return h.db.Org(org).EndHighlight(ctx, row.ID, []string{row.State}, out)
+	})
+	if err != nil {
+		return fmt.Errorf("end highlight %d as %s: %w", row.ID, out.State, err)
+	}
+	return nil
+}
+
+func (h *Highlights) failed(row db.Highlight, msg, kind string) db.HighlightOutcome {
+	return db.HighlightOutcome{
+		State: string(HighlightFailed), Message: msg, ErrorKind: kind,
+		History: db.HistoryEntry{Action: "highlight.failed", Summary: fmt.Sprintf("No highlights of %s: %s", row.Subject, msg)},
+	}
+}
+
+// send posts the request, once. "Sending" is committed before anything leaves,
+// so that whoever finds it there later knows that it may have arrived.
+func (h *Highlights) send(ctx context.Context, org OrgID, row db.Highlight) (time.Duration, error) {
+	if !h.busy.enter(int64(row.ID)) {
+		return 0, nil
+	}
+	defer h.busy.leave(int64(row.ID))
+	client, conn, err := h.conns.logrocket(ctx, org, row.Connection)
+	if err != nil {
+		msg, kind := said(conn, err)
+		return 0, h.end(ctx, org, row, h.failed(row, msg, kind))
+	}
+	if row, err = h.db.Org(org).StartHighlight(ctx, row.ID, h.now()); err != nil {
+		return 0, err
+	}
+	request := logrocket.HighlightsRequest{Question: row.Question, Start: row.Start, End: row.End}
+	if row.SubjectKind == "email" {
+		request.UserEmail = row.Subject
+	} else {
+		request.UserID = row.Subject
+	}
+	answer, err := client.CreateHighlights(h.spending(ctx, org, row), request)
+	if err != nil {
+		msg, kind := said(conn, err)
+		out := h.failed(row, msg, kind)
+		if mayHaveArrived(err) {
+			out = h.lost(row)
+			out.ErrorKind = kind
+			out.Message = msg + " We do not know whether LogRocket got the request. If it did, asking again starts, and may bill, a second job."
+		}
+		return 0, h.end(ctx, org, row, out)
+	}
+	now := h.now()
+	next := now.Add(h.opt.FirstPoll)
+	if answer.Status == logrocket.Done || answer.Status == logrocket.Failed {
+		next = now
+	}
+	err = persist(ctx, func(ctx context.Context) error {
+		return h.db.Org(org).AwaitHighlight(ctx, row.ID, answer.RequestID, answer.VendorStatus, next, row.SentAt.Add(h.opt.Deadline))
+	})
+	if err != nil {
+		return 0, fmt.Errorf("store request id of highlight %d: %w", row.ID, err)
+	}
+	row.State = string(HighlightPending)
+	if end, ok := h.outcome(row, conn, answer); ok {
+		return 0, h.end(ctx, org, row, end)
+	}
+	return h.opt.FirstPoll, nil
+}
+
+func (h *Highlights) spending(ctx context.Context, org OrgID, row db.Highlight) context.Context {
+	return withSpender(ctx, spender{Org: org, Connection: row.Connection, Actor: row.Author, Customer: row.Customer})
+}
+
+// outcome is how an answer ends a highlight; false if it does not.
+func (h *Highlights) outcome(row db.Highlight, conn Connection, a logrocket.HighlightsAnswer) (db.HighlightOutcome, bool) {
+	switch {
+	case a.Status == logrocket.Failed:
+		out := h.failed(row, fmt.Sprintf("LogRocket (connection “%s”) could not make these highlights: it says “%s” and nothing more. Often that is because it holds no sessions of this user in the range. Ask again with another range or another id.", conn.Name, oneLine(a.VendorStatus)), "")
+		out.VendorStatus = a.VendorStatus
+		return out, true
+	case a.Status != logrocket.Done || a.Result == nil:
+		return db.HighlightOutcome{}, false
+	}
+	out := db.HighlightOutcome{State: string(HighlightReady), VendorStatus: a.VendorStatus, Markdown: a.Result.Highlights}
+	for _, s := range a.Result.Sessions {
+		out.Sessions = append(out.Sessions, db.HighlightSession{RecordingID: s.RecordingID, SessionID: s.SessionID, Markdown: s.Highlights})
+		if at, ok := logrocket.RecordingStart(s.RecordingID); ok && at.After(out.SeenAt) && !at.After(h.now()) {
+			out.SeenAt = at
+		}
+	}
+	count := fmt.Sprintf("%d recording sessions", len(out.Sessions))
+	if len(out.Sessions) == 1 {
+		count = "1 recording session"
+	}
+	out.History = db.HistoryEntry{Action: "highlight.ready", Summary: fmt.Sprintf("Highlights of %s are ready: %s.", row.Subject, count)}
+	return out, true
+}
+
+// pause is how long to wait after so many polls.
+func (h *Highlights) pause(polls int) time.Duration {
+	p := float64(h.opt.FirstPoll) * math.Pow(h.opt.Growth, float64(min(polls, 100)))
+	return time.Duration(min(p, float64(h.opt.MaxPoll)))
+}
+
+// poll asks for the result if it is time to, and says when to ask again.
+func (h *Highlights) poll(ctx context.Context, org OrgID, row db.Highlight) (time.Duration, error) {
+	now := h.now()
+	if wait := row.NextPollAt.Sub(now); wait > 0 {
+		return max(wait, time.Millisecond), nil // not its turn
+	}
+	row, err := h.db.Org(org).ClaimPoll(ctx, row.ID, now, now.Add(pollLease))
+	if errors.Is(err, db.ErrNotFound) {
+		return h.opt.MaxPoll, nil // another job asks; look later whether it still does
+	}
+	if err != nil {
+		return 0, err
+	}
+	client, conn, err := h.conns.logrocket(ctx, org, row.Connection)
+	if conn.Removed() {
+		return 0, h.end(ctx, org, row, h.failed(row, fmt.Sprintf("The connection “%s” was removed while LogRocket worked, so its result cannot be fetched.", conn.Name), ""))
+	}
+	var answer logrocket.HighlightsAnswer
+	if err == nil {
+		answer, err = client.GetHighlights(h.spending(ctx, org, row), row.RequestID)
+	}
+	if err == nil {
+		if end, ok := h.outcome(row, conn, answer); ok {
+			return 0, h.end(ctx, org, row, end)
+		}
+	}
+	return h.waitOn(ctx, org, row, conn, answer, err)
+}
+
+// waitOn stores what a question brought that did not end the highlight, and
+// decides when to ask again or that it has been long enough.
+func (h *Highlights) waitOn(ctx context.Context, org OrgID, row db.Highlight, conn Connection, answer logrocket.HighlightsAnswer, failure error) (time.Duration, error) {
+	now := h.now()
+	p := db.Poll{At: now, Answered: true, VendorStatus: answer.VendorStatus, Next: now.Add(h.pause(row.Polls + 1))}
+	if failure != nil {
+		p.Message, p.ErrorKind = said(conn, failure)
+		if upstream.KindOf(failure) == upstream.NotFound {
+			p.Misses = row.Misses + 1
+			if p.Misses >= h.opt.MaxMisses {
+				return 0, h.end(ctx, org, row, h.failed(row, fmt.Sprintf("LogRocket (connection “%s”) does not know this request any more: it said so %d times in a row. Ask again.", conn.Name, p.Misses), p.ErrorKind))
+			}
+		}
+		if until := retryAt(failure); until.After(p.Next) {
+			p.Next = until
+		}
+	}
+	if !now.Before(row.DeadlineAt) {
+		return 0, h.end(ctx, org, row, h.expired(row, p.Message))
+	}
+	if p.Next.After(row.DeadlineAt) {
+		p.Next = row.DeadlineAt // a last look, then it has been long enough
+	}
+	err := persist(ctx, func(ctx context.Context) error { return h.db.Org(org).PolledHighlight(ctx, row.ID, p) })
+	if errors.Is(err, db.ErrNotFound) {
+		return 0, nil // somebody stopped waiting meanwhile
+	}
+	if err != nil {
+		// The job is what keeps the row moving: it must come back.
+		h.log.ErrorContext(ctx, "a poll of highlights was not stored", "highlight", int64(row.ID), "err", err)
+	}
+	return max(p.Next.Sub(now), time.Millisecond), nil
+}
+
+func (h *Highlights) expired(row db.Highlight, problem string) db.HighlightOutcome {
+	msg := "LogRocket has not finished in time. It may still: its result can be fetched for a while without a new job."
+	if problem != "" {
+		msg = "LogRocket's result could not be fetched in time. The last answer: " + problem + " It may be there by now: fetching it starts no new job."
+	}
+	return db.HighlightOutcome{
+		State: string(HighlightExpired), Message: msg,
+		History: db.HistoryEntry{Action: "highlight.expired", Summary: fmt.Sprintf("Stopped waiting for highlights of %s: it took too long.", row.Subject)},
+	}
+}
+
+// retryAt is when a vendor, or our own ledger, lets the next call through.
+func retryAt(err error) time.Time {
+	if r, ok := db.IsRefused(err); ok {
+		return r.Until
+	}
+	var e *upstream.Error
+	if errors.As(err, &e) {
+		return e.Until
+	}
+	return time.Time{}
+}
