@@ -94,10 +94,17 @@ type HighlightFilter struct {
 
 func highlightsQuery(org OrgID, f HighlightFilter) (string, []any) {
 	var b strings.Builder
-	at, id := f.After.args()
-	args := []any{org, at, id, sinceMS(f.Since)}
-	b.WriteString(`SELECT ` + highlightColumns + ` FROM highlights h
-		WHERE h.org_id = ? AND (h.created_at, h.id) < (?, ?) AND h.created_at >= ?`)
+	args := []any{org}
+	b.WriteString(`SELECT ` + highlightColumns + ` FROM highlights h WHERE h.org_id = ?`)
+	if !f.After.At.IsZero() {
+		at, id := f.After.args()
+		b.WriteString(` AND (h.created_at, h.id) < (?, ?)`)
+		args = append(args, at, id)
+	}
+	if !f.Since.IsZero() {
+		b.WriteString(` AND h.created_at >= ?`)
+		args = append(args, ms(f.Since))
+	}
 	if f.Customer != 0 {
 		b.WriteString(` AND h.customer_id = ?`)
 		args = append(args, f.Customer)

@@ -1,0 +1,47 @@
+package db
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestTraitsAndHighlightsNeverScan looks at the plan of every query that lists
+// trait edits and highlights or looks for open ones.
+func TestTraitsAndHighlightsNeverScan(t *testing.T) {
+	d, err := Open(t.Context(), filepath.Join(t.TempDir(), "sightline.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	filtered := func(f HighlightFilter) func() (string, []any) {
+		return func() (string, []any) { return highlightsQuery(1, f) }
+	}
+	plain := func(q string, args ...any) func() (string, []any) { return func() (string, []any) { return q, args } }
+	tests := map[string]struct {
+		query func() (string, []any)
+		index string
+	}{
+		"newest highlights":       {filtered(HighlightFilter{}), "highlights_org"},
+		"next page":               {filtered(HighlightFilter{After: Moment{time.Now(), 3}}), "highlights_org"},
+		"highlights of customer":  {filtered(HighlightFilter{Customer: 1}), "highlights_customer"},
+		"highlights in state":     {filtered(HighlightFilter{State: "ready"}), "highlights_state"},
+		"next page in state":      {filtered(HighlightFilter{State: "ready", After: Moment{time.Now(), 3}}), "highlights_state"},
+		"open highlights":         {plain(openHighlightsQuery), "highlights_open"},
+		"unlinked highlights":     {plain(linkHighlightsQuery, 1, 1, "a", "email", 1, "a"), "highlights_unlinked"},
+		"edits of customer":       {plain(customerEditsQuery, 1, 1, 1, 1, 1, 10), "trait_edits_customer"},
+		"open edits":              {plain(openTraitEditsQuery), "trait_edits_open"},
+		"users of customer":       {plain(customerUsersQuery, 1, 1), "logrocket_users_customer"},
+		"newest edit of the user": {plain(customerUsersQuery, 1, 1), "trait_edits_user"},
+		"traits of user":          {plain(traitsQuery, 1, 1), "PRIMARY KEY"},
+	}
+	for name, tt := range tests {
+		q, args := tt.query()
+		plan := planOf(t, d, q, args...)
+		// The few that are open may be put in order, nothing else.
+		if !strings.Contains(plan, tt.index) || strings.Contains(plan, "SCAN h\n") || strings.Contains(plan, "SCAN e\n") || strings.Contains(plan, "TEMP B-TREE") && !strings.HasPrefix(name, "open") {
+			t.Errorf("%s does not go by %s alone:\n%s", name, tt.index, plan)
+		}
+	}
+}
