@@ -262,4 +262,3 @@ func connectionRemoveCommand(s stdio) *cli.Command {
 			return nil
 		})
 }
-

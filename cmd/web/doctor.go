@@ -109,12 +109,16 @@ func (d *doctor) directory(c storeConfig) bool {
 		d.fault("this user may not write to %s", c.dir)
 	}
 	l := flock.New(c.lockFile(), flock.SetFlag(os.O_RDONLY))
-	if free, err := l.TryLock(); err == nil && !free {
-		d.ok("a server is running on this data")
-	} else if free {
+	free, err := l.TryLock()
+	switch {
+	case errors.Is(err, fs.ErrNotExist), free:
 		d.ok("no server is running on this data")
-		_ = l.Unlock()
+	case err != nil:
+		d.fault("whether a server is running cannot be told: %v", err)
+	default:
+		d.ok("a server is running on this data")
 	}
+	_ = l.Unlock() // only ours, if we had it
 	return true
 }
 
