@@ -1,0 +1,101 @@
+package e2e_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+
+	"sightline/internal/services/sandbox"
+)
+
+// screen is one page that is looked at in every way. A new screen is a line in
+// screens.
+type screen struct {
+	name string
+	// path is where it is; find, if not nil, finds it by using the site instead.
+	path string
+	find func(t *testing.T, v *visitor) string
+}
+
+// publicScreens are seen without signing in.
+func publicScreens() []screen {
+	return []screen{
+		{name: "login", path: "/login"},
+		{name: "setup-used-up", path: "/setup?token=none"},
+		{name: "not-found", path: "/nowhere"},
+	}
+}
+
+// screens are seen by a member.
+func screens() []screen {
+	return []screen{
+		{name: "home", path: "/o/acme/"},
+		{name: "no-such-page", path: "/o/acme/nowhere"},
+	}
+}
+
+// looks are the ways in which every page is looked at.
+func looks() []look {
+	return []look{{width: 1280}, {width: 1280, dark: true}, {width: 390}, {width: 390, dark: true}}
+}
+
+func TestEveryPageIsSoundInBothThemesOnDeskAndPhone(t *testing.T) {
+	browser := newBrowser(t)
+	s := newSite(t, sandbox.Options{})
+	v := s.visitor(t, "owner")
+	axe := axeSource(t)
+	member := screens()
+	for i, sc := range member {
+		if sc.find != nil {
+			member[i].path = sc.find(t, v)
+		}
+	}
+	for _, l := range looks() {
+		t.Run(l.String(), func(t *testing.T) {
+			b := newTab(t, browser, s.address, l)
+			visit := func(sc screen) {
+				b.open(sc.path)
+				b.checkPage(sc.name, axe)
+				b.screenshot(sc.name + "-" + l.String())
+				if l.width == 390 {
+					narrow := l
+					narrow.width = 360
+					b.look(narrow)
+					if wide := b.overflow(); wide != "" {
+						t.Errorf("%s at 360 px %s", sc.name, wide)
+					}
+					b.look(l)
+				}
+			}
+			for _, sc := range publicScreens() {
+				visit(sc)
+			}
+			b.signIn("owner@example.com", sitePassword)
+			for _, sc := range member {
+				visit(sc)
+			}
+		})
+	}
+}
+
+// What the checks cannot see they cannot guard, so they are shown a bad page.
+func TestTheChecksSeeABadPage(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Security-Policy", "default-src 'none'")
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = w.Write([]byte(`<html><body><input><script>var inline</script><div style="width:3000px">wide</div></body></html>`))
+	}))
+	defer srv.Close()
+	b := newTab(t, newBrowser(t), srv.URL, look{width: 390})
+	b.open("/")
+	b.do("make it wide", chromedp.Evaluate[chromedp.Void](`document.querySelector("div").style.width = "3000px"`))
+	got := strings.Join(b.faults(axeSource(t)), "\n")
+	for _, want := range []string{"axe: html-has-lang", "axe: label", "scrolls sideways", "Content Security Policy"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("nobody noticed %q:\n%s", want, got)
+		}
+	}
+}
