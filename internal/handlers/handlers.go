@@ -72,6 +72,18 @@ type route struct {
 func (a *app) routes() []route {
 	return []route{
 		{"GET", "/asks/{id}", services.Viewer, a.showAsk},
+
+		{"GET", "/settings", services.Viewer, a.settings},
+		{"GET", "/settings/connections", services.Viewer, a.connections},
+		{"GET", "/settings/connections/new", services.Admin, a.newConnection},
+		{"POST", "/settings/connections", services.Admin, a.addConnection},
+		{"GET", "/settings/connections/{id}", services.Viewer, a.connection},
+		{"POST", "/settings/connections/{id}/test", services.Admin, a.testConnection},
+		{"POST", "/settings/connections/{id}/name", services.Admin, a.renameConnection},
+		{"POST", "/settings/connections/{id}/credentials", services.Admin, a.rotateConnection},
+		{"POST", "/settings/connections/{id}/budget", services.Admin, a.setConnectionBudget},
+		{"GET", "/settings/connections/{id}/remove", services.Admin, a.askRemoveConnection},
+		{"POST", "/settings/connections/{id}/remove", services.Admin, a.removeConnection},
 	}
 }
 
