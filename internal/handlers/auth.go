@@ -226,6 +226,10 @@ func (a *app) login(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	// Noted before it counts: there is no sign-in that history does not know.
+	if err := a.History.SignedIn(r.Context(), u); err != nil {
+		return err
+	}
 	if err := a.cookies.signIn(w, r, u.ID); err != nil {
 		return err
 	}

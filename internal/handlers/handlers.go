@@ -73,6 +73,9 @@ func (a *app) routes() []route {
 	return []route{
 		{"GET", "/asks/{id}", services.Viewer, a.showAsk},
 
+		{"GET", "/history", services.Viewer, a.history},
+		{"GET", "/history.csv", services.Viewer, a.historyCSV},
+
 		{"GET", "/settings", services.Viewer, a.settings},
 		{"GET", "/settings/connections", services.Viewer, a.connections},
 		{"GET", "/settings/connections/new", services.Admin, a.newConnection},

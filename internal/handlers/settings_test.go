@@ -92,7 +92,7 @@ func TestConnectionFormKeepsWhatWasTypedButNoSecret(t *testing.T) {
 	}
 	b.get(a.location).wants(t, 200, "LogRocket accepted the key for acme/web", "not counted")
 	b.post(connectionsPath, "vendor", "elsewhere", "name", "x").wants(t, 422, "Choose Raygun or LogRocket.")
-	b.post(connectionsPath, "vendor", "raygun", "name", "Recordings").wants(t, 422, "Paste the API key here.", "4 fields need your attention")
+	b.post(connectionsPath, "vendor", "raygun", "name", "Recordings").wants(t, 422, "Paste the API key here.", "3 fields need your attention")
 }
 
 func TestOnlyAdminsChangeConnections(t *testing.T) {

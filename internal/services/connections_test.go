@@ -195,7 +195,9 @@ func TestConnectionFormSaysWhatIsWrong(t *testing.T) {
 	v := newVendorSite(t, sandbox.Options{})
 	v.add(v.raygunForm("Taken"))
 	long := strings.Repeat("é", 81)
-	key := func(text string) ConnectionForm { return ConnectionForm{Vendor: LogRocket, Name: "L", Key: NewSecret(text)} }
+	key := func(text string) ConnectionForm {
+		return ConnectionForm{Vendor: LogRocket, Name: "L", Key: NewSecret(text)}
+	}
 	with := func(f ConnectionForm, org, app string) ConnectionForm { f.OrgSlug, f.AppSlug = org, app; return f }
 	tests := []struct {
 		name string

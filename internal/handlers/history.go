@@ -1,0 +1,251 @@
+package handlers
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"sightline/internal/services"
+	"sightline/web/templates"
+)
+
+// historyInput is what the address says about which history to show.
+type historyInput struct {
+	query    services.HistoryQuery
+	problems services.Problems
+	// From, until and who are as typed.
+	from, until, who string
+}
+
+// readHistory reads the filters. The days are UTC, both included.
+func readHistory(r *http.Request) historyInput {
+	q := r.URL.Query()
+	in := historyInput{
+		problems: services.Problems{}, from: q.Get("from"), until: q.Get("until"), who: strings.TrimSpace(q.Get("who")),
+		query: services.HistoryQuery{
+			Kind: services.HistoryKind(q.Get("kind")), Person: services.UserID(idOf(q.Get("person"))),
+			Customer: services.CustomerID(idOf(q.Get("customer"))), Connection: services.ConnectionID(idOf(q.Get("connection"))),
+			Cursor: q.Get("cursor"),
+		},
+	}
+	day := func(field, text string) time.Time {
+		if text == "" {
+			return time.Time{}
+		}
+		t, err := time.Parse(time.DateOnly, text)
+		if err != nil {
+			in.problems[field] = "Give a day such as 2026-03-31."
+		}
+		return t
+	}
+	in.query.From = day("from", in.from)
+	if last := day("until", in.until); !last.IsZero() {
+		in.query.Until = last.AddDate(0, 0, 1)
+		if !in.query.From.IsZero() && last.Before(in.query.From) {
+			in.problems["until"] = "The last day is before the first."
+		}
+	}
+	return in
+}
+
+// idOf reads a row id from an address; what is no id is 0.
+func idOf(s string) int64 {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n < 0 {
+		return 0
+	}
+	return n
+}
+
+// values are the filters as an address holds them, without the page.
+func (in historyInput) values() url.Values {
+	v := url.Values{}
+	set := func(key, value string) {
+		if value != "" && value != "0" {
+			v.Set(key, value)
+		}
+	}
+	set("kind", string(in.query.Kind))
+	set("person", strconv.FormatInt(int64(in.query.Person), 10))
+	set("customer", strconv.FormatInt(int64(in.query.Customer), 10))
+	set("connection", strconv.FormatInt(int64(in.query.Connection), 10))
+	set("from", in.from)
+	set("until", in.until)
+	return v
+}
+
+// history handles GET /history.
+func (a *app) history(w http.ResponseWriter, r *http.Request) error {
+	in := readHistory(r)
+	if in.who != "" {
+		found, err := a.Customers.Lookup(r.Context(), orgOf(r), in.who)
+		if err != nil {
+			return err
+		}
+		if found.Only != 0 {
+			in.query.Customer = found.Only
+			http.Redirect(w, r, orgPath(r, "history")+"?"+in.values().Encode(), http.StatusSeeOther)
+			return nil
+		}
+		in.problems["who"] = "Nobody, or more than one person, has exactly this email or id. Open the customer and follow their history from there."
+	}
+	v, err := a.historyView(r, in)
+	if err != nil {
+		return err
+	}
+	if len(in.problems) > 0 {
+		return a.page(w, r, http.StatusUnprocessableEntity, "History", "history", templates.HistoryPage(v))
+	}
+	page, err := a.History.Page(r.Context(), orgOf(r), in.query)
+	if err != nil {
+		return err
+	}
+	for _, e := range page.Events {
+		v.Rows = append(v.Rows, historyRow(r, e))
+	}
+	v.Pager.Shown = templates.Plural(len(v.Rows), "entry", "entries")
+	if in.query.Cursor != "" {
+		v.Pager.Newer = orgPath(r, "history") + query(in.values())
+	}
+	if page.Next != "" {
+		older := in.values()
+		older.Set("cursor", page.Next)
+		v.Pager.Older = orgPath(r, "history") + query(older)
+	}
+	return a.page(w, r, http.StatusOK, "History", "history", templates.HistoryPage(v))
+}
+
+// query is an address's part behind the path, empty without values.
+func query(v url.Values) string {
+	if len(v) == 0 {
+		return ""
+	}
+	return "?" + v.Encode()
+}
+
+// historyView is the page without its rows.
+func (a *app) historyView(r *http.Request, in historyInput) (templates.HistoryView, error) {
+	here := orgPath(r, "history")
+	v := templates.HistoryView{
+		Action: here, CSVURL: orgPath(r, "history.csv") + query(in.values()), Now: a.now(),
+		Kind:   templates.FieldView{ID: "kind", Name: "kind", Label: "Kind", Value: string(in.query.Kind)},
+		Person: templates.FieldView{ID: "person", Name: "person", Label: "Member", Value: strconv.FormatInt(int64(in.query.Person), 10)},
+		Who: templates.FieldView{ID: "who", Name: "who", Label: "Customer", Value: in.who, Placeholder: "email or id", MaxLength: 1024,
+			Autocomplete: "off", Error: in.problems["who"]},
+		From:  templates.FieldView{ID: "from", Name: "from", Label: "From", Value: in.from, Error: in.problems["from"]},
+		Until: templates.FieldView{ID: "until", Name: "until", Label: "To", Value: in.until, Error: in.problems["until"]},
+		Kinds: []templates.OptionView{{Label: "All kinds"}}, People: []templates.OptionView{{Value: "0", Label: "Everybody"}},
+	}
+	if len(in.values()) > 0 || len(in.problems) > 0 {
+		v.ResetURL = here
+	}
+	for _, k := range services.HistoryKinds() {
+		v.Kinds = append(v.Kinds, templates.OptionView{Value: string(k.Kind), Label: k.Name})
+	}
+	members, err := a.People.Members(r.Context(), orgOf(r))
+	if err != nil {
+		return v, err
+	}
+	for _, m := range members {
+		name := m.User.Name
+		if name == "" {
+			name = m.User.Email
+		}
+		v.People = append(v.People, templates.OptionView{Value: strconv.FormatInt(int64(m.User.ID), 10), Label: name})
+	}
+	if id := in.query.Customer; id != 0 {
+		c, err := a.Customers.Get(r.Context(), orgOf(r), id)
+		if err != nil {
+			return v, err
+		}
+		name := c.Name
+		if name == "" {
+			name = c.Email
+		}
+		addChip(&v, r, in, "customer", "Customer", name)
+	}
+	if id := in.query.Connection; id != 0 {
+		c, err := a.Connections.Get(r.Context(), orgOf(r), id)
+		if err != nil {
+			return v, err
+		}
+		addChip(&v, r, in, "connection", "Connection", c.Name)
+	}
+	return v, nil
+}
+
+// addChip shows a filter that has no field, with a way to take it away, and
+// keeps it when the form is sent.
+func addChip(v *templates.HistoryView, r *http.Request, in historyInput, key, label, name string) {
+	rest := in.values()
+	v.Hidden = append(v.Hidden, templates.HiddenView{Name: key, Value: rest.Get(key)})
+	rest.Del(key)
+	v.Chips = append(v.Chips, templates.ChipView{Label: label, Value: name, RemoveHref: orgPath(r, "history") + query(rest)})
+}
+
+// historyRow is one event as the page shows it.
+func historyRow(r *http.Request, e services.HistoryEvent) templates.HistoryRow {
+	row := templates.HistoryRow{
+		At: e.At, Actor: e.Actor, Summary: e.Summary, Subject: e.Subject, Reason: e.Reason, Connection: e.ConnectionName,
+		ConnectionURL: connectionPath(r, e.Connection),
+	}
+	row.Icon, row.KindLabel = historyIcon(e.Kind)
+	if e.Customer != 0 {
+		name := e.CustomerName
+		if name == "" {
+			name = fmt.Sprintf("customer %d", e.Customer)
+		}
+		row.Customer = templates.LinkView{Label: name, Href: orgPath(r, "customers/%d", e.Customer)}
+	}
+	for _, c := range e.Changes {
+		row.Changes = append(row.Changes, templates.HistoryChangeView(c))
+	}
+	if c := e.Call; c != nil {
+		row.Call = &templates.CallView{
+			Vendor: string(c.Vendor), Operation: c.Operation, State: c.State, Status: c.Status, ErrorKind: c.ErrorKind, Says: c.Says,
+			Counts: c.Counts, Background: c.Background, Attempt: c.Attempt, Duration: c.Duration, Bytes: c.Bytes,
+		}
+	}
+	return row
+}
+
+func historyIcon(k services.HistoryKind) (icon, label string) {
+	switch k {
+	case services.HistoryTraits:
+		return "tag", "Trait edit"
+	case services.HistoryHighlights:
+		return "sparkles", "Highlights"
+	case services.HistoryConnections:
+		return "plug", "Connection"
+	case services.HistoryCalls:
+		return "activity", "Vendor call"
+	case services.HistorySignIns:
+		return "log-in", "Sign-in"
+	case services.HistoryMembers:
+		return "users", "Members"
+	}
+	return "history", "Other"
+}
+
+// historyCSV handles GET /history.csv: what the page's filters select, all of
+// it, as a file. It is written as it is read; a failure on the way cuts the
+// connection, so that nobody takes half a file for the whole.
+func (a *app) historyCSV(w http.ResponseWriter, r *http.Request) error {
+	in := readHistory(r)
+	for _, msg := range in.problems {
+		return &services.Error{Kind: services.Invalid, Msg: msg}
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/csv; charset=utf-8")
+	h.Set("Content-Disposition", fmt.Sprintf(`attachment; filename="history-%s-%s.csv"`, slugOf(r), a.now().UTC().Format(time.DateOnly)))
+	if err := a.History.CSV(r.Context(), orgOf(r), in.query, w); err != nil {
+		if r.Context().Err() == nil {
+			a.log.ErrorContext(r.Context(), "history was cut off", "org", int64(orgOf(r)), "err", err)
+		}
+		panic(http.ErrAbortHandler)
+	}
+	return nil
+}
