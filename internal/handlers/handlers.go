@@ -71,6 +71,17 @@ type route struct {
 // routes is the table of everything that belongs to an organization.
 func (a *app) routes() []route {
 	return []route{
+		{"GET", "/", services.Viewer, a.home},
+		{"GET", "/lookup", services.Viewer, a.lookup},
+		{"POST", "/lookup/ask", services.Support, a.askUnknown},
+		{"GET", "/customers", services.Viewer, a.customers},
+		{"GET", "/customers/{id}", services.Viewer, a.customer},
+		{"POST", "/customers/{id}/pin", services.Viewer, a.pinCustomer},
+		{"POST", "/customers/{id}/refresh", services.Support, a.refreshCustomer},
+		{"GET", "/sessions", services.Viewer, a.sessions},
+		{"POST", "/sessions/ask", services.Support, a.askSessions},
+		{"GET", "/sessions/{id}", services.Viewer, a.session},
+		{"POST", "/sessions/{id}/detail", services.Support, a.askSession},
 		{"GET", "/asks/{id}", services.Viewer, a.showAsk},
 
 		{"GET", "/history", services.Viewer, a.history},

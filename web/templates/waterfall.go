@@ -40,3 +40,13 @@ func percentMin(part, whole int64) string {
 	}
 	return percent(max(part, whole/250+1), whole)
 }
+
+// errorsKnown says whether any row knows how many errors it had.
+func errorsKnown(rows []WaterfallRow) bool {
+	for _, r := range rows {
+		if r.Errors >= 0 {
+			return true
+		}
+	}
+	return len(rows) == 0
+}

@@ -1,0 +1,446 @@
+package handlers
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"sightline/internal/services"
+	"sightline/web/templates"
+)
+
+// raygunConnections are the Raygun connections in use.
+func (a *app) raygunConnections(r *http.Request) ([]services.Connection, error) {
+	conns, err := a.Connections.List(r.Context(), orgOf(r))
+	return slices.DeleteFunc(conns, func(c services.Connection) bool { return c.Vendor != services.Raygun }), err
+}
+
+// sessions handles GET /sessions: the mirror's sessions by the filter in the
+// address, and what Raygun was asked about it.
+func (a *app) sessions(w http.ResponseWriter, r *http.Request) error {
+	conns, err := a.raygunConnections(r)
+	if err != nil {
+		return err
+	}
+	f := readSessionForm(r.URL.Query(), conns, a.now())
+	v := templates.SessionsView{
+		Now: a.now(), Action: orgPath(r, "sessions"), AskAction: orgPath(r, "sessions/ask"), SettingsHref: orgPath(r, "settings/connections"),
+		CanAdmin: memberOf(r).at.Role >= services.Admin, Wrong: len(f.problems) > 0, Title: "Sessions in the mirror, newest first",
+	}
+	v.Presets = sessionPresets(r, f)
+	if len(conns) > 1 {
+		v.Connections = append(v.Connections, templates.OptionView{Label: "All (mirror only)"})
+	}
+	for _, c := range conns {
+		v.Connections = append(v.Connections, templates.OptionView{Value: fmt.Sprint(c.ID), Label: c.Name})
+	}
+	if v.Wrong {
+		f.fields(&v, nil)
+		return a.page(w, r, http.StatusUnprocessableEntity, "Sessions", "sessions", templates.Sessions(v))
+	}
+	before := cursorOf(r.URL.Query().Get("before"))
+	list, err := a.Sessions.List(r.Context(), orgOf(r), f.query, before)
+	if err != nil {
+		return err
+	}
+	if v.Rows, err = a.sessionRows(r, list.Sessions); err != nil {
+		return err
+	}
+	f.fields(&v, countriesOf(list.Sessions))
+	v.ManyConnections = len(conns) != 1 && f.query.Connection == 0
+	v.Pager = pager(orgPath(r, "sessions"), f.values(), before != services.Moment{}, list.More, list.Next, len(v.Rows), "session", "sessions")
+	v.EmptyWhy = "The mirror holds none for this filter. Ask Raygun, or widen the dates."
+	switch {
+	case f.query.Connection != 0:
+		if err := a.searchAsk(r, f, &v); err != nil {
+			return err
+		}
+	case len(conns) > 1:
+		v.AskNote = "This is what the mirror holds of all connections. Choose one to ask Raygun."
+	}
+	return a.page(w, r, http.StatusOK, "Sessions", "sessions", templates.Sessions(v))
+}
+
+// countriesOf are the countries of a list's sessions, for suggestions.
+func countriesOf(list []services.Session) []string {
+	var out []string
+	for _, s := range list {
+		if s.Country != "" && !slices.Contains(out, s.Country) {
+			out = append(out, s.Country)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func sessionPresets(r *http.Request, f sessionForm) []templates.TabView {
+	var out []templates.TabView
+	for _, s := range sessionSpans() {
+		v := f.values()
+		v.Del("from")
+		v.Del("to")
+		v.Set("span", s.key)
+		out = append(out, templates.TabView{Label: s.label, Href: orgPath(r, "sessions?%s", v.Encode()), Active: f.span == s.key})
+	}
+	return out
+}
+
+// pager links the first page of a list and the next one.
+func pager(path string, v url.Values, later, more bool, next services.Moment, shown int, one, many string) templates.PagerView {
+	p := templates.PagerView{Shown: templates.Plural(shown, one, many)}
+	if more {
+		p.Shown = fmt.Sprintf("%d+ %s", shown, many)
+		v.Set("before", cursorText(next))
+		p.Older = path + "?" + v.Encode()
+	}
+	if later {
+		v.Del("before")
+		p.Newer = path
+		if len(v) > 0 {
+			p.Newer += "?" + v.Encode()
+		}
+	}
+	return p
+}
+
+// searchAsk says how far Raygun was asked about the filter, and offers to ask.
+func (a *app) searchAsk(r *http.Request, f sessionForm, v *templates.SessionsView) error {
+	st, err := a.Sessions.State(r.Context(), orgOf(r), f.query)
+	if err != nil {
+		return err
+	}
+	s := templates.SearchAskView{
+		Connection: "Raygun (“" + st.Connection.Name + "”)", Asked: st.Asked, AskedAt: st.AskedAt, Hidden: f.hidden(),
+		Ask: a.askPart(r, st.Ask, "Asking Raygun (“"+st.Connection.Name+"”) for these sessions", orgPath(r, "sessions?%s", f.values().Encode())),
+	}
+	s.Again = a.spendView(r, "Ask Raygun", st.Budget)
+	if st.Asked {
+		s.Again.Label, s.Again.Kind = "Ask again", templates.Secondary
+		s.Again.Name, s.Again.Value = "next", "0"
+		s.Summary = searchSummary(st)
+		if !st.Complete {
+			next := a.spendView(r, fmt.Sprintf("Fetch the next %d", services.SessionsPerCall), st.Budget)
+			next.Name, next.Value, next.Icon = "next", "1", "download"
+			s.Next = &next
+		}
+	}
+	if s.Ask != nil && s.Ask.Open {
+		s.Again.Disabled = "It is being asked right now."
+		if s.Next != nil {
+			s.Next.Disabled = s.Again.Disabled
+		}
+	}
+	v.Asking = &s
+	return nil
+}
+
+func searchSummary(st services.SearchState) string {
+	switch {
+	case st.Total == nil && st.Complete:
+		return templates.Plural(st.Found, "session matches, and it is here.", "sessions match, and all are here.")
+	case st.Total == nil:
+		return fmt.Sprintf("it did not say how many match; %s here.", templates.FormatCount(st.Found))
+	case st.Complete && st.Found >= *st.Total:
+		return fmt.Sprintf("%s match, all are here.", templates.FormatCount(*st.Total))
+	case st.Complete:
+		return fmt.Sprintf("%s match, but it sent only %s of them.", templates.FormatCount(*st.Total), templates.FormatCount(st.Found))
+	}
+	return fmt.Sprintf("%s match, %s are here.", templates.FormatCount(*st.Total), templates.FormatCount(st.Found))
+}
+
+// askSessions handles POST /sessions/ask: it puts the filter to Raygun and
+// leads back to the list.
+func (a *app) askSessions(w http.ResponseWriter, r *http.Request) error {
+	if err := r.ParseForm(); err != nil {
+		return badForm(err)
+	}
+	conns, err := a.raygunConnections(r)
+	if err != nil {
+		return err
+	}
+	f := readSessionForm(r.PostForm, conns, a.now())
+	to := orgPath(r, "sessions?%s", f.values().Encode())
+	if len(f.problems) > 0 || f.query.Connection == 0 {
+		return a.redirect(w, r, to, "", "") // the page says what is wrong
+	}
+	ask, err := a.Sessions.Ask(r.Context(), actorOf(r), f.query, 0, r.PostForm.Get("next") == "1")
+	if err != nil {
+		return err
+	}
+	ask, err = a.Asks.Wait(r.Context(), orgOf(r), ask.ID, waitForVendor)
+	if err != nil {
+		return err
+	}
+	said := ""
+	if ask.State == services.AskDone {
+		said = ask.Message
+	}
+	return a.redirect(w, r, to, "success", said)
+}
+
+// sessionRows are sessions as lists show them.
+func (a *app) sessionRows(r *http.Request, list []services.Session) ([]templates.SessionRowView, error) {
+	if len(list) == 0 {
+		return nil, nil
+	}
+	conns, err := a.Connections.All(r.Context(), orgOf(r))
+	if err != nil {
+		return nil, err
+	}
+	names := map[services.ConnectionID]string{}
+	for _, c := range conns {
+		names[c.ID] = c.Name
+	}
+	out := make([]templates.SessionRowView, len(list))
+	for i, s := range list {
+		out[i] = templates.SessionRowView{
+			Href: orgPath(r, "sessions/%d", s.ID), At: s.StartedAt, Person: sessionPerson(s), Country: s.Country, Device: deviceOf(s),
+			Pages: orUnknown(s.PageViewCount), LengthMS: orUnknown(s.LengthMS), Errors: orUnknown(s.ErrorCount),
+			Rating: s.Rating, Active: strings.EqualFold(s.Status, "active"), Connection: names[s.Connection],
+		}
+		if s.Customer != 0 {
+			out[i].PersonHref = orgPath(r, "customers/%d", s.Customer)
+		}
+	}
+	return out, nil
+}
+
+// sessionPerson is what a session's person is called, empty if nothing names them.
+func sessionPerson(s services.Session) string {
+	switch {
+	case s.UserName != "":
+		return s.UserName
+	case s.UserEmail != "":
+		return s.UserEmail
+	case s.Customer != 0 && s.UserIdentifier != "":
+		return s.UserIdentifier
+	case s.Customer != 0:
+		return fmt.Sprintf("Customer %d", s.Customer)
+	}
+	return ""
+}
+
+func deviceOf(s services.Session) string {
+	switch {
+	case s.Browser != "" && s.OS != "":
+		return s.Browser + " on " + s.OS
+	case s.Browser != "":
+		return s.Browser
+	case s.OS != "":
+		return s.OS
+	}
+	return s.Platform
+}
+
+// orUnknown is a number as the views have it: negative if unknown.
+func orUnknown(n *int64) int64 {
+	if n == nil || *n < 0 {
+		return -1
+	}
+	return *n
+}
+
+// session handles GET /sessions/{id}: the page of one session, and for htmx
+// its part in a timeline.
+func (a *app) session(w http.ResponseWriter, r *http.Request) error {
+	d, err := a.Sessions.Get(r.Context(), orgOf(r), services.SessionID(idParam(r, "id")))
+	if err != nil {
+		return err
+	}
+	v := a.sessionView(r, d)
+	if wantsPart(r) {
+		return a.render(w, r, http.StatusOK, templates.SessionDetail(v))
+	}
+	return a.page(w, r, http.StatusOK, v.Title, "sessions", templates.Session(v))
+}
+
+// askSession handles POST /sessions/{id}/detail: it fetches page views and
+// errors, anew if the form says so.
+func (a *app) askSession(w http.ResponseWriter, r *http.Request) error {
+	if err := r.ParseForm(); err != nil {
+		return badForm(err)
+	}
+	id := services.SessionID(idParam(r, "id"))
+	ask, asked, err := a.Sessions.AskDetail(r.Context(), actorOf(r), id, r.PostForm.Get("again") == "1")
+	if err != nil {
+		return err
+	}
+	to := orgPath(r, "sessions/%d", id)
+	if !asked {
+		return a.redirect(w, r, to, "info", "This session has ended and its page views are here already. No call was spent.")
+	}
+	if _, err := a.Asks.Wait(r.Context(), orgOf(r), ask.ID, waitForVendor); err != nil {
+		return err
+	}
+	return a.redirect(w, r, to, "", "")
+}
+
+func (a *app) sessionView(r *http.Request, d services.SessionDetail) templates.SessionView {
+	s := d.Session
+	v := templates.SessionView{
+		Now: a.now(), ID: int64(s.ID), Href: orgPath(r, "sessions/%d", s.ID), AskAction: orgPath(r, "sessions/%d/detail", s.ID),
+		Title: sessionPerson(s), Connection: d.Connection.Name, At: s.StartedAt, Active: d.Active(), Rating: s.Rating,
+		VendorHref: s.WebURL, ListedAt: s.ListedAt, DetailedAt: s.DetailedAt, Detailed: d.Detailed,
+		Stats: sessionStats(d), Facts: sessionFacts(d),
+		Ask: a.askPart(r, d.Ask, "Asking Raygun for this session", orgPath(r, "sessions/%d", s.ID)),
+	}
+	if v.Title == "" {
+		v.Title = "Anonymous session"
+	}
+	if d.Customer != nil {
+		v.PersonHref = orgPath(r, "customers/%d", d.Customer.ID)
+	}
+	if d.Earlier != 0 {
+		v.EarlierHref = orgPath(r, "sessions/%d", d.Earlier)
+	}
+	if d.Later != 0 {
+		v.LaterHref = orgPath(r, "sessions/%d", d.Later)
+	}
+	v.Fetch = a.spendView(r, "Fetch details", d.Budget)
+	if d.Detailed {
+		v.Fetch.Label, v.Fetch.Kind = "Refresh", templates.Secondary
+	}
+	if d.Connection.Removed() {
+		v.Fetch.Disabled = "The connection was removed."
+	}
+	switch {
+	case d.Active():
+		v.Stale = "Raygun calls this session active, so it may still change. It does so for half an hour and more after the last event."
+	case d.Stale():
+		v.Stale = "The session went on after this was fetched. Refresh to see the rest."
+	}
+	v.Views, v.ViewNote = waterfall(d)
+	for _, e := range d.Errors {
+		v.Errors = append(v.Errors, templates.SessionErrorView{Title: orText(e.Title, "Error without a title"), Href: e.WebURL, Group: e.GroupID})
+	}
+	v.Copy = a.sessionTicket(r, d)
+	return v
+}
+
+func orText(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}
+
+// waterfall lays the page views out on the session's time, with a note on what
+// of it cannot be true.
+func waterfall(d services.SessionDetail) ([]templates.WaterfallRow, string) {
+	views := slices.Clone(d.PageViews)
+	timed := !slices.ContainsFunc(views, func(p services.PageView) bool { return p.ViewedAt.IsZero() })
+	if timed { // else the vendor's order is the better guess
+		slices.SortStableFunc(views, func(a, b services.PageView) int { return a.ViewedAt.Compare(b.ViewedAt) })
+	}
+	start := d.Session.StartedAt
+	for _, p := range views {
+		if !p.ViewedAt.IsZero() && p.ViewedAt.Before(start) {
+			start = p.ViewedAt
+		}
+	}
+	negative := 0
+	out := make([]templates.WaterfallRow, len(views))
+	for i, p := range views {
+		row := templates.WaterfallRow{Label: orText(p.URL, "Page without an address"), OffsetMS: -1, LoadMS: orUnknown(p.LoadMS), ViewMS: orUnknown(p.ViewMS), Errors: -1}
+		if !p.ViewedAt.IsZero() {
+			row.OffsetMS = min(p.ViewedAt.Sub(start), 30*24*time.Hour).Milliseconds()
+		}
+		if (p.LoadMS != nil && *p.LoadMS < 0) || (p.ViewMS != nil && *p.ViewMS < 0) {
+			negative++
+		}
+		out[i] = row
+	}
+	if negative > 0 {
+		return out, fmt.Sprintf("Raygun gave a time below zero for %s; it is shown as unknown.", templates.Plural(negative, "page view", "page views"))
+	}
+	return out, ""
+}
+
+func sessionStats(d services.SessionDetail) []templates.StatView {
+	s := d.Session
+	count := func(n int64) string {
+		if n < 0 {
+			return "unknown"
+		}
+		return templates.FormatCount(n)
+	}
+	length := "unknown"
+	if n := orUnknown(s.LengthMS); n >= 0 {
+		length = templates.FormatMillis(n)
+	}
+	pages := orUnknown(s.PageViewCount)
+	if pages < 0 && d.Detailed {
+		pages = int64(len(d.PageViews))
+	}
+	return []templates.StatView{
+		{Label: "Length", Value: length},
+		{Label: "Page views", Value: count(pages)},
+		{Label: "Errors", Value: count(orUnknown(s.ErrorCount))},
+		{Label: "Satisfaction", Value: orText(s.Rating, "unknown"), Hint: "as Raygun rates it"},
+	}
+}
+
+func sessionFacts(d services.SessionDetail) []templates.DefView {
+	s := d.Session
+	moment := func(t time.Time) string {
+		if t.IsZero() {
+			return ""
+		}
+		return templates.FormatTime(t)
+	}
+	place := strings.Join(slices.DeleteFunc([]string{s.City, s.State, orText(s.CountryName, templates.CountryName(s.Country))}, func(p string) bool { return p == "" }), ", ")
+	anonymous := "no"
+	if s.UserAnonymous {
+		anonymous = "yes, as Raygun says"
+	}
+	return []templates.DefView{
+		{Term: "Name", Text: s.UserName}, {Term: "Email", Text: s.UserEmail},
+		{Term: "Raygun identifier", Text: s.UserIdentifier, Mono: true}, {Term: "Raygun user id", Text: s.UserID, Mono: true},
+		{Term: "Anonymous", Text: anonymous},
+		{Term: "Browser", Text: strings.TrimSpace(s.Browser + " " + s.BrowserVersion)},
+		{Term: "Operating system", Text: strings.TrimSpace(s.OS + " " + s.OSVersion)},
+		{Term: "Platform", Text: s.Platform}, {Term: "Place", Text: place}, {Term: "IP address", Text: s.IPAddress, Mono: true},
+		{Term: "Status", Text: s.Status}, {Term: "Began", Text: moment(s.StartedAt)}, {Term: "Last update", Text: moment(s.UpdatedAt)},
+		{Term: "Ended", Text: moment(s.EndedAt)}, {Term: "Raygun session id", Text: s.VendorID, Mono: true},
+	}
+}
+
+// sessionTicket is the session in a few lines for a support ticket.
+func (a *app) sessionTicket(r *http.Request, d services.SessionDetail) string {
+	s := d.Session
+	var b strings.Builder
+	fmt.Fprintf(&b, "Session of %s", orText(sessionPerson(s), "an anonymous visitor"))
+	if s.UserEmail != "" && s.UserEmail != sessionPerson(s) {
+		fmt.Fprintf(&b, " <%s>", s.UserEmail)
+	}
+	fmt.Fprintf(&b, "\nBegan %s", templates.FormatTime(s.StartedAt))
+	if n := orUnknown(s.LengthMS); n >= 0 {
+		fmt.Fprintf(&b, ", lasted %s", templates.FormatMillis(n))
+	}
+	if dev := deviceOf(s); dev != "" {
+		fmt.Fprintf(&b, "\nDevice: %s", dev)
+	}
+	for i, e := range d.Errors {
+		if i == 5 {
+			fmt.Fprintf(&b, "\n… and %d more errors", len(d.Errors)-i)
+			break
+		}
+		fmt.Fprintf(&b, "\nError: %s %s", e.Title, e.WebURL)
+	}
+	if s.WebURL != "" {
+		fmt.Fprintf(&b, "\nRaygun: %s", s.WebURL)
+	}
+	fmt.Fprintf(&b, "\nSightline: %s", a.absolute(r, orgPath(r, "sessions/%d", s.ID)))
+	return b.String()
+}
+
+// absolute is a path of ours as it can be pasted elsewhere.
+func (a *app) absolute(r *http.Request, path string) string {
+	if a.opt.BaseURL != nil {
+		return a.opt.BaseURL.Scheme + "://" + a.opt.BaseURL.Host + path
+	}
+	return "http://" + r.Host + path
+}

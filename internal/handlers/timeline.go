@@ -1,0 +1,138 @@
+package handlers
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/a-h/templ"
+
+	"sightline/internal/services"
+	"sightline/web/templates"
+)
+
+// templateComponent is a part of a page; nil where there is none.
+type templateComponent = templ.Component
+
+// timelineCursorText writes a place in a timeline for an address.
+func timelineCursorText(c services.TimelineCursor) string {
+	return fmt.Sprintf("%d.%s.%d", c.At.UnixMilli(), c.Kind, c.ID)
+}
+
+// timelineCursorOf reads what timelineCursorText wrote; what cannot be read is
+// the beginning.
+func timelineCursorOf(s string) services.TimelineCursor {
+	parts := strings.Split(s, ".")
+	if len(parts) != 3 {
+		return services.TimelineCursor{}
+	}
+	at, err1 := strconv.ParseInt(parts[0], 10, 64)
+	id, err2 := strconv.ParseInt(parts[2], 10, 64)
+	if err1 != nil || err2 != nil || id <= 0 || at <= 0 || at > 1<<52 {
+		return services.TimelineCursor{}
+	}
+	return services.TimelineCursor{At: time.UnixMilli(at).UTC(), Kind: parts[1], ID: id}
+}
+
+// timelineDays groups a timeline's items by UTC day.
+func (a *app) timelineDays(r *http.Request, items []services.TimelineItem) []templates.DayView {
+	var days []templates.DayView
+	var sessions, errs int64
+	note := func() {
+		if len(days) > 0 && sessions > 0 {
+			text := templates.Plural(sessions, "session", "sessions")
+			if errs > 0 {
+				text += ", " + templates.Plural(errs, "error", "errors")
+			}
+			days[len(days)-1].Note = text
+		}
+		sessions, errs = 0, 0
+	}
+	for _, item := range items {
+		day := item.At.UTC().Truncate(24 * time.Hour)
+		if len(days) == 0 || !days[len(days)-1].Date.Equal(day) {
+			note()
+			days = append(days, templates.DayView{Date: day})
+		}
+		if item.Session != nil {
+			sessions++
+			errs += max(0, orUnknown(item.Session.ErrorCount))
+		}
+		last := &days[len(days)-1]
+		last.Entries = append(last.Entries, timelineEntry(r, item))
+	}
+	note()
+	return days
+}
+
+func timelineEntry(r *http.Request, item services.TimelineItem) templates.EntryView {
+	e := templates.EntryView{ID: fmt.Sprintf("%s-%d", item.Kind, item.ID), At: item.At}
+	switch {
+	case item.Session != nil:
+		s := item.Session
+		e.Icon, e.Tone, e.Title = "activity", "raygun", "Session"
+		var facts []string
+		if n := orUnknown(s.PageViewCount); n >= 0 {
+			facts = append(facts, templates.Plural(n, "page", "pages"))
+		}
+		if n := orUnknown(s.LengthMS); n >= 0 {
+			facts = append(facts, templates.FormatMillis(n))
+		}
+		if len(facts) > 0 {
+			e.Title += ": " + strings.Join(facts, ", ")
+		}
+		e.Href = orgPath(r, "sessions/%d", s.ID)
+		e.DetailURL = e.Href
+		e.Badges = templates.SessionBadges(templates.SessionRowView{
+			Rating: s.Rating, Errors: orUnknown(s.ErrorCount), Active: strings.EqualFold(s.Status, "active"),
+		})
+		var meta []string
+		for _, m := range []string{s.Country, deviceOf(*s)} {
+			if m != "" {
+				meta = append(meta, m)
+			}
+		}
+		e.Meta = plainText(strings.Join(meta, " · "))
+	case item.Highlight != nil:
+		h := item.Highlight
+		e.Icon, e.Tone, e.Title = "sparkles", "logrocket", "Highlights"
+		e.Href = orgPath(r, "highlights/%d", h.ID)
+		e.Badges = templates.StateBadge(h.State)
+		e.Meta = plainText(byWhom("requested", h.Author) + tail(" · ", h.Question))
+	case item.Edit != nil:
+		t := item.Edit
+		e.Icon, e.Tone, e.Title = "pencil", "logrocket", "Traits"+tail(": ", t.Keys)
+		e.Badges = templates.StateBadge(t.State)
+		e.Meta = plainText(byWhom("edited", t.Author) + tail(" · ", t.Reason))
+	}
+	return e
+}
+
+// byWhom says who did something, as far as that is known.
+func byWhom(did, author string) string {
+	if author == "" {
+		author = "Sightline"
+	}
+	return did + " by " + author
+}
+
+// tail is text with what leads to it, or nothing.
+func tail(lead, text string) string {
+	if text == "" {
+		return ""
+	}
+	if r := []rune(text); len(r) > 120 {
+		text = string(r[:120]) + "…"
+	}
+	return lead + text
+}
+
+// plainText is a line of text as a part of a page; nil if it is empty.
+func plainText(s string) templ.Component {
+	if s == "" {
+		return nil
+	}
+	return templates.Text(s)
+}
