@@ -34,6 +34,27 @@ func screens() []screen {
 	return []screen{
 		{name: "home", path: "/o/acme/"},
 		{name: "no-such-page", path: "/o/acme/nowhere"},
+		{name: "connections", path: "/o/acme/settings/connections"},
+		{name: "connection-choice", path: "/o/acme/settings/connections/new"},
+		{name: "connection-new-raygun", path: "/o/acme/settings/connections/new?vendor=raygun"},
+		{name: "connection-new-logrocket", path: "/o/acme/settings/connections/new?vendor=logrocket"},
+		{name: "connection-raygun", find: tested("/o/acme/settings/connections/1")},
+		{name: "connection-logrocket", find: tested("/o/acme/settings/connections/2")},
+		{name: "connection-remove", path: "/o/acme/settings/connections/1/remove"},
+		{name: "history", path: "/o/acme/history"},
+		{name: "history-nothing", path: "/o/acme/history?kind=trait&until=2020-01-01"},
+		{name: "history-wrong", path: "/o/acme/history?from=yesterday"},
+	}
+}
+
+// tested finds a connection's page and presses its button first, so that there
+// is an answer to show and a call in the history.
+func tested(path string) func(t *testing.T, v *visitor) string {
+	return func(t *testing.T, v *visitor) string {
+		if p := v.post(path+"/test", nil); p.status != http.StatusOK {
+			t.Fatalf("testing %s: %d", path, p.status)
+		}
+		return path
 	}
 }
 
