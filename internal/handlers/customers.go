@@ -134,7 +134,7 @@ func (a *app) refreshView(r *http.Request, p services.CustomerPage) *templates.R
 	}
 	if first.State.Asked {
 		v.AskedAt = first.State.AskedAt
-		v.Note = fmt.Sprintf("Raygun knew %s of “%s” in the last 60 days when it was asked", templates.Plural(first.State.Found, "session", "sessions"), first.Identifier)
+		v.Note = fmt.Sprintf("Raygun knew %s of “%s” in the last 60 days", templates.Plural(first.State.Found, "session", "sessions"), first.Identifier)
 	}
 	return v
 }

@@ -83,7 +83,7 @@ func sessionPresets(r *http.Request, f sessionForm) []templates.TabView {
 		v.Del("from")
 		v.Del("to")
 		v.Set("span", s.key)
-		out = append(out, templates.TabView{Label: s.label, Href: orgPath(r, "sessions?%s", v.Encode()), Active: f.span == s.key})
+		out = append(out, templates.TabView{Label: s.label, Href: orgPath(r, "sessions?%s", v.Encode()), Active: f.span == s.key, Count: -1})
 	}
 	return out
 }
