@@ -3,6 +3,8 @@ package e2e_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -30,10 +32,31 @@ func publicScreens() []screen {
 }
 
 // screens are seen by a member.
-func screens() []screen {
+func screens() []screen { return slices.Concat(customerScreens(), settingsScreens()) }
+
+// customerScreens are those about customers and their sessions.
+func customerScreens() []screen {
+	const ada, mallory, mel = "ada.lovelace@example.com", "mallory@example.com", "mel.many@example.com"
 	return []screen{
-		{name: "home", path: "/o/acme/"},
 		{name: "no-such-page", path: "/o/acme/nowhere"},
+		{name: "lookup-nothing-typed", path: "/o/acme/lookup"},
+		{name: "lookup-unknown", path: "/o/acme/lookup?q=nobody-knows%40example.com"},
+		{name: "customer", find: func(t *testing.T, v *visitor) string { return lookUp(v, ada) }},
+		{name: "customer-hostile", find: func(t *testing.T, v *visitor) string { return lookUp(v, mallory) }},
+		{name: "customer-many", find: func(t *testing.T, v *visitor) string { return lookUp(v, mel) }},
+		{name: "session", find: func(t *testing.T, v *visitor) string { return fetchSession(v, lookUp(v, ada)) }},
+		{name: "session-hostile", find: func(t *testing.T, v *visitor) string { return fetchSession(v, lookUp(v, mallory)) }},
+		{name: "session-not-fetched", find: func(t *testing.T, v *visitor) string { return v.open(lookUp(v, mel)).follow("/sessions/").url.Path }},
+		{name: "lookup-hits", path: "/o/acme/lookup?q=example"},
+		{name: "customers", path: "/o/acme/customers"},
+		{name: "sessions", path: "/o/acme/sessions"},
+		{name: "home", path: "/o/acme/"},
+	}
+}
+
+// settingsScreens are those of the settings and the history.
+func settingsScreens() []screen {
+	return []screen{
 		{name: "connections", path: "/o/acme/settings/connections"},
 		{name: "connection-choice", path: "/o/acme/settings/connections/new"},
 		{name: "connection-new-raygun", path: "/o/acme/settings/connections/new?vendor=raygun"},
@@ -58,6 +81,33 @@ func tested(path string) func(t *testing.T, v *visitor) string {
 	}
 }
 
+// lookUp finds a customer, asking Raygun if nobody here knows them.
+func lookUp(v *visitor, who string) (path string) {
+	v.t.Helper()
+	address := "/o/acme/lookup?q=" + url.QueryEscape(who)
+	p := v.open(address)
+	if _, err := p.form("/lookup/ask"); err == nil {
+		p = p.submit("/lookup/ask", nil)
+	}
+	eventually(v.t, who+" is found", func() bool {
+		if !strings.Contains(p.url.Path, "/customers/") {
+			p = v.open(address)
+		}
+		return strings.Contains(p.url.Path, "/customers/")
+	})
+	return p.url.Path
+}
+
+// fetchSession fetches the page views of a customer's newest session.
+func fetchSession(v *visitor, customer string) (path string) {
+	v.t.Helper()
+	p := v.open(customer).follow("/sessions/")
+	path = p.url.Path
+	p.submit("/detail", nil)
+	eventually(v.t, "the session is fetched", func() bool { return !v.open(path).shows("Asking Raygun") })
+	return path
+}
+
 // looks are the ways in which every page is looked at.
 func looks() []look {
 	return []look{{width: 1280}, {width: 1280, dark: true}, {width: 390}, {width: 390, dark: true}}
@@ -76,6 +126,7 @@ func TestEveryPageIsSoundInBothThemesOnDeskAndPhone(t *testing.T) {
 	}
 	for _, l := range looks() {
 		t.Run(l.String(), func(t *testing.T) {
+			t.Parallel()
 			b := newTab(t, browser, s.address, l)
 			visit := func(sc screen) {
 				b.open(sc.path)

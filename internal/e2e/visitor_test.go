@@ -53,7 +53,7 @@ func (v *visitor) do(req *http.Request) page {
 	p := page{v: v, status: res.StatusCode, url: res.Request.URL, header: res.Header, body: readAll(v.t, res.Body)}
 	v.at = p.url
 	_, _ = fmt.Fprintln(v.seen, res.Header, p.body)
-	if p.doc, err = html.Parse(strings.NewReader(p.body)); err != nil {
+	if p.doc, err = html.ParseWithOptions(strings.NewReader(p.body), html.ParseOptionEnableScripting(false)); err != nil {
 		v.t.Fatalf("%s: %v", p.url, err)
 	}
 	return p
