@@ -60,6 +60,12 @@ func (a *app) customer(w http.ResponseWriter, r *http.Request) error {
 		})
 	}
 	v.Copy = a.customerTicket(r, p, tl.Items)
+	if v.Traits, err = a.traitsCard(r, p.Customer); err != nil {
+		return err
+	}
+	if v.Highlights, err = a.highlightsCard(r, p.Customer); err != nil {
+		return err
+	}
 	if v.History, err = a.customerHistory(r, id); err != nil {
 		return err
 	}

@@ -98,6 +98,16 @@ func (a *app) routes() []route {
 		{"POST", "/settings/connections/{id}/budget", services.Admin, a.setConnectionBudget},
 		{"GET", "/settings/connections/{id}/remove", services.Admin, a.askRemoveConnection},
 		{"POST", "/settings/connections/{id}/remove", services.Admin, a.removeConnection},
+		{"GET", "/customers/{id}/traits", services.Viewer, a.traits},
+		{"POST", "/customers/{id}/traits", services.Support, a.postTraits},
+		{"GET", "/customers/{id}/traits/edit", services.Support, a.editTraits},
+		{"GET", "/customers/{id}/traits/{edit}", services.Viewer, a.showTraitEdit},
+		{"GET", "/highlights", services.Viewer, a.highlights},
+		{"POST", "/highlights", services.Support, a.requestHighlights},
+		{"GET", "/highlights/new", services.Support, a.newHighlight},
+		{"GET", "/highlights/{id}", services.Viewer, a.showHighlight},
+		{"POST", "/highlights/{id}/cancel", services.Support, a.cancelHighlight},
+		{"POST", "/highlights/{id}/recheck", services.Support, a.recheckHighlight},
 	}
 }
 

@@ -43,5 +43,8 @@ func (a *app) home(w http.ResponseWriter, r *http.Request) error {
 		part := a.askPart(r, &ask, "Asking “"+names[ask.Connection]+"”", orgPath(r, ""))
 		v.Asks = append(v.Asks, *part)
 	}
+	if v.Highlights, err = a.latestHighlights(r); err != nil {
+		return err
+	}
 	return a.page(w, r, http.StatusOK, "Home", "home", templates.Home(v))
 }

@@ -171,6 +171,8 @@ type HighlightRequest struct {
 	Question      string
 	// Start and End bound the sessions looked at: both, or neither.
 	Start, End time.Time
+	// Last, if not 0, is the range from so long ago until now, to the minute.
+	Last time.Duration
 	// FormToken makes one form count once, however often it is sent.
 	FormToken string
 }
@@ -230,6 +232,12 @@ func (h *Highlights) Request(ctx context.Context, actor Actor, r HighlightReques
 	if err != nil {
 		return Highlight{}, false, nil, err
 	}
+	// Before the range is worked out: a second press of the button comes later.
+	key := formKey(r.FormToken, r)
+	if r.Last > 0 {
+		r.End = h.now().Truncate(time.Minute)
+		r.Start = r.End.Add(-r.Last)
+	}
 	row := db.Highlight{
 		Connection: r.Connection, Customer: r.Customer, Author: actor.User, SubjectKind: "email", Subject: r.Email,
 		Question: r.Question, Start: r.Start, End: r.End, CreatedAt: h.now(),
@@ -241,7 +249,7 @@ func (h *Highlights) Request(ctx context.Context, actor Actor, r HighlightReques
 		At: h.now(), Actor: actor.User, ActorName: actor.Name, Action: "highlight.request", Subject: row.Subject, Connection: conn.ID,
 		Summary: fmt.Sprintf("Asked LogRocket (“%s”) for highlights of %s.", conn.Name, row.Subject), After: askedFor(row),
 	}
-	out, joined, err := h.db.Org(actor.Org).AddHighlight(ctx, row, formKey(r.FormToken, r), entry, h.queue.put(jobHighlight, actor.Org, 0))
+	out, joined, err := h.db.Org(actor.Org).AddHighlight(ctx, row, key, entry, h.queue.put(jobHighlight, actor.Org, 0))
 	if err != nil {
 		return Highlight{}, false, nil, notFound(fmt.Errorf("add a highlight on connection %d: %w", r.Connection, err), "That connection or customer is not in this organization any more.")
 	}

@@ -256,7 +256,9 @@ func (in TraitInput) check() Problems {
 	}
 	seen := map[string]bool{}
 	for i, f := range in.Known {
-		checkText(p, knownField(i), "value of “"+f.Key+"”", f.Value)
+		if f.touched() {
+			checkValue(p, knownField(i), f.Key, f.Value)
+		}
 		seen[f.Key] = true
 	}
 	for i, f := range in.New {
@@ -271,7 +273,7 @@ func (in TraitInput) check() Problems {
 			checkText(p, newKeyField(i), "name of the trait", f.Key)
 		}
 		seen[f.Key] = true
-		checkText(p, newValueField(i), "value of “"+short(f.Key)+"”", f.Value)
+		checkValue(p, newValueField(i), f.Key, f.Value)
 	}
 	return p
 }
@@ -283,6 +285,14 @@ func checkText(p Problems, field, what, text string) {
 		p[field] = tooLong(what, text)
 	case !plainText(text):
 		p[field] = fmt.Sprintf("The %s holds characters that cannot be sent, such as line breaks. Type it anew.", what)
+	}
+}
+
+// checkValue is checkText for a trait's value, which may hold line breaks.
+func checkValue(p Problems, field, key, value string) {
+	checkText(p, field, "value of “"+short(key)+"”", value)
+	if utf8.RuneCountInString(value) <= logrocket.MaxText && plainText(strings.NewReplacer("\n", "", "\t", "").Replace(value)) {
+		delete(p, field)
 	}
 }
 
@@ -300,7 +310,10 @@ func (in TraitInput) Clean() TraitInput {
 	trim := strings.TrimSpace
 	in.UserID, in.Name.Value, in.Email.Value = trim(in.UserID), trim(in.Name.Value), trim(in.Email.Value)
 	in.Known, in.New = slices.Clone(in.Known), slices.Clone(in.New)
+	// A form sends every line break as two characters.
+	lines := strings.NewReplacer("\r\n", "\n", "\r", "\n")
 	blank := func(f *TraitField) {
+		f.Was, f.Value = lines.Replace(f.Was), lines.Replace(f.Value)
 		if trim(f.Value) == "" {
 			f.Value = ""
 		}

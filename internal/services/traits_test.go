@@ -311,7 +311,8 @@ func TestTraitProblemsAreNamed(t *testing.T) {
 		{"same key twice", "new-key-1", "already", with(func(in *TraitInput) { in.New = append(in.New, in.New[0]) })},
 		{"long key", "new-key-0", "1025 characters", with(func(in *TraitInput) { in.New[0].Key = long })},
 		{"long value", "new-value-0", "1025 characters", with(func(in *TraitInput) { in.New[0].Value = long })},
-		{"line break", "new-value-0", "line breaks", with(func(in *TraitInput) { in.New[0].Value = "a\nb" })},
+		{"line break", "new-key-0", "line breaks", with(func(in *TraitInput) { in.New[0].Key = "a\nb" })},
+		{"control", "new-value-0", "cannot be sent", with(func(in *TraitInput) { in.New[0].Value = "a\x00b" })},
 		{"no text", "new-value-0", "cannot be sent", with(func(in *TraitInput) { in.New[0].Value = "\xff" })},
 		{"nothing", "form", "nothing to send", with(func(in *TraitInput) { in.New = nil })},
 	}

@@ -314,7 +314,7 @@ func VendorBadge(vendor string) templ.Component {
 }
 
 // StateBadge shows where long work stands: queued, sending, pending, running,
-// ready, failed, unknown or cancelled.
+// ready, sent, failed, unknown, expired or cancelled.
 func StateBadge(state string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -441,6 +441,10 @@ func stateBadge(state string) badge {
 		return badge{"Running", "accent", "loader"}
 	case "ready":
 		return badge{"Ready", "good", "circle-check"}
+	case "sent":
+		return badge{"Sent", "good", "circle-check"}
+	case "expired":
+		return badge{"Took too long", "warn", "clock"}
 	case "failed":
 		return badge{"Failed", "bad", "circle-x"}
 	case "cancelled", "canceled":

@@ -1,0 +1,313 @@
+package handlers
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/a-h/templ"
+
+	"sightline/internal/services"
+	"sightline/web/templates"
+)
+
+// pageRows is how many rows a page of a list has.
+const pageRows = 50
+
+// needsSupport is why a viewer cannot do what costs or changes something.
+const needsSupport = "This takes the support role. An admin can give it to you."
+
+// whyNotSupport is the reason for a disabled button, "" if the member may.
+func whyNotSupport(r *http.Request) string {
+	if may(r, services.Support) {
+		return ""
+	}
+	return needsSupport
+}
+
+// connectionNames names all connections there ever were, by id.
+func (a *app) connectionNames(r *http.Request) (map[services.ConnectionID]string, error) {
+	all, err := a.Connections.All(r.Context(), orgOf(r))
+	if err != nil {
+		return nil, err
+	}
+	names := make(map[services.ConnectionID]string, len(all))
+	for _, c := range all {
+		names[c.ID] = c.Name
+	}
+	return names, nil
+}
+
+// rocketConnections are the LogRocket connections in use.
+func (a *app) rocketConnections(r *http.Request) ([]services.Connection, error) {
+	all, err := a.Connections.List(r.Context(), orgOf(r))
+	if err != nil {
+		return nil, err
+	}
+	var out []services.Connection
+	for _, c := range all {
+		if c.Vendor == services.LogRocket {
+			out = append(out, c)
+		}
+	}
+	return out, nil
+}
+
+// keyAfter reads where a page of a list begins: ?before=<ms>-<id>.
+func keyAfter(r *http.Request) (at time.Time, id int64) {
+	ms, row, ok := strings.Cut(r.URL.Query().Get("before"), "-")
+	t, err1 := strconv.ParseInt(ms, 10, 64)
+	n, err2 := strconv.ParseInt(row, 10, 64)
+	if !ok || err1 != nil || err2 != nil || t <= 0 {
+		return time.Time{}, 0
+	}
+	return time.UnixMilli(t), n
+}
+
+// olderThan is the address of the page after the row.
+func olderThan(r *http.Request, at time.Time, id int64) string {
+	q := r.URL.Query()
+	q.Set("before", fmt.Sprintf("%d-%d", at.UnixMilli(), id))
+	return r.URL.Path + "?" + q.Encode()
+}
+
+// newest is the address of the first page of the list, "" on that page.
+func newest(r *http.Request) string {
+	q := r.URL.Query()
+	if q.Get("before") == "" {
+		return ""
+	}
+	q.Del("before")
+	if len(q) == 0 {
+		return r.URL.Path
+	}
+	return r.URL.Path + "?" + q.Encode()
+}
+
+// highlights handles GET /highlights: the archive.
+func (a *app) highlights(w http.ResponseWriter, r *http.Request) error {
+	before, id := keyAfter(r)
+	f := services.HighlightFilter{
+		State: services.HighlightState(r.URL.Query().Get("state")), Customer: services.CustomerID(intOf(r.URL.Query().Get("customer"))),
+		Before: before, BeforeID: services.HighlightID(id), Limit: pageRows + 1,
+	}
+	rows, err := a.Highlights.List(r.Context(), orgOf(r), f)
+	if err != nil {
+		return err
+	}
+	here := orgPath(r, "highlights")
+	v := templates.HighlightsView{
+		Now: a.now(), NewURL: here + "/new", Disabled: whyNotSupport(r), Filtered: f.State != "" || f.Customer != 0,
+		Filter: templates.FilterView{Action: here}, States: []templates.OptionView{{Label: "All states"}},
+		State: templates.FieldView{ID: "state", Name: "state", Label: "State", Value: string(f.State), Required: true},
+	}
+	if v.Filtered {
+		v.Filter.ResetHref = here
+	}
+	for _, s := range services.HighlightStates() {
+		v.States = append(v.States, templates.OptionView{Value: string(s), Label: stateLabel(s)})
+	}
+	v.Pager = templates.PagerView{Newer: newest(r), Shown: templates.Plural(len(rows), "request", "requests")}
+	if len(rows) > pageRows {
+		rows = rows[:pageRows]
+		last := rows[pageRows-1]
+		v.Pager.Older, v.Pager.Shown = olderThan(r, last.CreatedAt, int64(last.ID)), fmt.Sprintf("%d+ requests", pageRows)
+	}
+	names, err := a.connectionNames(r)
+	if err != nil {
+		return err
+	}
+	v.Items = highlightItems(r, rows, names)
+	return a.page(w, r, http.StatusOK, "Highlights", "highlights", templates.Highlights(v))
+}
+
+func intOf(s string) int64 {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+func stateLabel(s services.HighlightState) string {
+	if s == services.HighlightExpired {
+		return "Took too long"
+	}
+	return strings.ToUpper(string(s[:1])) + string(s[1:])
+}
+
+func highlightItems(r *http.Request, rows []services.Highlight, names map[services.ConnectionID]string) []templates.HighlightItem {
+	out := make([]templates.HighlightItem, len(rows))
+	for i, h := range rows {
+		out[i] = templates.HighlightItem{
+			Href: highlightPath(r, h.ID), Subject: h.Subject(), Question: h.Question, Author: h.AuthorName, Connection: names[h.Connection],
+			State: string(h.State), Range: rangeText(h.Start, h.End), CreatedAt: h.CreatedAt,
+		}
+	}
+	return out
+}
+
+func highlightPath(r *http.Request, id services.HighlightID) string {
+	return orgPath(r, "highlights/%d", id)
+}
+
+// rangeText says what was looked at.
+func rangeText(start, end time.Time) string {
+	if start.IsZero() {
+		return "Last 30 days"
+	}
+	const layout = "2 Jan 2006, 15:04"
+	return start.UTC().Format(layout) + " – " + end.UTC().Format(layout) + " UTC"
+}
+
+// highlightsCard is a customer's highlights for their page.
+func (a *app) highlightsCard(r *http.Request, c services.Customer) (templ.Component, error) {
+	const most = 5
+	rows, err := a.Highlights.ForCustomer(r.Context(), orgOf(r), c.ID, most+1)
+	if err != nil {
+		return nil, err
+	}
+	q := url.Values{"customer": {fmt.Sprint(c.ID)}}
+	v := templates.HighlightsCardView{Now: a.now(), Disabled: whyNotSupport(r)}
+	if len(rows) > most {
+		rows, v.More = rows[:most], orgPath(r, "highlights?%s", q.Encode())
+	}
+	if c.Email != "" {
+		q.Set("email", c.Email)
+	}
+	v.NewURL = orgPath(r, "highlights/new?%s", q.Encode())
+	v.Items = highlightItems(r, rows, nil)
+	return templates.HighlightsCard(v), nil
+}
+
+// latestHighlights are the organization's newest highlights for its home page.
+func (a *app) latestHighlights(r *http.Request) (templ.Component, error) {
+	rows, err := a.Highlights.Recent(r.Context(), orgOf(r), 5)
+	if err != nil {
+		return nil, err
+	}
+	return templates.LatestHighlights(templates.HighlightsCardView{
+		Now: a.now(), NewURL: orgPath(r, "highlights/new"), Disabled: whyNotSupport(r), More: orgPath(r, "highlights"), Items: highlightItems(r, rows, nil),
+	}), nil
+}
+
+// showHighlight handles GET /highlights/{id}. A page that waits asks for the
+// status alone; when that is final the page loads itself anew.
+func (a *app) showHighlight(w http.ResponseWriter, r *http.Request) error {
+	h, err := a.Highlights.Get(r.Context(), orgOf(r), services.HighlightID(idParam(r, "id")))
+	if err != nil {
+		return err
+	}
+	if wantsPart(r) {
+		if !h.State.Open() {
+			w.Header().Set("HX-Refresh", "true")
+		}
+		return a.render(w, r, http.StatusOK, templates.HighlightStatus(a.highlightStatus(r, h)))
+	}
+	v := a.highlightStatus(r, h)
+	names, err := a.connectionNames(r)
+	if err != nil {
+		return err
+	}
+	v.Facts = highlightFacts(h, names[h.Connection])
+	if h.Customer != 0 {
+		c, err := a.Customers.Get(r.Context(), orgOf(r), h.Customer)
+		if err != nil {
+			return err
+		}
+		v.CustomerURL, v.CustomerName = orgPath(r, "customers/%d", c.ID), customerName(c)
+	}
+	if h.State == services.HighlightReady {
+		parts, err := a.Highlights.Sessions(r.Context(), orgOf(r), h)
+		if err != nil {
+			return err
+		}
+		a.addResult(&v, h, parts)
+	}
+	return a.page(w, r, http.StatusOK, "Highlights of "+h.Subject(), "highlights", templates.Highlight(v))
+}
+
+func (a *app) highlightStatus(r *http.Request, h services.Highlight) templates.HighlightView {
+	v := templates.HighlightView{
+		Now: a.now(), ID: fmt.Sprint(h.ID), URL: highlightPath(r, h.ID), BackURL: orgPath(r, "highlights"), Subject: h.Subject(), Question: h.Question,
+		State: string(h.State), Open: h.State.Open(), Message: h.Message, VendorStatus: h.VendorStatus, CreatedAt: h.CreatedAt, SentAt: h.SentAt,
+		PolledAt: h.PolledAt, DeadlineAt: h.DeadlineAt, FinishedAt: h.FinishedAt,
+		AgainURL: orgPath(r, "highlights/new?again=%d", h.ID), AgainDisabled: whyNotSupport(r),
+	}
+	if may(r, services.Support) {
+		if h.State == services.HighlightQueued || h.State == services.HighlightPending {
+			v.CancelURL = v.URL + "/cancel"
+		}
+		if h.RequestID != "" && (h.State == services.HighlightExpired || h.State == services.HighlightCancelled) {
+			v.RecheckURL = v.URL + "/recheck"
+		}
+	}
+	return v
+}
+
+func highlightFacts(h services.Highlight, connection string) []templates.DefView {
+	defs := []templates.DefView{
+		{Term: "State", Content: templates.StateBadge(string(h.State))},
+		{Term: "Whose sessions", Text: h.Subject()},
+		{Term: "Question", Text: orText(h.Question, "None: what happened in general")},
+		{Term: "Range", Text: rangeText(h.Start, h.End)},
+		{Term: "Connection", Text: connection},
+		{Term: "Asked by", Text: orText(h.AuthorName, "Somebody who left")},
+		{Term: "Asked", Content: templates.Time(h.CreatedAt)},
+		{Term: "Sent", Content: templates.Time(h.SentAt)},
+	}
+	if h.State.Open() {
+		defs = append(defs, templates.DefView{Term: "Waits until", Content: templates.Time(h.DeadlineAt)})
+	} else {
+		defs = append(defs, templates.DefView{Term: "Finished", Content: templates.Time(h.FinishedAt)})
+		if !h.SentAt.IsZero() {
+			defs = append(defs, templates.DefView{Term: "Took", Content: templates.Duration(h.FinishedAt.Sub(h.SentAt))})
+		}
+	}
+	return append(defs, templates.DefView{Term: "LogRocket says", Text: h.VendorStatus}, templates.DefView{Term: "LogRocket's number", Text: h.RequestID, Mono: true})
+}
+
+// addResult renders what LogRocket wrote.
+func (a *app) addResult(v *templates.HighlightView, h services.Highlight, parts []services.HighlightSession) {
+	var md strings.Builder
+	fmt.Fprintf(&md, "# Highlights of %s\n\n", h.Subject())
+	if h.Question != "" {
+		fmt.Fprintf(&md, "> %s\n\n", h.Question)
+	}
+	md.WriteString(h.Markdown + "\n")
+	if strings.TrimSpace(h.Markdown) != "" {
+		v.HTML = a.Markdown.HTML(h.Markdown)
+	}
+	for i, p := range parts {
+		s := templates.HighlightSessionView{Title: fmt.Sprintf("Recording session %d of %d", i+1, len(parts)), URL: p.URL, StartedAt: p.StartedAt}
+		if strings.TrimSpace(p.Markdown) != "" {
+			s.HTML = a.Markdown.HTML(p.Markdown)
+		}
+		v.Sessions = append(v.Sessions, s)
+		fmt.Fprintf(&md, "\n## %s\n\n%s\n", s.Title, strings.TrimSpace(p.URL+"\n\n"+p.Markdown))
+	}
+	if v.HTML != "" || len(parts) > 0 {
+		v.Copy = md.String()
+	}
+}
+
+// cancelHighlight handles POST /highlights/{id}/cancel.
+func (a *app) cancelHighlight(w http.ResponseWriter, r *http.Request) error {
+	id := services.HighlightID(idParam(r, "id"))
+	if err := a.Highlights.Cancel(r.Context(), actorOf(r), id); err != nil {
+		return err
+	}
+	return a.redirect(w, r, highlightPath(r, id), "info", "Sightline does not wait for these highlights any more.")
+}
+
+// recheckHighlight handles POST /highlights/{id}/recheck.
+func (a *app) recheckHighlight(w http.ResponseWriter, r *http.Request) error {
+	id := services.HighlightID(idParam(r, "id"))
+	if err := a.Highlights.Recheck(r.Context(), actorOf(r), id); err != nil {
+		return err
+	}
+	return a.redirect(w, r, highlightPath(r, id), "", "")
+}
