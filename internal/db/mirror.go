@@ -26,10 +26,11 @@ func (o Org) PutSessions(ctx context.Context, conn ConnectionID, rows []Session,
 		if err := o.own(ctx, tx, conn); err != nil {
 			return err
 		}
+		q := prepared{tx: tx, stmts: map[string]*sql.Stmt{}}
 		who := people{org: o.id, known: map[Sighting]sighted{}}
 		for _, s := range rows {
 			s.Connection, s.ListedAt, s.DetailedAt = conn, receivedAt, time.Time{}
-			id, err := putSession(ctx, tx, o.id, &who, s, receivedAt)
+			id, err := putSession(ctx, q, o.id, &who, s, receivedAt)
 			if err != nil {
 				return err
 			}
@@ -38,7 +39,7 @@ func (o Org) PutSessions(ctx context.Context, conn ConnectionID, rows []Session,
 		if page == nil {
 			return nil
 		}
-		return putSearchPage(ctx, tx, o.id, conn, *page, ids, receivedAt)
+		return putSearchPage(ctx, q, o.id, conn, *page, ids, receivedAt)
 	})
 	return ids, err
 }
@@ -51,15 +52,16 @@ func (o Org) PutSessionDetail(ctx context.Context, conn ConnectionID, s Session,
 		if err := o.own(ctx, tx, conn); err != nil {
 			return err
 		}
+		q := prepared{tx: tx, stmts: map[string]*sql.Stmt{}}
 		s.Connection, s.ListedAt, s.DetailedAt = conn, time.Time{}, receivedAt
 		n := int64(len(errs))
 		s.ErrorCount = &n
 		var err error
 		who := people{org: o.id, known: map[Sighting]sighted{}}
-		if id, err = putSession(ctx, tx, o.id, &who, s, receivedAt); err != nil {
+		if id, err = putSession(ctx, q, o.id, &who, s, receivedAt); err != nil {
 			return err
 		}
-		return putDetail(ctx, tx, o.id, id, views, errs)
+		return putDetail(ctx, q, o.id, id, views, errs)
 	})
 	return id, err
 }
@@ -218,4 +220,47 @@ func clip(s string) string {
 	}
 	r := []rune(s)
 	return string(r[:min(len(r), maxText)])
+}
+
+// prepared is a transaction that prepares each statement once: a page of
+// sessions repeats the same few thousands of times. The statements close with
+// the transaction.
+type prepared struct {
+	tx    *sql.Tx
+	stmts map[string]*sql.Stmt
+}
+
+func (p prepared) stmt(ctx context.Context, query string) (*sql.Stmt, error) {
+	if s, ok := p.stmts[query]; ok {
+		return s, nil
+	}
+	s, err := p.tx.PrepareContext(ctx, query)
+	if err == nil {
+		p.stmts[query] = s
+	}
+	return s, err
+}
+
+func (p prepared) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	s, err := p.stmt(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return s.QueryContext(ctx, args...)
+}
+
+func (p prepared) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	s, err := p.stmt(ctx, query)
+	if err != nil {
+		return p.tx.QueryRowContext(ctx, query, args...) // which tells the same error
+	}
+	return s.QueryRowContext(ctx, args...)
+}
+
+func (p prepared) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	s, err := p.stmt(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return s.ExecContext(ctx, args...)
 }
