@@ -100,10 +100,10 @@ func (q *Queue) open() error {
 		Queues:  queues,
 		Workers: workers,
 		Logger:  q.log,
-		// A job put in this process is fetched at once; the poll is for those
-		// that wait for their time.
+		// River wakes its workers only for jobs put outside of a transaction, and
+		// ours are put inside one: the poll is what a person waits for.
 		FetchCooldown:     5 * time.Millisecond,
-		FetchPollInterval: 500 * time.Millisecond,
+		FetchPollInterval: 100 * time.Millisecond,
 		JobTimeout:        jobTimeout,
 		ErrorHandler:      jobErrors{log: q.log},
 	})
