@@ -48,21 +48,22 @@ func scanConnection(s scanner) (Connection, error) {
 	return c, err
 }
 
+const (
+	connectionsQuery = `SELECT ` + connectionColumns + ` FROM connections
+		WHERE org_id = ? AND removed_at IS NULL ORDER BY name, id LIMIT 200`
+	allConnectionsQuery = `SELECT ` + connectionColumns + ` FROM connections
+		WHERE org_id = ? ORDER BY id LIMIT 1000`
+)
+
 // Connections lists the connections in use by name, at most 200.
 func (o Org) Connections(ctx context.Context) ([]Connection, error) {
-	return list(ctx, o.db.r, "connections", scanConnection, `
-		SELECT `+connectionColumns+` FROM connections
-		WHERE org_id = ? AND removed_at IS NULL
-		ORDER BY name, id LIMIT 200`, o.id)
+	return list(ctx, o.db.r, "connections", scanConnection, connectionsQuery, o.id)
 }
 
 // AllConnections lists every connection there ever was, by id, at most 1000:
 // the mirror and the history name removed ones too.
 func (o Org) AllConnections(ctx context.Context) ([]Connection, error) {
-	return list(ctx, o.db.r, "connections", scanConnection, `
-		SELECT `+connectionColumns+` FROM connections
-		WHERE org_id = ?
-		ORDER BY id LIMIT 1000`, o.id)
+	return list(ctx, o.db.r, "connections", scanConnection, allConnectionsQuery, o.id)
 }
 
 // Connection finds a connection, removed ones included.

@@ -51,6 +51,11 @@ func TestHistoryNeverScans(t *testing.T) {
 	if !strings.Contains(plan, "calls_sending") {
 		t.Errorf("settling calls scans:\n%s", plan)
 	}
+	for _, q := range []string{connectionsQuery, allConnectionsQuery} {
+		if plan := planOf(t, d, q, 1); strings.Contains(plan, "SCAN") || strings.Contains(plan, "TEMP B-TREE") {
+			t.Errorf("listing connections scans or sorts:\n%s", plan)
+		}
+	}
 	plan = planOf(t, d, budgetSelect+` AND c.removed_at IS NULL AND c.allowance > 0 ORDER BY c.name, c.id LIMIT 200`, 1, 1)
 	if strings.Contains(plan, "SCAN") {
 		t.Errorf("budgets scan:\n%s", plan)

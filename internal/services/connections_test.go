@@ -383,3 +383,23 @@ func TestClientIsSharedUntilAnotherProcessRotates(t *testing.T) {
 		t.Error("a stranger got a client")
 	}
 }
+
+func TestShortWaitForLogRocketIsWaitedOut(t *testing.T) {
+	v := newVendorSite(t, sandbox.Options{})
+	c := v.add(v.logrocketForm("Recordings"))
+	v.box.Fault(sandbox.Fault{Vendor: sandbox.LogRocket, Kind: sandbox.FaultRateLimited, RetryAfter: time.Second, Times: 1})
+	got, err := v.s.Connections.Check(t.Context(), v.actor, c.ID)
+	if err != nil || !got.CheckOK {
+		t.Errorf("check = %q, %v; want the second attempt to count", got.CheckMessage, err)
+	}
+	v.box.Fault(sandbox.Fault{Vendor: sandbox.LogRocket, Kind: sandbox.FaultRateLimited, RetryAfter: time.Hour, Times: 1})
+	if got, err = v.s.Connections.Check(t.Context(), v.actor, c.ID); err != nil || !strings.Contains(got.CheckMessage, "It takes calls again from ") {
+		t.Errorf("check = %q, %v", got.CheckMessage, err)
+	}
+	if got, err = v.s.Connections.Check(t.Context(), v.actor, c.ID); err != nil || !strings.Contains(got.CheckMessage, "asks it nothing until") {
+		t.Errorf("check = %q, %v; want LogRocket's own time honoured", got.CheckMessage, err)
+	}
+	if n := v.box.CountCalls(sandbox.OpListDataExports); n != 3 {
+		t.Errorf("LogRocket received %d calls, want 3", n)
+	}
+}

@@ -302,6 +302,7 @@ func callSummary(v Vendor, operation string, attempt int) string {
 		"session":             "Asked Raygun for one session",
 		"updateUser":          "Sent a user's traits to LogRocket",
 		"listDataExports":     "Asked LogRocket for its exports",
+		"fetchExport":         "Downloaded an export from LogRocket",
 		"createHighlights":    "Requested highlights from LogRocket",
 		"getHighlights":       "Asked LogRocket how far the highlights are",
 		"executeGraphQLQuery": "Asked LogRocket's GraphQL",

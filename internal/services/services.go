@@ -48,12 +48,13 @@ type Error struct {
 	Err  error
 }
 
-// Error says both halves, for the log.
+// Error is for the log: the cause, or the sentence where there is none. The
+// sentence may quote what a vendor wrote, and that stays out of logs.
 func (e *Error) Error() string {
 	if e.Err == nil {
 		return e.Msg
 	}
-	return fmt.Sprintf("%s (%v)", e.Msg, e.Err)
+	return fmt.Sprintf("%s: %v", e.Kind, e.Err)
 }
 
 // Unwrap returns the cause.

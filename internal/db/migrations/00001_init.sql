@@ -67,6 +67,7 @@ CREATE TABLE connections (
     rotated_at    INTEGER,
     removed_at    INTEGER
 ) STRICT;
+CREATE INDEX connections_org ON connections (org_id, id);
 CREATE UNIQUE INDEX connections_name ON connections (org_id, name) WHERE removed_at IS NULL;
 
 CREATE TABLE connection_secrets (
