@@ -276,7 +276,8 @@ func (p *People) Organizations(ctx context.Context) ([]Organization, error) {
 }
 
 // AddMember makes a user, if need be, and gives them a role in an
-// organization. For a user that exists the password and the name are ignored.
+// organization, as an operator does on the machine itself. For a user that
+// exists the password and the name are ignored.
 func (p *People) AddMember(ctx context.Context, org OrgID, u NewOwner, role Role) (User, error) {
 	u.Email = strings.TrimSpace(u.Email)
 	if !checkEmail(u.Email) {
@@ -301,6 +302,14 @@ func (p *People) AddMember(ctx context.Context, org OrgID, u NewOwner, role Role
 	}
 	if err := p.db.Org(org).SetMember(ctx, row.ID, role.String(), p.now()); err != nil {
 		return User{}, fmt.Errorf("give user %d a role: %w", row.ID, err)
+	}
+	by := CommandLine(org)
+	err = p.db.Org(org).AddHistory(ctx, db.HistoryEntry{
+		At: p.now(), ActorName: by.Name, Action: string(HistoryMembers) + ".set", Subject: row.Email,
+		Summary: fmt.Sprintf("Gave %s the role %s", row.Email, role), After: historyFields(map[string]string{"Role": role.String()}),
+	})
+	if err != nil {
+		return User{}, fmt.Errorf("note the role of user %d: %w", row.ID, err)
 	}
 	return User{ID: row.ID, Email: row.Email, Name: row.Name}, nil
 }
