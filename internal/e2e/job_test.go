@@ -1,9 +1,11 @@
 package e2e_test
 
 import (
+	"encoding/csv"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -25,9 +27,9 @@ func TestMainJobWithFormsAlone(t *testing.T) {
 			connect(v, box)
 			customer := askRaygun(v, box)
 			readSession(v, box, customer)
-			// editTraits(v, box, customer)
-			// requestHighlights(v, box, customer)
-			// readHist(v)
+			editTraits(v, box, customer)
+			requestHighlights(v, box, customer)
+			readHistory(v)
 			v.post("/logout", url.Values{})
 			if p := v.get("/o/acme-co/"); !strings.HasPrefix(p.url.Path, "/login") {
 				t.Errorf("after signing out the first page is %s", p.url)
@@ -116,6 +118,120 @@ func readSession(v *visitor, box *sandbox.Sandbox, customer string) {
 		_, err := p.form("/detail")
 		return box.CountCalls(sandbox.OpSession) == 1 && (p.shows("Page views") || err == nil)
 	})
+}
+
+// openTraitForm opens the form that edits a customer's traits, saying who they
+// are to LogRocket where Sightline does not know yet.
+func openTraitForm(v *visitor, customer, userID string) page {
+	v.t.Helper()
+	p := v.open(customer + "/traits/edit")
+	if _, err := p.form("/traits/edit"); err == nil {
+		p = p.submit("/traits/edit", url.Values{"user": {userID}})
+		p.wantStatus(200)
+	}
+	return p
+}
+
+// editTraits adds traits, changes one and removes one, each sent once.
+func editTraits(v *visitor, box *sandbox.Sandbox, customer string) {
+	v.t.Helper()
+	p := openTraitForm(v, customer, "usr_ada")
+	p.submit("/traits", url.Values{"new-key": {"plan"}, "new-value": {strings.Repeat("x", 1025)}}).wantStatus(422)
+	preview := p.submit("/traits", url.Values{"new-key": {"plan", "tïer"}, "new-value": {"gold <b>", "7"}})
+	preview.wantStatus(200)
+	preview.has("Nothing has been sent yet", "gold <b>")
+	if n := box.CountCalls(sandbox.OpUpdateUser); n != 0 {
+		v.t.Errorf("a preview sent %d edits", n)
+	}
+	const reason = "asked in ticket 4711"
+	for range 2 { // the second press of the button counts for nothing
+		sent := preview.submit("/traits", url.Values{"reason": {reason}})
+		sent.wantStatus(200)
+		eventually(v.t, "the edit is sent", func() bool {
+			return v.open(sent.url.Path).shows("gold <b>") && box.CountCalls(sandbox.OpUpdateUser) == 1
+		})
+	}
+	eventually(v.t, "the new traits are known", func() bool { return v.open(customer + "/traits").shows("tïer") })
+	p = openTraitForm(v, customer, "usr_ada")
+	form, err := p.form("/traits")
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	values := fields(form)["known-value"]
+	for i, key := range fields(form)["known-key"] {
+		switch key {
+		case "plan":
+			values[i] = ""
+		case "tïer":
+			values[i] = "8"
+		}
+	}
+	p.submit("/traits", url.Values{"known-value": values}).has("removed", "changed").submit("/traits", nil).wantStatus(200)
+	eventually(v.t, "the second edit is sent", func() bool { return box.CountCalls(sandbox.OpUpdateUser) == 2 })
+	eventually(v.t, "the removed trait is gone", func() bool {
+		form, err := openTraitForm(v, customer, "usr_ada").form("/traits")
+		return err == nil && !slices.Contains(fields(form)["known-key"], "plan")
+	})
+}
+
+// requestHighlights asks for highlights and reads them when they are there.
+func requestHighlights(v *visitor, box *sandbox.Sandbox, customer string) {
+	v.t.Helper()
+	id := customer[strings.LastIndex(customer, "/")+1:]
+	form := v.open("/o/acme-co/highlights/new?email=ada.lovelace%40example.com&customer=" + id)
+	var p page
+	for range 2 {
+		p = form.submit("/highlights", url.Values{"question": {"Why did the payment fail?"}})
+		p.wantStatus(200)
+	}
+	path := p.url.Path
+	eventually(v.t, "the highlights are there", func() bool {
+		p = v.open(path)
+		return len(links(p, box.LogRocketAppURL())) > 0
+	})
+	p.has("Why did the payment fail?")
+	if n := box.CountCalls(sandbox.OpCreateHighlights); n != 1 {
+		v.t.Errorf("highlights were asked for %d times, want 1", n)
+	}
+	v.open(customer).has("Why did the payment fail?")
+}
+
+// links are the links on the page that lead to another site.
+func links(p page, site string) []string {
+	var out []string
+	for _, a := range all(p.doc, "a") {
+		if href := attr(a, "href"); strings.HasPrefix(href, site) {
+			out = append(out, href)
+		}
+	}
+	return out
+}
+
+// readHistory finds all of it in the history, on the page and as CSV.
+func readHistory(v *visitor) {
+	v.t.Helper()
+	want := []string{"Shop", "Web", "ticket 4711"}
+	v.open("/o/acme-co/history").has(want...)
+	csv := v.open("/o/acme-co/history.csv")
+	if kind := csv.header.Get("Content-Type"); !strings.HasPrefix(kind, "text/csv") {
+		v.t.Errorf("the CSV's type is %q", kind)
+	}
+	rows, err := readCSV(csv.body)
+	if err != nil || len(rows) < 8 {
+		v.t.Errorf("the CSV has %d rows, %v", len(rows), err)
+	}
+	for _, text := range append(want, "LogRocket", "Raygun", "ada@example.com") {
+		if !strings.Contains(csv.body, text) {
+			v.t.Errorf("the CSV does not tell %q", text)
+		}
+	}
+	if t := v.t; t.Failed() {
+		t.Log(tail(csv.body, 3000))
+	}
+}
+
+func readCSV(text string) ([][]string, error) {
+	return csv.NewReader(strings.NewReader(strings.TrimPrefix(text, "\ufeff"))).ReadAll()
 }
 
 // noneOf fails the test if a secret stands in a log, on a page or in a file.

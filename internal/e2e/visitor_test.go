@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"net/http/cookiejar"
@@ -180,7 +179,7 @@ func (p page) follow(part string) page {
 	return p.v.open(links[0])
 }
 
-// form finds the form whose action ends so. An empty action is the page's own address.
+// form finds the form whose action ends so.
 func (p page) form(action string) (*html.Node, error) {
 	var have []string
 	for _, f := range all(p.doc, "form") {
@@ -188,7 +187,7 @@ func (p page) form(action string) (*html.Node, error) {
 		if err != nil {
 			return nil, err
 		}
-		if strings.HasSuffix(u.Path, action) && strings.EqualFold(attr(f, "method"), "post") {
+		if strings.HasSuffix(u.Path, action) {
 			return f, nil
 		}
 		have = append(have, attr(f, "method")+" "+u.Path)
@@ -295,7 +294,11 @@ func (p page) submit(action string, values url.Values) page {
 	}
 	target, err := p.url.Parse(attr(form, "action"))
 	if err != nil {
-		p.v.t.Fatal(errors.Join(fmt.Errorf("action of %q", action), err))
+		p.v.t.Fatalf("the action of %q: %v", action, err)
+	}
+	if !strings.EqualFold(attr(form, "method"), "post") {
+		target.RawQuery = data.Encode()
+		return p.v.get(target.String())
 	}
 	return p.v.post(target.String(), data)
 }
