@@ -32,7 +32,7 @@ func publicScreens() []screen {
 }
 
 // screens are seen by a member.
-func screens() []screen { return slices.Concat(customerScreens(), settingsScreens()) }
+func screens() []screen { return slices.Concat(customerScreens(), logrocketScreens(), settingsScreens()) }
 
 // customerScreens are those about customers and their sessions.
 func customerScreens() []screen {
@@ -52,6 +52,35 @@ func customerScreens() []screen {
 		{name: "sessions", path: "/o/acme/sessions"},
 		{name: "home", path: "/o/acme/"},
 	}
+}
+
+// logrocketScreens are those of traits and highlights.
+func logrocketScreens() []screen {
+	const ada, mallory = "ada.lovelace@example.com", "mallory@example.com"
+	edited := func(t *testing.T, v *visitor) string {
+		return openTraitForm(v, lookUp(v, ada), "usr_ada").submit("/traits", url.Values{"new-key": {"plan"}, "new-value": {strings.Repeat("gold ", 60)}}).
+			submit("/traits", url.Values{"reason": {"for the look of it"}}).url.Path
+	}
+	return []screen{
+		{name: "traits-unknown", find: func(t *testing.T, v *visitor) string { return lookUp(v, mallory) + "/traits" }},
+		{name: "traits-choose", find: func(t *testing.T, v *visitor) string { return lookUp(v, mallory) + "/traits/edit" }},
+		{name: "trait-edit", find: edited},
+		{name: "traits", find: func(t *testing.T, v *visitor) string { return lookUp(v, ada) + "/traits" }},
+		{name: "traits-form", find: func(t *testing.T, v *visitor) string { return openTraitForm(v, lookUp(v, ada), "usr_ada").url.RequestURI() }},
+		{name: "highlights-form", path: "/o/acme/highlights/new"},
+		{name: "highlight", find: func(t *testing.T, v *visitor) string { return highlight(v, ada) }},
+		{name: "highlight-hostile", find: func(t *testing.T, v *visitor) string { return highlight(v, mallory) }},
+		{name: "highlights", path: "/o/acme/highlights"},
+		{name: "customer-with-all", find: func(t *testing.T, v *visitor) string { return lookUp(v, ada) }},
+	}
+}
+
+// highlight asks for highlights and waits until they are there.
+func highlight(v *visitor, who string) (path string) {
+	v.t.Helper()
+	path = v.open("/o/acme/highlights/new?email=" + url.QueryEscape(who)).submit("/highlights", url.Values{"question": {"What went wrong <b>today</b>?"}}).url.Path
+	eventually(v.t, "the highlights are there", func() bool { return v.open(path).shows("Ready") })
+	return path
 }
 
 // settingsScreens are those of the settings and the history.

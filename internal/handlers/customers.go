@@ -226,6 +226,10 @@ func (a *app) refreshCustomer(w http.ResponseWriter, r *http.Request) error {
 	conn, identifier, _ := strings.Cut(r.PostForm.Get("as"), ":")
 	n, err := strconv.ParseInt(conn, 10, 64)
 	if err != nil {
+		// A customer who is not here comes before what is wrong with the form.
+		if _, err := a.Customers.Get(r.Context(), orgOf(r), id); err != nil {
+			return err
+		}
 		return &services.Error{Kind: services.Invalid, Msg: "Choose whom to ask Raygun for."}
 	}
 	ask, err := a.Customers.Refresh(r.Context(), actorOf(r), id, services.ConnectionID(n), identifier)
