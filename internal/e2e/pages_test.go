@@ -32,7 +32,9 @@ func publicScreens() []screen {
 }
 
 // screens are seen by a member.
-func screens() []screen { return slices.Concat(customerScreens(), logrocketScreens(), settingsScreens()) }
+func screens() []screen {
+	return slices.Concat(customerScreens(), logrocketScreens(), settingsScreens())
+}
 
 // customerScreens are those about customers and their sessions.
 func customerScreens() []screen {
@@ -66,7 +68,9 @@ func logrocketScreens() []screen {
 		{name: "traits-choose", find: func(t *testing.T, v *visitor) string { return lookUp(v, mallory) + "/traits/edit" }},
 		{name: "trait-edit", find: edited},
 		{name: "traits", find: func(t *testing.T, v *visitor) string { return lookUp(v, ada) + "/traits" }},
-		{name: "traits-form", find: func(t *testing.T, v *visitor) string { return openTraitForm(v, lookUp(v, ada), "usr_ada").url.RequestURI() }},
+		{name: "traits-form", find: func(t *testing.T, v *visitor) string {
+			return openTraitForm(v, lookUp(v, ada), "usr_ada").url.RequestURI()
+		}},
 		{name: "highlights-form", path: "/o/acme/highlights/new"},
 		{name: "highlight", find: func(t *testing.T, v *visitor) string { return highlight(v, ada) }},
 		{name: "highlight-hostile", find: func(t *testing.T, v *visitor) string { return highlight(v, mallory) }},
@@ -78,7 +82,7 @@ func logrocketScreens() []screen {
 // highlight asks for highlights and waits until they are there.
 func highlight(v *visitor, who string) (path string) {
 	v.t.Helper()
-	path = v.open("/o/acme/highlights/new?email=" + url.QueryEscape(who)).submit("/highlights", url.Values{"question": {"What went wrong <b>today</b>?"}}).url.Path
+	path = v.open("/o/acme/highlights/new?email="+url.QueryEscape(who)).submit("/highlights", url.Values{"question": {"What went wrong <b>today</b>?"}}).url.Path
 	eventually(v.t, "the highlights are there", func() bool { return v.open(path).shows("Ready") })
 	return path
 }
