@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -33,7 +34,11 @@ func (a *app) customer(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	before := timelineCursorOf(r.URL.Query().Get("before"))
-	tl, err := a.Customers.Timeline(r.Context(), orgOf(r), id, before)
+	kind := r.URL.Query().Get("kind")
+	if !slices.ContainsFunc(timelineKinds(), func(k timelineKind) bool { return k.key == kind }) {
+		kind = ""
+	}
+	tl, err := a.Customers.Timeline(r.Context(), orgOf(r), id, kind, before)
 	if err != nil {
 		return err
 	}
@@ -41,15 +46,18 @@ func (a *app) customer(w http.ResponseWriter, r *http.Request) error {
 		Now: a.now(), Href: orgPath(r, "customers/%d", id), Title: titleOf(p), Email: p.Customer.Email, Pinned: p.Pinned,
 		PinAction: orgPath(r, "customers/%d/pin", id), MirroredAt: p.MirroredAt, Chips: a.customerChips(p),
 		Refresh: a.refreshView(r, p), Days: a.timelineDays(r, tl.Items), Identities: a.identityViews(r, p),
-		TimelineEmpty: "No sessions, highlights or trait edits of this customer are in Sightline.",
+		TimelineEmpty: "No sessions, highlights or trait edits of this customer are in Sightline, or none of the kind chosen above.",
 	}
 	if v.Pager = (templates.PagerView{Shown: templates.Plural(len(tl.Items), "entry", "entries")}); tl.More {
 		v.Pager.Shown = fmt.Sprintf("%d+ entries", len(tl.Items))
-		v.Pager.Older = v.Href + "?" + url.Values{"before": {timelineCursorText(tl.Next)}}.Encode()
+		v.Pager.Older = kindHref(v.Href, kind, timelineCursorText(tl.Next))
 	}
 	if !before.At.IsZero() {
-		v.Pager.Newer = v.Href
+		v.Pager.Newer = kindHref(v.Href, kind, "")
 		v.TimelineEmpty = "Nothing is older than this."
+	}
+	for _, k := range timelineKinds() {
+		v.Kinds = append(v.Kinds, templates.TabView{Label: k.label, Href: kindHref(v.Href, k.key, ""), Active: k.key == kind, Count: -1})
 	}
 	for _, l := range p.Links {
 		v.Links = append(v.Links, templates.VendorLinkView{Label: l.Vendor.String() + ": " + l.Connection, Href: l.URL, Vendor: string(l.Vendor)})
@@ -70,6 +78,32 @@ func (a *app) customer(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return a.page(w, r, http.StatusOK, v.Title, "customers", templates.Customer(v))
+}
+
+// timelineKind is one way to narrow a timeline.
+type timelineKind struct{ key, label string }
+
+func timelineKinds() []timelineKind {
+	return []timelineKind{
+		{"", "Everything"}, {services.TimelineSession, "Sessions"},
+		{services.TimelineOfHighlight, "Highlights"}, {services.TimelineOfEdit, "Traits"},
+	}
+}
+
+// kindHref is a customer's page with the timeline narrowed to a kind, from a
+// place on.
+func kindHref(page, kind, before string) string {
+	v := url.Values{}
+	if kind != "" {
+		v.Set("kind", kind)
+	}
+	if before != "" {
+		v.Set("before", before)
+	}
+	if len(v) == 0 {
+		return page
+	}
+	return page + "?" + v.Encode()
 }
 
 // titleOf is what a customer's page is called: a name, an email or an id.

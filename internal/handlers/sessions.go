@@ -199,7 +199,7 @@ func (a *app) sessionRows(r *http.Request, list []services.Session) ([]templates
 		out[i] = templates.SessionRowView{
 			Href: orgPath(r, "sessions/%d", s.ID), At: s.StartedAt, Person: sessionPerson(s), Country: s.Country, Device: deviceOf(s),
 			Pages: orUnknown(s.PageViewCount), LengthMS: orUnknown(s.LengthMS), Errors: orUnknown(s.ErrorCount),
-			Rating: s.Rating, Active: strings.EqualFold(s.Status, "active"), Connection: names[s.Connection],
+			Rating: s.Rating, Active: strings.EqualFold(s.Status, "active"), Ended: strings.EqualFold(s.Status, "ended"), Connection: names[s.Connection],
 		}
 		if s.Customer != 0 {
 			out[i].PersonHref = orgPath(r, "customers/%d", s.Customer)

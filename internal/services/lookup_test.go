@@ -199,7 +199,7 @@ func TestTimelineMergesKindsAndLosesNothingBetweenPages(t *testing.T) {
 	var after TimelineCursor
 	pages := 0
 	for {
-		tl, err := site.s.Customers.Timeline(t.Context(), 1, ada, after)
+		tl, err := site.s.Customers.Timeline(t.Context(), 1, ada, "", after)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -215,6 +215,10 @@ func TestTimelineMergesKindsAndLosesNothingBetweenPages(t *testing.T) {
 			break
 		}
 		after = tl.Next
+	}
+	only, err := site.s.Customers.Timeline(t.Context(), 1, ada, TimelineOfHighlight, TimelineCursor{})
+	if err != nil || len(only.Items) != 20 || only.More {
+		t.Errorf("%d highlights alone, %v", len(only.Items), err)
 	}
 	if len(seen) != 150 || pages != 3 {
 		t.Errorf("%d items on %d pages, want 150 on 3", len(seen), pages)

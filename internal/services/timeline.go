@@ -83,14 +83,17 @@ func timelineItems[T any](rows []T, item func(*T) TimelineItem) []TimelineItem {
 }
 
 // Timeline returns what happened to a customer after a place, newest first, at
-// most PageSize items.
-func (c *Customers) Timeline(ctx context.Context, org OrgID, id CustomerID, after TimelineCursor) (Timeline, error) {
+// most PageSize items: of one kind, or with an empty one all of them.
+func (c *Customers) Timeline(ctx context.Context, org OrgID, id CustomerID, kind string, after TimelineCursor) (Timeline, error) {
 	const last = 1<<63 - 1
 	rank := func(kind string) int {
 		return slices.IndexFunc(c.timeline, func(k timelineKind) bool { return k.kind == kind })
 	}
 	var all []TimelineItem
 	for i, k := range c.timeline {
+		if kind != "" && k.kind != kind {
+			continue
+		}
 		m := Moment{At: after.At, ID: after.ID}
 		if r := rank(after.Kind); !after.At.IsZero() && i != r {
 			// Of the same moment, the kinds before the cursor's are over and
