@@ -42,12 +42,12 @@ func (a *app) lookup(w http.ResponseWriter, r *http.Request) error {
 	}
 	back := orgPath(r, "lookup?%s", url.Values{"q": {f.Query}}.Encode())
 	for _, o := range f.Ask {
-		v.Ask = append(v.Ask, a.askOption(r, o, back))
+		v.Ask = append(v.Ask, a.askOption(r, o, f.Query, back))
 	}
 	return a.page(w, r, http.StatusOK, "Lookup", "lookup", templates.Lookup(v))
 }
 
-func (a *app) askOption(r *http.Request, o services.AskOption, back string) templates.AskOptionView {
+func (a *app) askOption(r *http.Request, o services.AskOption, identifier, back string) templates.AskOptionView {
 	v := templates.AskOptionView{
 		ID: fmt.Sprint(o.Connection.ID), Connection: o.Connection.Name, Asked: o.State.Asked, AskedAt: o.State.AskedAt,
 		Spend: a.spendView(r, "Ask Raygun", o.Budget),
@@ -58,6 +58,7 @@ func (a *app) askOption(r *http.Request, o services.AskOption, back string) temp
 		v.Answer = "nobody with this identifier in the last 60 days."
 		if o.State.Found > 0 {
 			v.Answer = fmt.Sprintf("%s with this identifier in the last 60 days.", templates.Plural(o.State.Found, "session", "sessions"))
+			v.SessionsHref = orgPath(r, "sessions?%s", url.Values{"span": {"60d"}, "identifier": {identifier}, "connection": {v.ID}}.Encode())
 		}
 		v.Spend.Label = "Ask again"
 		v.Spend.Kind = templates.Secondary

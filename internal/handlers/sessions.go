@@ -251,7 +251,7 @@ func (a *app) session(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	v := a.sessionView(r, d)
-	if wantsPart(r) {
+	if v.Inline {
 		return a.render(w, r, http.StatusOK, templates.SessionDetail(v))
 	}
 	return a.page(w, r, http.StatusOK, v.Title, "sessions", templates.Session(v))
@@ -268,12 +268,17 @@ func (a *app) askSession(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if asked {
+		if _, err := a.Asks.Wait(r.Context(), orgOf(r), ask.ID, waitForVendor); err != nil {
+			return err
+		}
+	}
+	if wantsPart(r) { // an entry of a timeline, which stays where it is
+		return a.session(w, r)
+	}
 	to := orgPath(r, "sessions/%d", id)
 	if !asked {
 		return a.redirect(w, r, to, "info", "This session has ended and its page views are here already. No call was spent.")
-	}
-	if _, err := a.Asks.Wait(r.Context(), orgOf(r), ask.ID, waitForVendor); err != nil {
-		return err
 	}
 	return a.redirect(w, r, to, "", "")
 }
@@ -284,7 +289,7 @@ func (a *app) sessionView(r *http.Request, d services.SessionDetail) templates.S
 		Now: a.now(), ID: int64(s.ID), Href: orgPath(r, "sessions/%d", s.ID), AskAction: orgPath(r, "sessions/%d/detail", s.ID),
 		Title: sessionPerson(s), Connection: d.Connection.Name, At: s.StartedAt, Active: d.Active(), Rating: s.Rating,
 		VendorHref: s.WebURL, ListedAt: s.ListedAt, DetailedAt: s.DetailedAt, Detailed: d.Detailed,
-		Stats: sessionStats(d), Facts: sessionFacts(d),
+		Stats: sessionStats(d), Facts: sessionFacts(d), Inline: wantsPart(r),
 		Ask: a.askPart(r, d.Ask, "Asking Raygun for this session", orgPath(r, "sessions/%d", s.ID)),
 	}
 	if v.Title == "" {
