@@ -39,6 +39,16 @@ func demoAccounts() []handlers.DemoAccount {
 	return out
 }
 
+// demoPeople are the made-up customers whom the first page offers to look up.
+func demoPeople(c *sandbox.Company) []handlers.DemoPerson {
+	const few = 4 // those whose stories show most
+	var out []handlers.DemoPerson
+	for _, p := range c.Demo()[:few] {
+		out = append(out, handlers.DemoPerson{Query: p.Email, Story: p.Note})
+	}
+	return out
+}
+
 // demoSettings is everything that demo reads.
 type demoSettings struct {
 	storeSettings
@@ -141,7 +151,7 @@ func demo(ctx context.Context, c demoConfig, s stdio) (err error) {
 		s.say("%s is taken by another program, so a free port is used.", c.listen)
 	}
 	h, err := handlers.New(handlers.Options{
-		Services: st.services, Version: version(), Log: c.log, Now: time.Now, Demo: &handlers.Demo{Accounts: demoAccounts()},
+		Services: st.services, Version: version(), Log: c.log, Now: time.Now, Demo: &handlers.Demo{Accounts: demoAccounts(), People: demoPeople(box.Company())},
 	})
 	if err != nil {
 		return errors.Join(err, ln.Close())

@@ -28,6 +28,10 @@ func fillMirror(ctx context.Context, svc *services.Services, actor services.Acto
 	}
 	tomorrow := time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, 1)
 	for _, c := range list {
+		// What a person would do first after adding a connection; it is free.
+		if _, err := svc.Connections.Test(ctx, actor, c.ID); err != nil {
+			return err
+		}
 		if c.Vendor != services.Raygun {
 			continue
 		}

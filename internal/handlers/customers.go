@@ -198,7 +198,7 @@ func (a *app) identityViews(r *http.Request, p services.CustomerPage) []template
 
 // customerHistory is the last of what members did about a customer.
 func (a *app) customerHistory(r *http.Request, id services.CustomerID) (templateComponent, error) {
-	page, err := a.History.Page(r.Context(), orgOf(r), services.HistoryQuery{Customer: id, Limit: 5})
+	page, err := a.History.Page(r.Context(), orgOf(r), services.HistoryQuery{Customer: id, Deeds: true, Limit: 5})
 	if err != nil {
 		return nil, err
 	}

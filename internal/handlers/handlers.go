@@ -42,10 +42,15 @@ type Options struct {
 	Now     func() time.Time
 }
 
-// Demo is what the sign-in page offers when the data is made up.
+// Demo is what the sign-in and first pages offer when the data is made up.
 type Demo struct {
 	Accounts []DemoAccount
+	// People are offered on the first page to look up.
+	People []DemoPerson
 }
+
+// DemoPerson is someone made up: what to type into the search, and why.
+type DemoPerson struct{ Query, Story string }
 
 // DemoAccount is a sign-in that the demo prints and shows.
 type DemoAccount struct{ Role, Email, Password string }

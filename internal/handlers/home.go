@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"net/http"
+	"net/url"
 
 	"sightline/internal/services"
 	"sightline/web/templates"
@@ -23,6 +24,11 @@ func (a *app) home(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	v.Pinned, v.Recent = a.personViews(r, pinned), a.personViews(r, recent)
+	if a.opt.Demo != nil {
+		for _, p := range a.opt.Demo.People {
+			v.Try = append(v.Try, templates.TryView{Query: p.Query, Story: p.Story, Href: orgPath(r, "lookup?%s", url.Values{"q": {p.Query}}.Encode())})
+		}
+	}
 	if v.Budgets, err = a.budgetViews(r); err != nil {
 		return err
 	}

@@ -51,7 +51,9 @@ func HistoryKinds() []struct {
 
 // HistoryQuery selects from the history. Zero fields select everything.
 type HistoryQuery struct {
-	Kind       HistoryKind
+	Kind HistoryKind
+	// Deeds leaves the vendor calls out where Kind does not ask for them.
+	Deeds      bool
 	Person     UserID
 	Customer   CustomerID
 	Connection ConnectionID
@@ -243,7 +245,7 @@ func (h *History) page(ctx context.Context, org OrgID, q HistoryQuery, limit int
 			all = append(all, placed{position{r.At.UnixMilli(), fromHistory, int64(r.ID)}, entryEvent(r)})
 		}
 	}
-	if q.Kind == HistoryCalls || q.Kind == "" {
+	if q.Kind == HistoryCalls || q.Kind == "" && !q.Deeds {
 		rows, err := o.Calls(ctx, q.filter(fromCalls, cur, limit+1))
 		if err != nil {
 			return HistoryPage{}, err

@@ -172,11 +172,29 @@ func (l *lookup) like(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		best := map[CustomerID]IdentityKind{}
 		for _, m := range matches {
-			l.add(m.Customer, fmt.Sprintf("%s %s %s", IdentityLabel(m.Kind), way.verb, quoted(l.f.Query)))
+			if was, ok := best[m.Customer.ID]; !ok || reasonRank(m.Kind) < reasonRank(was) {
+				best[m.Customer.ID] = m.Kind
+			}
+		}
+		for _, m := range matches {
+			l.add(m.Customer, fmt.Sprintf("%s %s %s", IdentityLabel(best[m.Customer.ID]), way.verb, quoted(l.f.Query)))
 		}
 	}
 	return nil
+}
+
+// reasonRank orders the kinds by how much they tell a person: of several
+// reasons for one hit, the first is given.
+func reasonRank(kind IdentityKind) int {
+	switch kind {
+	case IdentityName:
+		return 0
+	case IdentityEmail:
+		return 1
+	}
+	return 2
 }
 
 // quoted puts a value in quotation marks, cut for the page.
