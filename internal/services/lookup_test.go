@@ -47,7 +47,7 @@ func TestLookupGoesStraightToAnExactEmailOrID(t *testing.T) {
 		{"shared", 0, "Raygun identifier is exactly “shared” · Raygun identifier is exactly “shared”"},
 		{"ada", 0, "Name is exactly “Ada” · Name begins with “ada”"},
 		{"lovelace@", 0, "Email contains “lovelace@”"},
-		{"LoveLace", 0, "Email contains “LoveLace”"},
+		{"LoveLace", 0, "Name contains “LoveLace”"},
 		{"bo", 0, "Name begins with “bo”"},
 		{`"THE rock"`, 0, `Name contains “"THE rock"”`},
 		{`the"rock`, 0, ""},
