@@ -139,7 +139,7 @@ func demo(ctx context.Context, c demoConfig, s stdio) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, st.close()) }()
-	actor, err := furnish(ctx, st, box, c)
+	actors, err := furnish(ctx, st, box, c)
 	if err != nil {
 		return fmt.Errorf("prepare the demo: %w", err)
 	}
@@ -157,7 +157,7 @@ func demo(ctx context.Context, c demoConfig, s stdio) (err error) {
 		return errors.Join(err, ln.Close())
 	}
 	greet := func(ctx context.Context) {
-		if err := fillMirror(ctx, st.services, actor); err != nil {
+		if err := fillMirror(ctx, st.services, actors, box.Company().Demo()); err != nil {
 			c.log.Warn("the demo's first sessions were not fetched", "error", err)
 		}
 		printDemo(s.out, "http://"+browsable(ln.Addr()), box, c)
@@ -197,26 +197,11 @@ func listenOrMove(ctx context.Context, address string) (ln net.Listener, moved b
 }
 
 // furnish makes the organization, an account for each role and a connection to
-// each stand-in, as far as they are not there from an earlier run.
-func furnish(ctx context.Context, st *store, box *sandbox.Sandbox, c demoConfig) (services.Actor, error) {
-	seed := strconv.FormatUint(c.sandbox.Seed, 10)
-	before, err := st.db.MetaUnscoped(ctx, metaDemo)
-	switch {
-	case errors.Is(err, db.ErrNotFound):
-		orgs, oerr := st.services.People.Organizations(ctx)
-		if oerr != nil {
-			return services.Actor{}, oerr
-		}
-		if len(orgs) > 0 {
-			return services.Actor{}, fmt.Errorf("%s holds data that no demo made; give the demo a directory of its own", c.store.dir)
-		}
-		if err := st.db.SetMetaUnscoped(ctx, metaDemo, []byte(seed), time.Now()); err != nil {
-			return services.Actor{}, err
-		}
-	case err != nil:
-		return services.Actor{}, err
-	case string(before) != seed:
-		return services.Actor{}, fmt.Errorf("the data in %s was made with the seed %s; give that one, or another directory", c.store.dir, before)
+// each stand-in, as far as they are not there from an earlier run. It returns
+// the people, the strongest role last.
+func furnish(ctx context.Context, st *store, box *sandbox.Sandbox, c demoConfig) ([]services.Actor, error) {
+	if err := claim(ctx, st, c); err != nil {
+		return nil, err
 	}
 	org, err := st.services.People.Organization(ctx, demoOrg)
 	var e *services.Error
@@ -224,16 +209,43 @@ func furnish(ctx context.Context, st *store, box *sandbox.Sandbox, c demoConfig)
 		org, err = st.services.People.AddOrganization(ctx, demoOrg, "Acme")
 	}
 	if err != nil {
-		return services.Actor{}, err
+		return nil, err
 	}
+	var actors []services.Actor
 	for _, a := range demoAccounts() {
 		who := services.NewOwner{Email: a.Email, Name: strings.ToUpper(a.Role[:1]) + a.Role[1:], Password: a.Password}
-		if _, err := st.services.People.AddMember(ctx, org.ID, who, services.ParseRole(a.Role)); err != nil {
-			return services.Actor{}, err
+		role := services.ParseRole(a.Role)
+		u, err := st.services.People.AddMember(ctx, org.ID, who, role)
+		if err != nil {
+			return nil, err
 		}
+		actors = append(actors, services.Actor{Org: org.ID, User: u.ID, Name: u.Name, Email: u.Email, Role: role})
 	}
-	actor := services.System(org.ID)
-	return actor, connectStandIns(ctx, st.services.Connections, actor, box.Credentials())
+	return actors, connectStandIns(ctx, st.services.Connections, services.System(org.ID), box.Credentials())
+}
+
+// claim marks the data directory as a demo's, and refuses one that is not.
+func claim(ctx context.Context, st *store, c demoConfig) error {
+	seed := strconv.FormatUint(c.sandbox.Seed, 10)
+	before, err := st.db.MetaUnscoped(ctx, metaDemo)
+	switch {
+	case errors.Is(err, db.ErrNotFound):
+		orgs, oerr := st.services.People.Organizations(ctx)
+		if oerr != nil {
+			return oerr
+		}
+		if len(orgs) > 0 {
+			return fmt.Errorf("%s holds data that no demo made; give the demo a directory of its own", c.store.dir)
+		}
+		if err := st.db.SetMetaUnscoped(ctx, metaDemo, []byte(seed), time.Now()); err != nil {
+			return err
+		}
+	case err != nil:
+		return err
+	case string(before) != seed:
+		return fmt.Errorf("the data in %s was made with the seed %s; give that one, or another directory", c.store.dir, before)
+	}
+	return nil
 }
 
 func connectStandIns(ctx context.Context, conns *services.Connections, actor services.Actor, cr sandbox.Credentials) error {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sightline/internal/services"
+	"sightline/internal/services/sandbox"
 )
 
 const (
@@ -16,13 +17,15 @@ const (
 	demoFillTime = 20 * time.Second
 )
 
-// fillMirror fetches the last week's sessions as a member would, so that the
-// first page has something to show. A kept demo is filled once a day: a search
-// that was answered before is not asked again.
-func fillMirror(ctx context.Context, svc *services.Services, actor services.Actor) error {
+// fillMirror does what a team would have done before: it fetches the last
+// week's sessions, pins a few people for everybody and asks for one set of
+// highlights, so that the first page has something to show. A kept demo is
+// filled once a day: what was asked before is not asked again.
+func fillMirror(ctx context.Context, svc *services.Services, actors []services.Actor, people []sandbox.Customer) error {
 	ctx, cancel := context.WithTimeout(ctx, demoFillTime)
 	defer cancel()
-	list, err := svc.Connections.List(ctx, actor.Org)
+	owner := actors[len(actors)-1]
+	list, err := svc.Connections.List(ctx, owner.Org)
 	if err != nil {
 		return err
 	}
@@ -39,8 +42,43 @@ func fillMirror(ctx context.Context, svc *services.Services, actor services.Acto
 		if len(faults) > 0 {
 			return fmt.Errorf("the demo's search is wrong: %v", faults)
 		}
-		if err := fillFrom(ctx, svc, actor, q); err != nil {
+		if err := fillFrom(ctx, svc, owner, q); err != nil {
 			return err
+		}
+	}
+	return pinAndAsk(ctx, svc, actors, list, people[:min(demoPins, len(people))])
+}
+
+// demoPins is how many people everybody finds pinned.
+const demoPins = 3
+
+// pinAndAsk pins people, and asks for highlights of the first one unless they
+// were asked for in an earlier run.
+func pinAndAsk(ctx context.Context, svc *services.Services, actors []services.Actor, list []services.Connection, people []sandbox.Customer) error {
+	owner := actors[len(actors)-1]
+	for i, person := range people {
+		found, err := svc.Customers.Lookup(ctx, owner.Org, person.Email)
+		if err != nil {
+			return err
+		}
+		if found.Only == 0 {
+			continue // not seen in the last week
+		}
+		for _, a := range actors {
+			if err := svc.Customers.SetPin(ctx, a, found.Only, true); err != nil {
+				return err
+			}
+		}
+		for _, c := range list {
+			if i > 0 || c.Vendor != services.LogRocket {
+				continue
+			}
+			_, _, faults, err := svc.Highlights.Request(ctx, owner, services.HighlightRequest{
+				Connection: c.ID, Customer: found.Only, Email: person.Email, Question: "What went wrong in the checkout?", FormToken: "demo",
+			})
+			if err != nil || len(faults) > 0 {
+				return fmt.Errorf("ask for highlights: %v %w", faults, err)
+			}
 		}
 	}
 	return nil

@@ -72,17 +72,17 @@ func logrocketScreens() []screen {
 			return openTraitForm(v, lookUp(v, ada), "usr_ada").url.RequestURI()
 		}},
 		{name: "highlights-form", path: "/o/acme/highlights/new"},
-		{name: "highlight", find: func(t *testing.T, v *visitor) string { return highlight(v, ada) }},
-		{name: "highlight-hostile", find: func(t *testing.T, v *visitor) string { return highlight(v, mallory) }},
+		{name: "highlight", find: func(t *testing.T, v *visitor) string { return highlight(v, ada, "What went wrong <b>today</b>?") }},
+		{name: "highlight-hostile", find: func(t *testing.T, v *visitor) string { return highlight(v, mallory, "") }},
 		{name: "highlights", path: "/o/acme/highlights"},
 		{name: "customer-with-all", find: func(t *testing.T, v *visitor) string { return lookUp(v, ada) }},
 	}
 }
 
 // highlight asks for highlights and waits until they are there.
-func highlight(v *visitor, who string) (path string) {
+func highlight(v *visitor, who, question string) (path string) {
 	v.t.Helper()
-	path = v.open("/o/acme/highlights/new?email="+url.QueryEscape(who)).submit("/highlights", url.Values{"question": {"What went wrong <b>today</b>?"}}).url.Path
+	path = v.open("/o/acme/highlights/new?email="+url.QueryEscape(who)).submit("/highlights", url.Values{"question": {question}}).url.Path
 	eventually(v.t, "the highlights are there", func() bool { return v.open(path).shows("Ready") })
 	return path
 }

@@ -155,9 +155,6 @@ func hasAttr(n *html.Node, name string) bool {
 	return slices.ContainsFunc(n.Attr, func(a html.Attribute) bool { return a.Key == name })
 }
 
-// textOf is what an element shows.
-func textOf(n *html.Node) string { return page{doc: n}.text() }
-
 // links are the addresses on the page whose path contains a part.
 func (p page) links(part string) []string {
 	var out []string
