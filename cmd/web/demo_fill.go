@@ -32,7 +32,7 @@ func fillMirror(ctx context.Context, svc *services.Services, actors []services.A
 	tomorrow := time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, 1)
 	for _, c := range list {
 		// What a person would do first after adding a connection; it is free.
-		if _, err := svc.Connections.Test(ctx, actor, c.ID); err != nil {
+		if _, err := svc.Connections.Test(ctx, owner, c.ID); err != nil {
 			return err
 		}
 		if c.Vendor != services.Raygun {
