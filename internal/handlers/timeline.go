@@ -104,6 +104,7 @@ func timelineEntry(r *http.Request, item services.TimelineItem) templates.EntryV
 	case item.Edit != nil:
 		t := item.Edit
 		e.Icon, e.Tone, e.Title = "pencil", "logrocket", "Traits"+tail(": ", t.Keys)
+		e.Href = orgPath(r, "customers/%d/traits/%d", idParam(r, "id"), t.ID)
 		e.Badges = templates.StateBadge(t.State)
 		e.Meta = plainText(byWhom("edited", t.Author) + tail(" · ", t.Reason))
 	}
