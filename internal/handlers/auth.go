@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -193,15 +194,24 @@ func newSignInLimits(trustProxy bool) signInLimits {
 // refuse reports whether a try is one too many, and sets the headers that say
 // when to come back.
 func (l signInLimits) refuse(w http.ResponseWriter, r *http.Request, email string) bool {
-	address := httprate.KeyByIP
-	if l.trustProxy {
-		address = httprate.KeyByRealIP
-	}
-	key, err := address(r)
+	return l.byAddress.OnLimit(w, r, l.address(r)) || l.byAccount.OnLimit(w, r, services.NormalizeEmail(email))
+}
+
+// address is who calls, as the limit counts them. Behind a trusted proxy it is
+// the last entry of X-Forwarded-For, which the proxy itself has added: whatever
+// stands before it the caller may have made up to escape the limit.
+func (l signInLimits) address(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
-		return true
+		host = r.RemoteAddr
 	}
-	return l.byAddress.OnLimit(w, r, key) || l.byAccount.OnLimit(w, r, services.NormalizeEmail(email))
+	if l.trustProxy {
+		entries := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+		if last := strings.TrimSpace(entries[len(entries)-1]); net.ParseIP(last) != nil {
+			host = last
+		}
+	}
+	return httprate.CanonicalizeIP(host)
 }
 
 func (a *app) login(w http.ResponseWriter, r *http.Request) error {
