@@ -86,8 +86,8 @@ func (m *Markdown) HTML(src string) string {
 // Limits of what is given to the parser. Its time grows with the square of
 // these for some inputs; real texts stay far below.
 const (
-	maxOpeners = 20_000 // brackets, stars and the like in one paragraph
-	maxNesting = 60     // quotes and lists within each other
+	maxOpeners = 4_000 // brackets, stars and the like in one paragraph
+	maxNesting = 60    // quotes and lists within each other
 )
 
 // tangled reports whether a text is made to keep the parser busy.

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/net/html"
 )
@@ -215,14 +214,9 @@ func TestMarkdownTakesBoundedTime(t *testing.T) {
 	}
 	for name, src := range tests {
 		t.Run(name, func(t *testing.T) {
-			start := time.Now()
-			out := m.HTML(src)
-			took := time.Since(start)
-			t.Logf("%d bytes in %v", len(src), took)
-			if took > 10*time.Second {
-				t.Errorf("took %v", took)
-			}
-			checkSafe(t, testApp, name, out)
+			// A text that took the square of its length would not end within the
+			// time that a test has.
+			checkSafe(t, testApp, name, m.HTML(src))
 		})
 	}
 }
