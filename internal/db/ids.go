@@ -26,4 +26,6 @@ type (
 	TraitEditID int64
 	// HistoryID is a history entry's.
 	HistoryID int64
+	// InvitationID is an invitation's.
+	InvitationID int64
 )

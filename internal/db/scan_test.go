@@ -82,8 +82,8 @@ type connector struct {
 func (c connector) Connect(context.Context) (driver.Conn, error) { return c.d.Open(c.name) }
 func (c connector) Driver() driver.Driver                        { return c.d }
 
-// TestPeopleAndSessionsAreNeverScanned runs what customers, sessions, searches
-// and lookups ask and looks at every plan: none may walk a table that grows.
+// TestPeopleAndSessionsAreNeverScanned runs what customers, sessions, searches,
+// lookups, members and accounts ask and looks at every plan: none may walk a table that grows.
 func TestPeopleAndSessionsAreNeverScanned(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "sightline.db")
 	d, err := Open(t.Context(), path)
@@ -99,6 +99,7 @@ func TestPeopleAndSessionsAreNeverScanned(t *testing.T) {
 	watched.w.SetMaxOpenConns(1)
 	defer watched.Close()
 	askEverything(t, d, watched)
+	askMembers(t, watched)
 
 	for query, args := range rec.statements {
 		verb := strings.Fields(query)[0]
@@ -215,6 +216,59 @@ func askEverything(t *testing.T, d, watched *DB) {
 		func() error { _, err := o.RecordingCustomers(ctx, "6-x", ""); return err },
 		func() error { _, err := o.TimelineHighlights(ctx, 1, place, 51); return err },
 		func() error { _, err := o.TimelineEdits(ctx, 1, place, 51); return err },
+	} {
+		if err := step(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// askMembers asks what the pages of members, invitations and accounts ask.
+func askMembers(t *testing.T, watched *DB) {
+	t.Helper()
+	ctx := t.Context()
+	now := time.UnixMilli(1_000_000)
+	o := watched.Org(1)
+	entry := HistoryEntry{At: now}
+	decide := func(Standing) (HistoryEntry, error) { return entry, nil }
+	change := InvitationChange{ID: 1, At: now, Decide: func(Standing, Invitation) (HistoryEntry, error) { return entry, nil }}
+	voided := func(Invitation) HistoryEntry { return entry }
+	for _, step := range []func() error{
+		func() error { return o.SetMember(ctx, 1, "owner", now) },
+		func() error { _, err := o.Member(ctx, 1); return err },
+		func() error { _, err := o.MemberByEmail(ctx, "a"); return err },
+		func() error {
+			i := Invitation{Email: "b", Role: "viewer", FormToken: "f", CreatedBy: 1, CreatedAt: now, ExpiresAt: now.Add(time.Hour)}
+			_, err := o.AddInvitation(ctx, i, "b", []byte("1"), decide)
+			return err
+		},
+		func() error { _, err := o.OpenInvitations(ctx); return err },
+		func() error { return o.RenewInvitation(ctx, change, []byte("2"), now.Add(time.Hour)) },
+		func() error { _, err := watched.InvitationByTokenUnscoped(ctx, []byte("2")); return err },
+		func() error {
+			return o.ChangeMember(ctx, MemberChange{User: 1, Role: "admin", At: now, Decide: decide, Void: []string{"viewer"}, Voided: voided})
+		},
+		func() error {
+			_, err := o.AddInvitation(ctx, Invitation{Email: "c", Role: "viewer", FormToken: "g", CreatedAt: now, ExpiresAt: now.Add(time.Hour)}, "c", []byte("3"), decide)
+			return err
+		},
+		func() error {
+			_, err := o.AcceptInvitation(ctx, 2, User{Email: "c", CreatedAt: now}, "c", now, entry)
+			return err
+		},
+		func() error {
+			_, err := o.AddInvitation(ctx, Invitation{Email: "d", Role: "viewer", FormToken: "h", CreatedAt: now, ExpiresAt: now.Add(time.Hour)}, "d", []byte("4"), decide)
+			return err
+		},
+		func() error { change.ID = 3; return o.RevokeInvitation(ctx, change) },
+		func() error { return o.RemoveMember(ctx, MemberChange{User: 2, At: now, Decide: decide}) },
+		func() error { return watched.RenameUserUnscoped(ctx, 1, "Ada", entry) },
+		func() error { return watched.ChangePasswordUnscoped(ctx, 1, "", "x", entry) },
+		func() error { _, err := watched.CountWebSessionsUnscoped(ctx, 1, now, now); return err },
+		func() error {
+			_, err := watched.DeleteOtherWebSessionsUnscoped(ctx, 1, []byte("k"), now, now, entry)
+			return err
+		},
 	} {
 		if err := step(); err != nil {
 			t.Fatal(err)

@@ -28,13 +28,14 @@ const (
 var notTenant = []string{"ID"}
 
 // echoes are the methods whose result is what was just put in for the stranger.
-var echoes = []string{"AddConnection"}
+var echoes = []string{"AddConnection", "AddInvitation"}
 
 // columnValues are the values of seeded columns that the schema or a reader
 // does not take as victimText or as a 7.
 func columnValues() map[string]any {
 	return map[string]any{
-		"memberships.role": "owner", "connections.vendor": "raygun", "connections.dialect": "{}", "connections.removed_at": nil,
+		"memberships.role": "owner", "invitations.role": "viewer", "invitations.expires_at": 1_800_000_000_000,
+		"invitations.accepted_at": nil, "invitations.revoked_at": nil, "connections.vendor": "raygun", "connections.dialect": "{}", "connections.removed_at": nil,
 		"connections.blocked_until": nil, "calls.purpose": "person", "calls.state": "sending",
 		"identities.kind": "email", "asks.purpose": "person", "asks.state": "queued", "asks.result": "{}",
 		"trait_edits.state": "queued", "trait_changes.field": "trait", "highlights.subject_kind": "email", "highlights.state": "queued",
@@ -51,7 +52,8 @@ func fieldValues() map[string]string {
 		"Connection.Vendor": "raygun", "CallOutcome.State": "ok", "AskOutcome.State": "done", "Ask.Kind": "check",
 		"Highlight.SubjectKind": "email", "HighlightOutcome.State": "failed", "TraitOutcome.State": "sent",
 		"HighlightFilter.State": "queued", "EndHighlight.1": "queued", "TraitEdits.2": "", // the last: a bound left open
-		"TraitChange.Field": "trait", "SetMember.1": "viewer", "Identity.Kind": "email", "Match.Kind": "email",
+		"TraitChange.Field": "trait", "SetMember.1": "viewer", "Invitation.Role": "viewer",
+		"MemberChange.Role": "viewer", "MemberByEmail.0": fmt.Sprint("u", owner), "Identity.Kind": "email", "Match.Kind": "email",
 	}
 }
 
@@ -78,6 +80,7 @@ func statesFor(method string) map[string]any {
 func ownerMisses() map[string]string {
 	return map[string]string{
 		"AddConnection": "the owner has that name already",
+		"AddInvitation": "the stranger's has taken the token",
 		"IsPinned":      "answers yes or no",
 		"Pin":           "it is pinned already",
 		"SharesWith":    "needs a second customer",
@@ -290,7 +293,9 @@ func (w world) made(typ reflect.Type, at string) reflect.Value {
 		v.Set(reflect.MakeFunc(typ, func([]reflect.Value) []reflect.Value {
 			out := make([]reflect.Value, typ.NumOut())
 			for i := range out {
-				out[i] = reflect.Zero(typ.Out(i))
+				if out[i] = reflect.Zero(typ.Out(i)); out[i].Kind() == reflect.Struct {
+					out[i] = w.made(typ.Out(i), at)
+				}
 			}
 			return out
 		}))

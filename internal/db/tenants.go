@@ -29,9 +29,14 @@ type Membership struct {
 	Org  Organization
 	User User // without its password hash
 	Role string
+	// JoinedAt is when the user became a member.
+	JoinedAt time.Time
 }
 
-const orgColumns = "o.id, o.slug, o.name, o.created_at"
+const (
+	orgColumns        = "o.id, o.slug, o.name, o.created_at"
+	membershipColumns = orgColumns + ", u.id, u.email, u.name, u.created_at, m.role, m.created_at"
+)
 
 func scanOrg(s scanner) (Organization, error) {
 	var o Organization
@@ -51,9 +56,9 @@ func scanUser(s scanner) (User, error) {
 
 func scanMembership(s scanner) (Membership, error) {
 	var m Membership
-	var at, joined sql.NullInt64
-	err := s.Scan(&m.Org.ID, &m.Org.Slug, &m.Org.Name, &at, &m.User.ID, &m.User.Email, &m.User.Name, &joined, &m.Role)
-	m.Org.CreatedAt, m.User.CreatedAt = timeOf(at), timeOf(joined)
+	var at, born, joined sql.NullInt64
+	err := s.Scan(&m.Org.ID, &m.Org.Slug, &m.Org.Name, &at, &m.User.ID, &m.User.Email, &m.User.Name, &born, &m.Role, &joined)
+	m.Org.CreatedAt, m.User.CreatedAt, m.JoinedAt = timeOf(at), timeOf(born), timeOf(joined)
 	return m, err
 }
 
@@ -78,10 +83,7 @@ func (d *DB) OrgsUnscoped(ctx context.Context) ([]Organization, error) {
 
 // AddUserUnscoped makes a user. emailNorm is the normalised email, unique.
 func (d *DB) AddUserUnscoped(ctx context.Context, u User, emailNorm string) (User, error) {
-	return one(ctx, d.w, "user", scanUser, `
-		INSERT INTO users (email, email_norm, name, password_hash, created_at) VALUES (?, ?, ?, ?, ?)
-		RETURNING id, email, name, password_hash, created_at`,
-		u.Email, emailNorm, u.Name, u.PasswordHash, ms(u.CreatedAt))
+	return addUser(ctx, d.w, u, emailNorm)
 }
 
 // AddFirstOwnerUnscoped makes the first user with the first organization, and
@@ -97,11 +99,7 @@ func (d *DB) AddFirstOwnerUnscoped(ctx context.Context, u User, emailNorm, slug,
 		if n != 0 {
 			return ErrExists
 		}
-		out, err = one(ctx, tx, "user", scanUser, `
-			INSERT INTO users (email, email_norm, name, password_hash, created_at) VALUES (?, ?, ?, ?, ?)
-			RETURNING id, email, name, password_hash, created_at`,
-			u.Email, emailNorm, u.Name, u.PasswordHash, ms(u.CreatedAt))
-		if err != nil {
+		if out, err = addUser(ctx, tx, u, emailNorm); err != nil {
 			return err
 		}
 		org, err := one(ctx, tx, "organization", scanInt, `
@@ -159,7 +157,7 @@ func (d *DB) UpgradePasswordHashUnscoped(ctx context.Context, id UserID, hash st
 // at most 200.
 func (d *DB) MembershipsUnscoped(ctx context.Context, user UserID) ([]Membership, error) {
 	return list(ctx, d.r, "memberships", scanMembership, `
-		SELECT `+orgColumns+`, u.id, u.email, u.name, u.created_at, m.role
+		SELECT `+membershipColumns+`
 		FROM memberships m
 		JOIN organizations o ON o.id = m.org_id
 		JOIN users u ON u.id = m.user_id
@@ -173,7 +171,7 @@ func (d *DB) MembershipsUnscoped(ctx context.Context, user UserID) ([]Membership
 // does not exist.
 func (d *DB) MembershipUnscoped(ctx context.Context, user UserID, slug string) (Membership, error) {
 	return one(ctx, d.r, "membership", scanMembership, `
-		SELECT `+orgColumns+`, u.id, u.email, u.name, u.created_at, m.role
+		SELECT `+membershipColumns+`
 		FROM organizations o
 		JOIN memberships m ON m.org_id = o.id AND m.user_id = ?
 		JOIN users u ON u.id = m.user_id
@@ -183,7 +181,7 @@ func (d *DB) MembershipUnscoped(ctx context.Context, user UserID, slug string) (
 // Members lists the organization's members by name, at most 1000.
 func (o Org) Members(ctx context.Context) ([]Membership, error) {
 	return list(ctx, o.db.r, "members", scanMembership, `
-		SELECT `+orgColumns+`, u.id, u.email, u.name, u.created_at, m.role
+		SELECT `+membershipColumns+`
 		FROM memberships m
 		JOIN organizations o ON o.id = m.org_id
 		JOIN users u ON u.id = m.user_id

@@ -25,6 +25,7 @@ type (
 	LogRocketUserID = db.LogRocketUserID
 	TraitEditID     = db.TraitEditID
 	HistoryID       = db.HistoryID
+	InvitationID    = db.InvitationID
 )
 
 // Kind says what went wrong in a way that the web layer can turn into a status.

@@ -33,6 +33,27 @@ CREATE TABLE memberships (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX memberships_user ON memberships (user_id, org_id);
 
+-- An open invitation is neither accepted nor revoked; it may have expired. Its
+-- link carries a random token, this table the token's hash.
+CREATE TABLE invitations (
+    id          INTEGER PRIMARY KEY,
+    org_id      INTEGER NOT NULL REFERENCES organizations (id),
+    token_hash  BLOB NOT NULL UNIQUE,
+    email       TEXT NOT NULL,
+    email_norm  TEXT NOT NULL,
+    role        TEXT NOT NULL CHECK (role IN ('viewer', 'support', 'admin', 'owner')),
+    form_token  TEXT NOT NULL,
+    created_by  INTEGER REFERENCES users (id),
+    created_at  INTEGER NOT NULL,
+    expires_at  INTEGER NOT NULL,
+    accepted_at INTEGER,
+    accepted_by INTEGER REFERENCES users (id),
+    revoked_at  INTEGER
+) STRICT;
+-- An email is invited once at a time.
+CREATE UNIQUE INDEX invitations_open ON invitations (org_id, email_norm) WHERE accepted_at IS NULL AND revoked_at IS NULL;
+CREATE UNIQUE INDEX invitations_form ON invitations (org_id, form_token);
+
 -- A browser's session. The cookie carries a random token, this table its hash,
 -- so that a copy of the database signs nobody in.
 CREATE TABLE web_sessions (
