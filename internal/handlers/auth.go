@@ -151,10 +151,25 @@ func (a *app) homeOf(ctx context.Context, id services.UserID) (string, error) {
 	return templates.OrgPath(all[0].OrgSlug, ""), nil
 }
 
+// afterSignIn is the page that a sign-in leads to: next, if it is one of ours,
+// else the user's first. Who belongs to no organization can do nothing but
+// accept an invitation.
+func (a *app) afterSignIn(ctx context.Context, id services.UserID, next string) (string, error) {
+	next = nextOr(next, "")
+	if strings.HasPrefix(next, "/invite?") {
+		return next, nil
+	}
+	home, err := a.homeOf(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	return nextOr(next, home), nil
+}
+
 func (a *app) showLogin(w http.ResponseWriter, r *http.Request) error {
 	if id, ok, err := a.cookies.user(r); err == nil && ok {
-		if to, err := a.homeOf(r.Context(), id); err == nil {
-			return a.redirect(w, r, nextOr(r.URL.Query().Get("next"), to), "", "")
+		if to, err := a.afterSignIn(r.Context(), id, r.URL.Query().Get("next")); err == nil {
+			return a.redirect(w, r, to, "", "")
 		}
 	}
 	return a.loginPage(w, r, http.StatusOK, templates.LoginView{Next: r.URL.Query().Get("next")})
@@ -170,10 +185,11 @@ func (a *app) loginPage(w http.ResponseWriter, r *http.Request, status int, v te
 	return a.bare(w, r, status, "Sign in", templates.Login(v))
 }
 
-// signInLimits bound how often a password can be tried.
+// signInLimits bound how often a password, or the link of an invitation, can be
+// tried.
 type signInLimits struct {
-	byAddress, byAccount *httprate.RateLimiter
-	trustProxy           bool
+	byAddress, byAccount, links *httprate.RateLimiter
+	trustProxy                  bool
 }
 
 // Tries at the sign-in form a minute. An office shares an address, an account
@@ -187,6 +203,7 @@ func newSignInLimits(trustProxy bool) signInLimits {
 	return signInLimits{
 		byAddress:  httprate.NewRateLimiter(triesByAddress, time.Minute),
 		byAccount:  httprate.NewRateLimiter(triesByAccount, time.Minute),
+		links:      httprate.NewRateLimiter(triesByAddress, time.Minute),
 		trustProxy: trustProxy,
 	}
 }
@@ -214,6 +231,11 @@ func (l signInLimits) address(r *http.Request) string {
 	return httprate.CanonicalizeIP(host)
 }
 
+// refuseLink is refuse for the links of invitations.
+func (l signInLimits) refuseLink(w http.ResponseWriter, r *http.Request) bool {
+	return l.links.OnLimit(w, r, l.address(r))
+}
+
 func (a *app) login(w http.ResponseWriter, r *http.Request) error {
 	if err := r.ParseForm(); err != nil {
 		return badForm(err)
@@ -232,7 +254,7 @@ func (a *app) login(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	to, err := a.homeOf(r.Context(), u.ID)
+	to, err := a.afterSignIn(r.Context(), u.ID, v.Next)
 	if err != nil {
 		return err
 	}
@@ -243,14 +265,18 @@ func (a *app) login(w http.ResponseWriter, r *http.Request) error {
 	if err := a.cookies.signIn(w, r, u.ID); err != nil {
 		return err
 	}
-	return a.redirect(w, r, nextOr(v.Next, to), "", "")
+	return a.redirect(w, r, to, "", "")
 }
 
+// logout handles POST /logout. A form may name the page to go to afterwards.
 func (a *app) logout(w http.ResponseWriter, r *http.Request) error {
+	if err := r.ParseForm(); err != nil {
+		return badForm(err)
+	}
 	if err := a.cookies.signOut(w, r); err != nil {
 		return err
 	}
-	return a.redirect(w, r, "/login", "", "")
+	return a.redirect(w, r, nextOr(r.PostForm.Get("next"), "/login"), "", "")
 }
 
 func (a *app) showSetup(w http.ResponseWriter, r *http.Request) error {

@@ -141,6 +141,15 @@ func (s *cookieStore) user(r *http.Request) (id services.UserID, ok bool, err er
 	return id, ok, nil
 }
 
+// token is the token of the request's session, empty if it has none.
+func (s *cookieStore) token(r *http.Request) (string, error) {
+	session, err := s.Get(r, s.name)
+	if err != nil {
+		return "", err
+	}
+	return session.ID, nil
+}
+
 // signIn gives the browser a new session, whatever it had before: a token that
 // somebody planted is worth nothing afterwards.
 func (s *cookieStore) signIn(w http.ResponseWriter, r *http.Request, user services.UserID) error {

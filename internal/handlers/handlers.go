@@ -103,6 +103,24 @@ func (a *app) routes() []route {
 		{"POST", "/settings/connections/{id}/budget", services.Admin, a.setConnectionBudget},
 		{"GET", "/settings/connections/{id}/remove", services.Admin, a.askRemoveConnection},
 		{"POST", "/settings/connections/{id}/remove", services.Admin, a.removeConnection},
+
+		{"GET", "/settings/members", services.Viewer, a.members},
+		{"GET", "/settings/members/invite", services.Admin, a.newInvitation},
+		{"POST", "/settings/members/invite", services.Admin, a.invite},
+		{"GET", "/settings/members/invitations/{id}/link", services.Admin, a.toMembers},
+		{"POST", "/settings/members/invitations/{id}/link", services.Admin, a.renewInvitation},
+		{"POST", "/settings/members/invitations/{id}/revoke", services.Admin, a.revokeInvitation},
+		{"GET", "/settings/members/{id}", services.Admin, a.showMember},
+		{"POST", "/settings/members/{id}/role", services.Admin, a.changeRole},
+		// Everybody may leave; whom else one may remove is the handler's to say.
+		{"GET", "/settings/members/{id}/remove", services.Viewer, a.askRemoveMember},
+		{"POST", "/settings/members/{id}/remove", services.Viewer, a.removeMember},
+
+		{"GET", "/account", services.Viewer, a.account},
+		{"POST", "/account/name", services.Viewer, a.renameSelf},
+		{"POST", "/account/password", services.Viewer, a.changePassword},
+		{"POST", "/account/sign-out-elsewhere", services.Viewer, a.signOutElsewhere},
+
 		{"GET", "/customers/{id}/traits", services.Viewer, a.traits},
 		{"POST", "/customers/{id}/traits", services.Support, a.postTraits},
 		{"GET", "/customers/{id}/traits/edit", services.Support, a.editTraits},
@@ -151,6 +169,8 @@ func New(o Options) (http.Handler, error) {
 		r.Method("POST", "/logout", a.public(a.logout))
 		r.Method("GET", "/setup", a.public(a.showSetup))
 		r.Method("POST", "/setup", a.public(a.setup))
+		r.Method("GET", "/invite", a.public(a.showInvited))
+		r.Method("POST", "/invite", a.public(a.acceptInvitation))
 		r.Method("GET", "/o/{org}", a.public(a.addSlash))
 		for _, t := range a.routes() {
 			r.Method(t.method, "/o/{org}"+t.path, a.member(t.role, t.handle))

@@ -21,7 +21,7 @@ func (a *app) connections(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v := templates.ConnectionsView{Now: a.now()}
+	v := templates.ConnectionsView{Tabs: settingsTabs(r, "connections"), Now: a.now()}
 	if may(r, services.Admin) {
 		v.NewURL = orgPath(r, "settings/connections/new")
 	}

@@ -377,25 +377,6 @@ func (p *People) User(ctx context.Context, id UserID) (User, error) {
 	return User{ID: u.ID, Email: u.Email, Name: u.Name}, nil
 }
 
-// Member is a person in an organization.
-type Member struct {
-	User User
-	Role Role
-}
-
-// Members lists an organization's members by name.
-func (p *People) Members(ctx context.Context, org OrgID) ([]Member, error) {
-	rows, err := p.db.Org(org).Members(ctx)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]Member, len(rows))
-	for i, m := range rows {
-		out[i] = Member{User: User{ID: m.User.ID, Email: m.User.Email, Name: m.User.Name}, Role: ParseRole(m.Role)}
-	}
-	return out, nil
-}
-
 // BrowserSession is a signed-in browser.
 type BrowserSession struct {
 	User UserID
