@@ -3,7 +3,6 @@ package handlers
 import (
 	"net/http"
 	"net/url"
-	"strings"
 
 	"sightline/internal/services"
 	"sightline/web/templates"
@@ -53,13 +52,13 @@ func (a *app) invitedPage(w http.ResponseWriter, r *http.Request, status int, to
 	return a.bare(w, r, status, "Join "+in.OrgName, templates.InvitedPage(v))
 }
 
-// mayDoAll says what a role may do together with what the weaker ones may.
+// mayDoAll says what a role may do, with what the weaker ones may.
 func mayDoAll(role services.Role) string {
-	text := mayDo(services.Viewer)
+	text := "You may " + mayDo(services.Viewer)
 	for r := services.Support; r <= role; r++ {
-		text += " " + mayDo(r)
+		text += "; " + mayDo(r)
 	}
-	return strings.ReplaceAll(text, "Reads", "You read")
+	return text + "."
 }
 
 // acceptInvitation handles POST /invite.

@@ -59,17 +59,17 @@ func invitationRow(r *http.Request, i services.Invitation) templates.InvitationR
 	return row
 }
 
-// mayDo says what each role may do.
+// mayDo says what a role may do that the one before it may not.
 func mayDo(role services.Role) string {
 	switch role {
 	case services.Viewer:
-		return "Reads everything."
+		return "read everything"
 	case services.Support:
-		return "Also asks vendors, requests highlights and edits traits."
+		return "ask vendors, request highlights and edit traits"
 	case services.Admin:
-		return "Also manages connections, members and the budget."
+		return "manage connections, members and the budget"
 	case services.Owner:
-		return "Also makes, changes and removes owners."
+		return "make, change and remove owners"
 	}
 	return ""
 }
@@ -78,7 +78,11 @@ func mayDo(role services.Role) string {
 func roleOptions(r *http.Request) []templates.OptionView {
 	var out []templates.OptionView
 	for _, role := range services.Manageable(memberOf(r).at.Role) {
-		out = append(out, templates.OptionView{Value: role.String(), Label: roleLabel(role), Hint: mayDo(role)})
+		hint := "Also " + mayDo(role) + "."
+		if role == services.Viewer {
+			hint = "Read everything."
+		}
+		out = append(out, templates.OptionView{Value: role.String(), Label: roleLabel(role), Hint: hint})
 	}
 	return out
 }
@@ -227,8 +231,8 @@ func (a *app) invite(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *app) linkPage(w http.ResponseWriter, r *http.Request, i services.Invitation, token string) error {
-	return a.page(w, r, http.StatusOK, "The link for "+i.Email, "settings", templates.InvitationLinkPage(templates.InvitationLinkView{
-		Email: i.Email, Role: i.Role.String(), Link: a.absolute(r, invitePath(token)), ExpiresAt: i.ExpiresAt, Now: a.now(),
+	return a.page(w, r, http.StatusOK, "The link is ready", "settings", templates.InvitationLinkPage(templates.InvitationLinkView{
+		Email: i.Email, Role: i.Role.String(), Link: a.absolute(r, invitePath(token)), ExpiresAt: i.ExpiresAt,
 		BackURL: orgPath(r, "settings/members"), MoreURL: orgPath(r, "settings/members/invite"),
 	}))
 }

@@ -11,7 +11,7 @@ import templruntime "github.com/a-h/templ/runtime"
 // InvitedView is what the link of an invitation opens.
 type InvitedView struct {
 	Org, Role, Email, By, Token string
-	// May says what the role may do.
+	// May says in a sentence what the role may do.
 	May string
 	// HasAccount says that somebody signs in with the email already.
 	HasAccount bool
