@@ -28,6 +28,8 @@ func publicScreens() []screen {
 		{name: "login", path: "/login"},
 		{name: "setup-used-up", path: "/setup?token=none"},
 		{name: "not-found", path: "/nowhere"},
+		{name: "invited", find: invited("grace@example.com")},
+		{name: "invited-used-up", path: "/invite?token=none"},
 	}
 }
 
@@ -97,6 +99,14 @@ func settingsScreens() []screen {
 		{name: "connection-raygun", find: tested("/o/acme/settings/connections/1")},
 		{name: "connection-logrocket", find: tested("/o/acme/settings/connections/2")},
 		{name: "connection-remove", path: "/o/acme/settings/connections/1/remove"},
+		{name: "members", path: "/o/acme/settings/members"},
+		{name: "invite", path: "/o/acme/settings/members/invite"},
+		{name: "member", path: "/o/acme/settings/members/1"},
+		{name: "member-you", path: "/o/acme/settings/members/4"},
+		{name: "member-remove", path: "/o/acme/settings/members/1/remove"},
+		{name: "account", path: "/o/acme/account"},
+		{name: "invited-somebody-else", find: invited("linus@example.com")},
+		{name: "history-members", path: "/o/acme/history?kind=member"},
 		{name: "history", path: "/o/acme/history"},
 		{name: "history-nothing", path: "/o/acme/history?kind=trait&until=2020-01-01"},
 		{name: "history-wrong", path: "/o/acme/history?from=yesterday"},
@@ -111,6 +121,25 @@ func tested(path string) func(t *testing.T, v *visitor) string {
 			t.Fatalf("testing %s: %d", path, p.status)
 		}
 		return path
+	}
+}
+
+// invited invites somebody and finds the link.
+func invited(email string) func(t *testing.T, v *visitor) string {
+	return func(t *testing.T, v *visitor) string {
+		p := v.open("/o/acme/settings/members/invite").submit("/members/invite", url.Values{"email": {email}, "role": {"viewer"}})
+		p.has("shown only now")
+		for _, in := range all(p.doc, "input") {
+			if attr(in, "id") == "link" {
+				u, err := url.Parse(attr(in, "value"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				return u.RequestURI()
+			}
+		}
+		t.Fatalf("no link for %s", email)
+		return ""
 	}
 }
 
@@ -151,10 +180,12 @@ func TestEveryPageIsSoundInBothThemesOnDeskAndPhone(t *testing.T) {
 	s := newSite(t, sandbox.Options{})
 	v := s.visitor(t, "owner")
 	axe := axeSource(t)
-	member := screens()
-	for i, sc := range member {
-		if sc.find != nil {
-			member[i].path = sc.find(t, v)
+	public, member := publicScreens(), screens()
+	for _, list := range [][]screen{public, member} {
+		for i, sc := range list {
+			if sc.find != nil {
+				list[i].path = sc.find(t, v)
+			}
 		}
 	}
 	for _, l := range looks() {
@@ -175,7 +206,7 @@ func TestEveryPageIsSoundInBothThemesOnDeskAndPhone(t *testing.T) {
 					b.look(l)
 				}
 			}
-			for _, sc := range publicScreens() {
+			for _, sc := range public {
 				visit(sc)
 			}
 			b.signIn("owner@example.com", sitePassword)

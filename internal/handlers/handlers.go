@@ -112,7 +112,7 @@ func (a *app) routes() []route {
 		{"POST", "/settings/members/invitations/{id}/revoke", services.Admin, a.revokeInvitation},
 		{"GET", "/settings/members/{id}", services.Admin, a.showMember},
 		{"POST", "/settings/members/{id}/role", services.Admin, a.changeRole},
-		// Everybody may leave; whom else one may remove is the handler's to say.
+		// Everybody may leave; whom else one may remove the service knows.
 		{"GET", "/settings/members/{id}/remove", services.Viewer, a.askRemoveMember},
 		{"POST", "/settings/members/{id}/remove", services.Viewer, a.removeMember},
 

@@ -140,17 +140,11 @@ func (a *app) changeRole(w http.ResponseWriter, r *http.Request) error {
 	return a.redirect(w, r, memberPath(r, m.User.ID), "success", fmt.Sprintf("The role of %s is now %s.", nameOf(m.User), to))
 }
 
-// removable finds the member whom a request wants to remove. Members may
-// remove themselves, others only those who manage members.
+// removable finds the member whom a request wants to remove, and says whether
+// they are who asks.
 func (a *app) removable(r *http.Request) (m services.Member, self bool, err error) {
-	id := services.UserID(idParam(r, "id"))
-	if self = id == memberOf(r).user.ID; !self {
-		if msg := services.MayManage(memberOf(r).at.Role, services.Viewer); msg != "" {
-			return m, false, &services.Error{Kind: services.Denied, Msg: msg}
-		}
-	}
-	m, err = a.People.Member(r.Context(), orgOf(r), id)
-	return m, self, err
+	m, err = a.People.Member(r.Context(), orgOf(r), services.UserID(idParam(r, "id")))
+	return m, m.User.ID == memberOf(r).user.ID, err
 }
 
 // askRemoveMember handles GET /settings/members/{id}/remove.
@@ -159,6 +153,7 @@ func (a *app) askRemoveMember(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	// Everybody may leave.
 	if msg := services.MayManage(memberOf(r).at.Role, m.Role); msg != "" && !self {
 		return &services.Error{Kind: services.Denied, Msg: msg}
 	}

@@ -77,6 +77,19 @@ func TestOrganizationIsNeverWithoutAnOwner(t *testing.T) {
 	}
 }
 
+func TestCommandLineKeepsTheLastOwnerToo(t *testing.T) {
+	now := time.UnixMilli(1_700_000_000_000)
+	p := newPeople(t, &now)
+	org, ada := newOrg(t, p)
+	cli := services.CommandLine(org.ID)
+	if err := p.ChangeRole(t.Context(), cli, ada.User, services.Owner, services.Admin); !isKind(err, services.Invalid) {
+		t.Errorf("demote: %v, want invalid", err)
+	}
+	if err := p.RemoveMember(t.Context(), cli, ada.User); !isKind(err, services.Invalid) {
+		t.Errorf("remove: %v, want invalid", err)
+	}
+}
+
 // Roles count as they are when something is done, not as they were when the
 // page was opened.
 func TestWhoWasRemovedMeanwhileDoesNothing(t *testing.T) {
@@ -200,6 +213,11 @@ func TestInvitationOfAMemberKeepsTheirRole(t *testing.T) {
 	u, err := p.AddMember(ctx, org.ID, services.NewOwner{Email: "bob@example.com", Password: "correct horse"}, services.Admin)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, who := range []services.UserID{0, ada.User} { // not signed in, and somebody else
+		if _, _, err := p.Accept(ctx, token, who, "Eve", "planted horse"); !isKind(err, services.Denied) {
+			t.Errorf("accepted by user %d: %v, want denied", who, err)
+		}
 	}
 	if _, _, err := p.Accept(ctx, token, u.ID, "", ""); err != nil {
 		t.Fatal(err)
