@@ -3,6 +3,7 @@ package sandbox
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"html/template"
 	"net/http"
 	"net/url"
@@ -139,6 +140,8 @@ func readControl(w http.ResponseWriter, r *http.Request) (map[string]string, boo
 			out[k] = v
 		case json.Number:
 			out[k] = v.String()
+		case []any:
+			out[k] = strings.Trim(fmt.Sprint(v), "[]")
 		}
 	}
 	return out, true
