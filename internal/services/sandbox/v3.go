@@ -14,20 +14,20 @@ import (
 
 // Operations of Raygun API v3, named as its specification does.
 const (
-	OpV3ListApplications     = "list-applications"
-	OpV3Application          = "get-application-by-identifier"
-	OpV3ApplicationByKey     = "get-application-by-apikey"
-	OpV3ListSessions         = "list-sessions"
-	OpV3Session              = "get-session-by-identifier"
-	OpV3ListCustomers        = "list-customers"
-	OpV3Customer             = "get-customer-by-identifier"
-	OpV3ListPages            = "list-pages"
-	OpV3Page                 = "get-page"
-	OpV3ListErrorGroups      = "list-error-groups"
-	OpV3ErrorGroup           = "get-error-group"
-	OpV3MetricsPagesSeries   = "metrics-pages-time-series"
-	OpV3MetricsPagesBuckets  = "metrics-pages-histogram"
-	OpV3MetricsErrorsByTimes = "metrics-errors-time-series"
+	OpV3ListApplications      = "list-applications"
+	OpV3Application           = "get-application-by-identifier"
+	OpV3ApplicationByKey      = "get-application-by-apikey"
+	OpV3ListSessions          = "list-sessions"
+	OpV3Session               = "get-session-by-identifier"
+	OpV3ListCustomers         = "list-customers"
+	OpV3Customer              = "get-customer-by-identifier"
+	OpV3ListPages             = "list-pages"
+	OpV3Page                  = "get-page"
+	OpV3ListErrorGroups       = "list-error-groups"
+	OpV3ErrorGroup            = "get-error-group"
+	OpV3MetricsPagesSeries    = "metrics-pages-time-series"
+	OpV3MetricsPagesHistogram = "metrics-pages-histogram"
+	OpV3MetricsErrorsSeries   = "metrics-errors-time-series"
 )
 
 // v3 answers Raygun API v3, under /v3: the same company and sessions as v1, in
@@ -64,8 +64,8 @@ func v3Routes() []v3Route {
 		{OpV3ListErrorGroups, http.MethodGet, app + "error-groups", "cr.errors:read", inApp((*v3).listErrorGroups)},
 		{OpV3ErrorGroup, http.MethodGet, app + "error-groups/{}", "cr.errors:read", inApp((*v3).errorGroup)},
 		{OpV3MetricsPagesSeries, http.MethodPost, "metrics/{}/pages/time-series", "metrics:pages", inApp((*v3).pageSeries)},
-		{OpV3MetricsPagesBuckets, http.MethodPost, "metrics/{}/pages/histogram", "metrics:pages", inApp((*v3).pageHistogram)},
-		{OpV3MetricsErrorsByTimes, http.MethodPost, "metrics/{}/errors/time-series", "metrics:errors", inApp((*v3).errorSeries)},
+		{OpV3MetricsPagesHistogram, http.MethodPost, "metrics/{}/pages/histogram", "metrics:pages", inApp((*v3).pageHistogram)},
+		{OpV3MetricsErrorsSeries, http.MethodPost, "metrics/{}/errors/time-series", "metrics:errors", inApp((*v3).errorSeries)},
 	}
 }
 
