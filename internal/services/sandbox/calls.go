@@ -29,6 +29,15 @@ const (
 	OpExportFile          = "exportFile"
 )
 
+// Operations are all operations, Raygun's v1 and LogRocket's first.
+func Operations() []string {
+	out := []string{OpAuthenticate, OpSessions, OpSession, OpUpdateUser, OpListDataExports, OpExportFile, OpCreateHighlights, OpGetHighlights, OpExecuteGraphQLQuery}
+	for _, r := range v3Routes() {
+		out = append(out, r.operation)
+	}
+	return out
+}
+
 // Call is one request that a stand-in received. It holds no key, header or body.
 type Call struct {
 	Vendor    Vendor

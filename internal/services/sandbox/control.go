@@ -3,6 +3,7 @@ package sandbox
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"html/template"
 	"net/http"
 	"net/url"
@@ -19,6 +20,9 @@ import (
 //	DELETE /_sandbox/faults/{id}  one
 //	POST   /_sandbox/dialect      {"dialect":"contract"|"live"}
 //	POST   /_sandbox/limit        {"limit":50}; negative is without
+//	POST   /_sandbox/v3limits     {"perSecond":10,"perMinute":600,"perDay":10000}; absent stays as it is
+//	POST   /_sandbox/scopes       {"scopes":"rum.sessions:read customers:read"}; what the token of Raygun v3 may do
+//	POST   /_sandbox/disorder     {"disorder":"shuffle move"}; empty makes Raygun's lists tidy again
 //
 // Every POST takes a form as well and then leads back to the page.
 
@@ -38,12 +42,20 @@ type controlState struct {
 	LogRocketURL   string      `json:"logrocketURL"`
 	RaygunLimit    int         `json:"raygunDailyLimit"`
 	RaygunUsed     int         `json:"raygunCallsToday"`
+	V3Used         int         `json:"raygunV3CallsToday"`
+	V3PerSecond    int         `json:"raygunV3PerSecond"`
+	V3PerMinute    int         `json:"raygunV3PerMinute"`
+	V3PerDay       int         `json:"raygunV3PerDay"`
+	Scopes         []string    `json:"raygunScopes"`
+	Disorder       []Disorder  `json:"disorder"`
 	HighlightJobs  int         `json:"highlightJobs"`
 	Faults         []faultJSON `json:"faults"`
 	RecentRequests []Call      `json:"recentRequests"`
 
 	Kinds      []FaultKind `json:"-"`
 	Operations []string    `json:"-"`
+	AllScopes  []string    `json:"-"`
+	Disorders  []Disorder  `json:"-"`
 	Demo       []Customer  `json:"-"`
 }
 
@@ -87,6 +99,10 @@ func (s *Sandbox) controlled(w http.ResponseWriter, r *http.Request) {
 			s.SetRaygunDailyLimit(n)
 			s.controlDone(w, r, http.StatusOK, map[string]int{"limit": n})
 		}
+	case r.Method == http.MethodPost && (path == "v3limits" || path == "scopes" || path == "disorder"):
+		if in, ok := readControl(w, r); ok {
+			s.controlRaygun(w, r, path, in)
+		}
 	default:
 		writeJSON(w, http.StatusNotFound, map[string]string{"error": "The control has no such path or method."})
 	}
@@ -106,8 +122,8 @@ func readControl(w http.ResponseWriter, r *http.Request) (map[string]string, boo
 			writeJSON(w, http.StatusBadRequest, map[string]string{"error": "The form cannot be read."})
 			return nil, false
 		}
-		for k := range form {
-			out[k] = form.Get(k)
+		for k, list := range form {
+			out[k] = strings.Join(list, " ") // of several boxes ticked
 		}
 		return out, true
 	}
@@ -124,6 +140,8 @@ func readControl(w http.ResponseWriter, r *http.Request) (map[string]string, boo
 			out[k] = v
 		case json.Number:
 			out[k] = v.String()
+		case []any:
+			out[k] = strings.Trim(fmt.Sprint(v), "[]")
 		}
 	}
 	return out, true
@@ -178,7 +196,9 @@ func (s *Sandbox) controlDone(w http.ResponseWriter, r *http.Request, code int, 
 func (s *Sandbox) controlPage(w http.ResponseWriter, r *http.Request) {
 	daily, _ := s.limit()
 	st := controlState{Dialect: s.Dialect(), RaygunURL: s.raygunURL, LogRocketURL: s.logrocketURL, RaygunLimit: daily, RaygunUsed: s.RaygunCallsToday(), HighlightJobs: s.HighlightJobs(), Faults: []faultJSON{}, Kinds: FaultKinds(), Demo: s.company.Demo(),
-		Operations: []string{OpAuthenticate, OpSessions, OpSession, OpUpdateUser, OpListDataExports, OpExportFile, OpCreateHighlights, OpGetHighlights, OpExecuteGraphQLQuery}}
+		V3Used: s.RaygunV3CallsToday(), Scopes: s.RaygunGrantedScopes(), AllScopes: RaygunScopes(), Disorder: s.Disorder(), Disorders: Disorders(), Operations: Operations()}
+	v3 := s.RaygunV3Limits()
+	st.V3PerSecond, st.V3PerMinute, st.V3PerDay = v3.PerSecond, v3.PerMinute, v3.PerDay
 	ids, on := s.faults.list()
 	for i, f := range on {
 		st.Faults = append(st.Faults, faultJSON{ids[i], f.Vendor, f.Operation, f.Kind, f.Latency.Milliseconds(), int64(f.RetryAfter / time.Second), f.Times})
@@ -217,6 +237,11 @@ func controlTemplate() *template.Template {
 <form method="post" action="/_sandbox/dialect"><button name="dialect" value="contract">contract</button><button name="dialect" value="live">live</button></form>
 <h2>Raygun's daily limit</h2><p>{{.RaygunUsed}} used today of {{if lt .RaygunLimit 0}}no limit{{else}}{{.RaygunLimit}}{{end}}. Highlight jobs started: {{.HighlightJobs}}.</p>
 <form method="post" action="/_sandbox/limit"><label>Limit (negative: none)<input name="limit" type="number" value="{{.RaygunLimit}}"></label><button>Set</button></form>
+<h2>Raygun API v3</h2><p>{{.V3Used}} used today.</p>
+<form method="post" action="/_sandbox/v3limits"><label>A second<input name="perSecond" type="number" value="{{.V3PerSecond}}"></label><label>A minute<input name="perMinute" type="number" value="{{.V3PerMinute}}"></label><label>A day (negative: no limit)<input name="perDay" type="number" value="{{.V3PerDay}}"></label><button>Set</button></form>
+<form method="post" action="/_sandbox/scopes">{{$granted := .Scopes}}{{range $one := .AllScopes}}<label>{{$one}}<input type="checkbox" name="scopes" value="{{$one}}"{{range $granted}}{{if eq . $one}} checked{{end}}{{end}}></label>{{end}}<button>Grant these scopes</button></form>
+<h2>Disorder in Raygun's lists</h2>
+<form method="post" action="/_sandbox/disorder">{{$on := .Disorder}}{{range $one := .Disorders}}<label>{{$one}}<input type="checkbox" name="disorder" value="{{$one}}"{{range $on}}{{if eq . $one}} checked{{end}}{{end}}></label>{{end}}<button>Set</button></form>
 <h2>Customers that are easy to remember</h2><table>{{range .Demo}}<tr><td>{{.Email}}</td><td>{{.UserID}}</td><td>{{.Note}}</td></tr>{{end}}</table>
 <h2>Latest requests</h2><table><tr><th>Time</th><th>Vendor</th><th>Operation</th><th>Request</th><th>Status</th></tr>
 {{range .RecentRequests}}<tr><td>{{.Time.Format "15:04:05.000"}}</td><td>{{.Vendor}}</td><td>{{.Operation}}</td><td>{{.Method}} {{.Path}}</td><td>{{.Status}}</td></tr>{{end}}</table>

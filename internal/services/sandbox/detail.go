@@ -100,10 +100,10 @@ func (c *Company) fillViews(s *Session, w *row, r *rand.Rand, slow float64) {
 		sum += share[k]
 	}
 	s.PageViews = make([]PageView, n)
-	at := float64(w.start)
+	at, daysAgo := float64(w.start), c.daysAgo(w.start)
 	for k := range n {
 		p, stay := &c.cat.pages[pages[k]], share[k]/sum*float64(w.length)
-		load := p.median * slow * math.Exp(p.spread*r.NormFloat64())
+		load := p.median * slow * loadFactor(pages[k], daysAgo) * math.Exp(p.spread*r.NormFloat64())
 		if r.Float64() < p.coldOdd {
 			load *= 3 + 3*r.Float64()
 		}
@@ -127,14 +127,14 @@ func (c *Company) fillViews(s *Session, w *row, r *rand.Rand, slow float64) {
 // one that the journey ends with.
 func (c *Company) fillErrors(s *Session, w *row, r *rand.Rand) {
 	j := c.cat.journeys[w.journey]
-	daysAgo := int((c.today + dayMS - 1 - w.start) / dayMS)
+	daysAgo := c.daysAgo(w.start)
 	for k := range s.PageViews {
 		v := &s.PageViews[k]
 		for g := range c.cat.errors {
 			e := &c.cat.errors[g]
 			for _, pg := range e.pages {
 				x := r.Float64()
-				alive := daysAgo <= e.firstDay && daysAgo >= e.fixedDay && (e.onlyIf == "" || e.onlyIf == s.Browser)
+				alive := e.alive(daysAgo) && (e.onlyIf == "" || e.onlyIf == s.Browser)
 				forced := j.fail == g && k == len(j.steps)-1
 				if pg != v.page || !(forced || alive && x < e.odds) {
 					continue
@@ -154,6 +154,11 @@ func (c *Company) fillErrors(s *Session, w *row, r *rand.Rand) {
 			s.Errors[b], s.Errors[b-1] = s.Errors[b-1], s.Errors[b]
 		}
 	}
+}
+
+// alive says whether the error was there that many days ago.
+func (e *errorGroup) alive(daysAgo int) bool {
+	return daysAgo <= e.firstDay && (e.fixedDay == 0 || daysAgo >= e.fixedDay)
 }
 
 // rate rates a session by load times and errors. Raygun's formula is unknown;

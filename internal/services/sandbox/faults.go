@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -158,11 +159,12 @@ func (f Fault) strike(w http.ResponseWriter, r *http.Request, next http.HandlerF
 	case FaultCut:
 		cut(w, r, next)
 	default:
-		f.status(w)
+		f.status(w, strings.HasPrefix(r.URL.Path, "/v3/"))
 	}
 }
 
-func (f Fault) status(w http.ResponseWriter) {
+// status answers with the kind's status, in the words of Raygun's v3 or the others'.
+func (f Fault) status(w http.ResponseWriter, v3 bool) {
 	code, err := strconv.Atoi(string(f.Kind))
 	if err != nil || code < 400 || code > 599 {
 		code = http.StatusInternalServerError
@@ -176,6 +178,10 @@ func (f Fault) status(w http.ResponseWriter) {
 		w.WriteHeader(code)
 		_, _ = fmt.Fprintf(w, "<html><body><center><h1>%d %s</h1></center></body></html>", code, http.StatusText(code))
 	default:
+		if v3 {
+			v3Fault(w, code, f.RetryAfter)
+			return
+		}
 		writeJSON(w, code, map[string]string{"message": fmt.Sprintf("%s (a fault switched on in the sandbox)", http.StatusText(code))})
 	}
 }

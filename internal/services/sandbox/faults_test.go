@@ -2,6 +2,7 @@ package sandbox_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -24,7 +25,7 @@ func everyOperation(t *testing.T, s *sandbox.Sandbox) map[string]func() (answer,
 	req := func(method, addr string, header map[string]string, body any) func() (answer, error) {
 		return func() (answer, error) { return send(t, method, addr, header, body) }
 	}
-	return map[string]func() (answer, error){
+	out := map[string]func() (answer, error){
 		sandbox.OpAuthenticate:        req("POST", s.RaygunURL()+"/api/v1/pulse/authenticate", raygunLogin(s), nil),
 		sandbox.OpSessions:            req("GET", sessionsURL(s), key, nil),
 		sandbox.OpSession:             req("GET", s.RaygunURL()+"/api/v1/pulse/session?id="+string(id), key, nil),
@@ -35,6 +36,13 @@ func everyOperation(t *testing.T, s *sandbox.Sandbox) map[string]func() (answer,
 		sandbox.OpGetHighlights:       req("GET", app(s, "highlights/?id="+made.RequestID), token(s), nil),
 		sandbox.OpExecuteGraphQLQuery: req("POST", s.LogRocketURL()+"/graphql", token(s), `{"query":"{ users(first: 1) { email } }"}`),
 	}
+	for operation, q := range v3Requests(t, s) {
+		out[operation] = req(q.method, s.RaygunURL()+q.path, bearer(s), q.body)
+	}
+	if len(out) != len(sandbox.Operations()) {
+		t.Fatalf("%d of %d operations are tried", len(out), len(sandbox.Operations()))
+	}
+	return out
 }
 
 func TestEveryFaultStrikesEveryOperation(t *testing.T) {
@@ -150,13 +158,13 @@ func TestCallsAreNotedWithoutKeys(t *testing.T) {
 		if call.Status == 0 || call.Path == "" || call.Method == "" || call.Vendor == "" || !call.Time.Equal(noon()) {
 			t.Errorf("noted %s", raw)
 		}
-		for _, secret := range []string{c.LogRocketKey, c.RaygunAPIKey, c.RaygunClientSecret, "sig="} {
+		for _, secret := range []string{c.LogRocketKey, c.RaygunToken, c.RaygunClientSecret, "sig="} {
 			if strings.Contains(string(raw), secret) {
 				t.Errorf("a secret in %s", raw)
 			}
 		}
 	}
-	if len(seen) != 10 { // nine operations and the wrong path
+	if len(seen) != len(sandbox.Operations())+1 { // and the wrong path
 		t.Errorf("noted %v", seen)
 	}
 }
@@ -220,6 +228,27 @@ func TestControl(t *testing.T) {
 	if a := mustSend(t, "GET", sessionsURL(s), sessionKey(t, s), nil); a.code != 429 {
 		t.Errorf("with a limit of 0: %d", a.code)
 	}
+	for path, body := range map[string]string{"scopes": `{"scopes":"everything"}`, "disorder": `{"disorder":"much"}`, "v3limits": `{"perDay":"x"}`} {
+		if a := mustSend(t, "POST", base+path, nil, body); a.code != 400 {
+			t.Errorf("%s %s: %d", path, body, a.code)
+		}
+	}
+	mustSend(t, "POST", base+"scopes", nil, `{"scopes":["customers:read","rum.pages:read"]}`)
+	mustSend(t, "POST", base+"v3limits", nil, `{"perDay":20}`)
+	if a := mustSend(t, "POST", base+"disorder", form, "disorder=move&disorder=shuffle"); a.code != 303 {
+		t.Errorf("disorder by form: %d", a.code)
+	}
+	if got := fmt.Sprint(s.RaygunGrantedScopes(), s.RaygunV3Limits(), s.Disorder()); got != "[customers:read rum.pages:read] {-1 -1 20} [shuffle move]" {
+		t.Errorf("set %s", got)
+	}
+	page = mustSend(t, "GET", base, nil, nil)
+	if strings.Count(string(page.body), " checked") != 4 || !strings.Contains(string(page.body), "list-sessions") {
+		t.Errorf("page %s", page.body)
+	}
+	mustSend(t, "POST", base+"disorder", form, "")
+	if len(s.Disorder()) != 0 {
+		t.Errorf("disorder is still on: %v", s.Disorder())
+	}
 	if a := mustSend(t, "GET", base+"nothing", nil, nil); a.code != 404 {
 		t.Errorf("nothing: %d", a.code)
 	}
@@ -262,6 +291,10 @@ func TestManyAtOnce(t *testing.T) {
 			s.Fault(sandbox.Fault{Kind: sandbox.FaultServerError, Times: 1})
 			c.add(time.Second)
 			s.SetRaygunDailyLimit(-1)
+			s.SetDisorder(sandbox.Disorders()...)
+			s.SetRaygunScopes(sandbox.RaygunScopes()...)
+			s.SetRaygunV3Limits(s.RaygunV3Limits())
+			_, _, _ = s.Disorder(), s.RaygunGrantedScopes(), s.RaygunV3CallsToday()
 			s.SetDialect(sandbox.DialectContract)
 			_, _, _, _ = s.LogRocketUser("usr_ada")
 			_, _, _ = s.Calls(), s.RaygunCallsToday(), s.HighlightJobs()

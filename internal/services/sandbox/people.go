@@ -104,7 +104,7 @@ func (c *Company) makeCustomers(n int, r *rand.Rand) {
 	c.byEmail = make(map[string][]int32, n)
 	for i := range c.customers {
 		p := &c.customers[i]
-		p.index, p.RaygunID = i, 810_000_000+int64(i)*7+int64(mix(c.seed, uint64(i))%7)
+		p.index, p.RaygunID = i, customerID+int64(i)*7+int64(mix(c.seed, uint64(i))%7)
 		c.byUserID[p.UserID] = int32(i)
 		c.byIdentifier[p.Identifier] = append(c.byIdentifier[p.Identifier], int32(i))
 		if p.Email != "" {
@@ -152,6 +152,42 @@ func (c *Company) visitorIdentifier(person int) string {
 	}
 	a, b := mix(c.seed, uint64(person)), mix(c.seed+1, uint64(person))
 	return fmt.Sprintf("%08x-%04x-4%03x-%04x-%012x", a>>32, a>>16&0xffff, a&0xfff, 0x8000|b>>48&0x3fff, b&0xffffffffffff)
+}
+
+// visitorID and customerID are where the ids of Raygun's users begin.
+const (
+	customerID = 810_000_000
+	visitorID  = 990_000_000
+)
+
+// raygunUserID is Raygun's own id of a customer or visitor.
+func (c *Company) raygunUserID(person int32) int64 {
+	if int(person) < len(c.customers) {
+		return c.customers[person].RaygunID
+	}
+	return visitorID + int64(person)
+}
+
+// personByID finds whose Raygun id it is.
+func (c *Company) personByID(id int64) (int32, bool) {
+	if p := id - visitorID; p >= int64(len(c.customers)) && p < int64(len(c.byPerson)) {
+		return int32(p), true
+	}
+	if p := (id - customerID) / 7; p >= 0 && p < int64(len(c.customers)) && c.customers[p].RaygunID == id {
+		return int32(p), true
+	}
+	return 0, false
+}
+
+// seen says when (ms) a person was here first and last. It is not known of
+// people who have not come yet, and Raygun does not know it of one in thirty.
+func (c *Company) seen(person int32) (first, last int64, ok bool) {
+	list := c.visible(c.byPerson[person])
+	if len(list) == 0 || mix(c.seed+2, uint64(person))%30 == 0 {
+		return 0, 0, false
+	}
+	w := c.rows[list[len(list)-1]]
+	return c.rows[list[0]].start, min(c.nowMS(), w.start+int64(w.length)), true
 }
 
 // identified are the people that Raygun knows by the identifier.

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// raygun answers Real User Monitoring v1, under /api/v1/pulse. The successor's
-// paths begin with /v3 and are free.
+// raygun answers Real User Monitoring v1, under /api/v1/pulse, and passes the
+// successor's paths, under /v3, on.
 type raygun struct {
 	s *Sandbox
 
@@ -35,6 +35,8 @@ func (g *raygun) route(r *http.Request) (string, http.HandlerFunc) {
 		return OpSessions, onlyMethods(g.keyed(g.sessions), http.MethodGet)
 	case p == pulse+"/session":
 		return OpSession, onlyMethods(g.keyed(g.session), http.MethodGet)
+	case p == "/v3" || strings.HasPrefix(p, "/v3/"):
+		return g.s.v3.route(r)
 	case strings.HasPrefix(p, "/app/"):
 		return opPage, g.s.raygunPage
 	}
@@ -190,14 +192,14 @@ func (g *raygun) sessions(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusBadRequest, map[string]string{"message": problem})
 		return
 	}
-	rows := g.s.company.search(q, g.s.live())
-	page := rows[min(q.skip, len(rows)):min(q.skip+q.limit, len(rows))]
+	rows := g.s.disorder.arrived(g.s.company.search(q, g.s.live()))
+	page, more := arrange(&g.s.disorder, g.s.company.seed, rows, q.skip, q.limit)
 	out := raygunSessions{TotalSessions: len(rows), Sessions: make([]raygunSession, 0, len(page))}
 	for _, i := range page {
 		out.Sessions = append(out.Sessions, g.view(g.s.company.detail(int(i)), false))
 	}
 	out.Links.Self = g.pageLink(r, q.skip)
-	if q.skip+q.limit < len(rows) {
+	if more {
 		out.Links.Next = new(g.pageLink(r, q.skip+q.limit))
 	}
 	if q.skip > 0 {

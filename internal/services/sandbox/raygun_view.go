@@ -131,18 +131,14 @@ func (g *raygun) view(s Session, whole bool) raygunSession {
 func (g *raygun) user(s Session) raygunUser {
 	c := g.s.company
 	w := &c.rows[s.row]
-	u := raygunUser{ID: 990_000_000 + int64(w.person), IsAnonymous: true}
+	u := raygunUser{ID: c.raygunUserID(w.person), IsAnonymous: true}
 	if p := s.Customer; p != nil {
-		u = raygunUser{ID: p.RaygunID, Identifier: p.Identifier, FirstName: p.FirstName, FullName: p.FullName, Email: p.Email}
+		u = raygunUser{ID: u.ID, Identifier: p.Identifier, FirstName: p.FirstName, FullName: p.FullName, Email: p.Email}
 	} else {
 		u.Identifier = c.visitorIdentifier(int(w.person))
 	}
-	// Raygun may not know when; it does not for one person in thirty.
-	if mix(c.seed+2, uint64(w.person))%30 != 0 {
-		list := c.visible(c.byPerson[w.person])
-		last := c.rows[list[len(list)-1]]
-		u.FirstSeen = new(stamp(msTime(c.rows[list[0]].start)))
-		u.LastSeen = new(stamp(msTime(min(c.nowMS(), last.start+int64(last.length)))))
+	if first, last, ok := c.seen(w.person); ok {
+		u.FirstSeen, u.LastSeen = new(stamp(msTime(first))), new(stamp(msTime(last)))
 	}
 	u.Links.Web = g.web("users/" + strconv.FormatInt(u.ID, 10))
 	return u

@@ -53,6 +53,9 @@ type Options struct {
 	// 405; empty accepts both. Raygun's page names both in different places.
 	RaygunAuthMethod string
 	KeyLifetime      time.Duration // of Raygun session keys; default 15 minutes
+	// RaygunV3Limits are how many calls of Raygun API v3 are answered; the zero
+	// value of each field is Raygun's own limit, negative is without.
+	RaygunV3Limits RaygunLimits
 
 	ExportURLLifetime time.Duration // default 15 minutes
 	HighlightDelay    time.Duration // from request to result; default 8 seconds, negative is at once
@@ -79,6 +82,9 @@ func (o *Options) fill() error {
 	setTime(&o.KeyLifetime, 15*time.Minute)
 	setTime(&o.ExportURLLifetime, 15*time.Minute)
 	setTime(&o.HighlightDelay, 8*time.Second)
+	setInt(&o.RaygunV3Limits.PerSecond, 10)
+	setInt(&o.RaygunV3Limits.PerMinute, 600)
+	setInt(&o.RaygunV3Limits.PerDay, 10_000)
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -107,6 +113,8 @@ type Credentials struct {
 	RaygunAPIKey       string
 	RaygunClientID     string
 	RaygunClientSecret string
+	RaygunToken        string // personal access token of v3, sent as "Authorization: Bearer <token>"
+	RaygunApplication  string // identifier in v3 of the application that RaygunAPIKey belongs to
 	LogRocketKey       string // "acme:web:<secret>", sent as "Authorization: token <key>"
 	LogRocketOrg       string
 	LogRocketApp       string
@@ -132,10 +140,12 @@ type Sandbox struct {
 	dailyLimit int
 	authMethod string
 
-	faults faults
-	calls  calls
-	raygun *raygun
-	rocket *rocket
+	disorder disorder
+	faults   faults
+	calls    calls
+	raygun   *raygun
+	v3       *v3
+	rocket   *rocket
 }
 
 // Start makes the company and starts both servers on free ports of 127.0.0.1.
@@ -147,12 +157,13 @@ func Start(ctx context.Context, o Options) (*Sandbox, error) {
 	s := &Sandbox{opts: o, company: newCompany(o), dialect: o.Dialect, dailyLimit: o.RaygunDailyLimit, authMethod: o.RaygunAuthMethod}
 	s.creds = Credentials{
 		RaygunAPIKey: s.secret("raygun api key", 22), RaygunClientID: s.secret("raygun client id", 20), RaygunClientSecret: s.secret("raygun client secret", 40),
+		RaygunToken: s.secret("raygun token", 40), RaygunApplication: base36(int64(mix(o.Seed, 36)%(1<<35) + 1<<35)),
 		LogRocketKey: "acme:web:" + s.secret("logrocket key", 20), LogRocketOrg: "acme", LogRocketApp: "web",
 	}
 	s.signKey = []byte(s.secret("export urls", 32))
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	s.hook = webhookClient()
-	s.raygun = newRaygun(s)
+	s.raygun, s.v3 = newRaygun(s), newV3(s)
 	rocket, err := newRocket(s)
 	if err != nil {
 		s.cancel()

@@ -51,6 +51,9 @@ func start(t *testing.T, o sandbox.Options) (*sandbox.Sandbox, *clock) {
 	t.Helper()
 	c := &clock{now: noon()}
 	o.Now = c.Now
+	if o.RaygunV3Limits == (sandbox.RaygunLimits{}) { // in one second that never ends
+		o.RaygunV3Limits = sandbox.RaygunLimits{PerSecond: -1, PerMinute: -1, PerDay: -1}
+	}
 	if o.Sessions == 0 {
 		o.Customers, o.Sessions = 150, 3000
 	}

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"html/template"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -136,6 +137,15 @@ func (s *Sandbox) raygunPage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	d, ok := s.company.Session(session)
+	for _, a := range s.v3.apps {
+		if !ok && a.company != nil {
+			d, ok = a.company.Session(session)
+		}
+	}
+	if g := slices.IndexFunc(s.company.cat.errors, func(e errorGroup) bool { return e.id == id }); !ok && part[0] == "errors" && g >= 0 {
+		s.writePage(w, http.StatusOK, webPage{Title: "Made-up Raygun error", Text: s.company.cat.errors[g].title})
+		return
+	}
 	if !ok {
 		s.noPage(w)
 		return

@@ -100,3 +100,58 @@ func TestValidatorTellsDialectsApart(t *testing.T) {
 		}
 	}
 }
+
+func TestV3ValidatorRefuses(t *testing.T) {
+	v := contracttest.LoadV3(t)
+	const app, metrics = "https://x.example/v3/applications/a", "https://x.example/v3/metrics/a/pages/time-series"
+	series := `{"start":"2026-11-01T00:00:00Z","end":"2026-11-02T00:00:00Z","granularity":"1h","aggregation":"p95","metrics":["loadTime"]}`
+	for _, q := range []struct {
+		name, method, path, auth, body string
+		ok                             bool
+	}{
+		{"sessions", "GET", app + "/sessions?count=500&offset=0&orderby=startedAt+desc", "Bearer k", "", true},
+		{"sessions, two orders", "GET", app + "/sessions?orderby=startedAt+desc&orderby=updatedAt", "Bearer k", "", true},
+		{"sessions, joined orders", "GET", app + "/sessions?orderby=startedAt+desc,updatedAt", "Bearer k", "", false},
+		{"sessions, order by what they have not", "GET", app + "/sessions?orderby=rating", "Bearer k", "", false},
+		{"sessions, count", "GET", app + "/sessions?count=501", "Bearer k", "", false},
+		{"sessions, filter", "GET", app + "/sessions?filter=xhr.uri+eq+https://x.example", "Bearer k", "", true},
+		{"sessions, other filter", "GET", app + "/sessions?filter=country+eq+NZ", "Bearer k", "", false},
+		{"sessions, another scheme", "GET", app + "/sessions", "token k", "", false},
+		{"session", "GET", app + "/sessions/b?include=pageViews,errors", "Bearer k", "", true},
+		{"session, include", "GET", app + "/sessions/b?include=user", "Bearer k", "", false},
+		{"pages, joined orders", "GET", app + "/pages?orderby=uri,name", "Bearer k", "", true},
+		{"series", "POST", metrics, "Bearer k", series, true},
+		{"series, aggregation", "POST", metrics, "Bearer k", strings.Replace(series, "p95", "p75", 1), false},
+		{"series, granularity", "POST", metrics, "Bearer k", strings.Replace(series, "1h", "1w", 1), false},
+	} {
+		r := httptest.NewRequest(q.method, q.path, nil)
+		r.Header.Set("Authorization", q.auth)
+		r.Header.Set("Content-Type", "application/json")
+		if err := v.CheckRequest(r, []byte(q.body)); (err == nil) != q.ok {
+			t.Errorf("%s: %v", q.name, err)
+		}
+	}
+	page := `{"identifier":"p","applicationIdentifier":"a","uri":"https://x.example/","type":"web","lastSeenAt":"2026-11-01T00:00:00Z"}`
+	for _, a := range []struct {
+		name, path string
+		status     int
+		body       string
+		ok         bool
+	}{
+		{"page", "/pages/p", 200, page, true},
+		{"pages", "/pages", 200, "[" + page + "]", true},
+		{"page, further field", "/pages/p", 200, strings.Replace(page, "type", "kind", 1), false},
+		{"pages in an object", "/pages", 200, `{"pages":[]}`, false},
+		{"session, nothing in it", "/sessions/s", 200, `{}`, false},
+		{"problem", "/sessions/s", 404, `{"type":"t","title":"Not Found","status":404,"traceId":"1"}`, true},
+		{"problem, no trace", "/sessions/s", 404, `{"type":"t","title":"Not Found","status":404}`, false},
+		{"status without an answer", "/sessions", 400, `{"type":"t","title":"Bad Request","status":400,"traceId":"1"}`, false},
+		{"customer", "/customers/c", 200, `{"identifier":"c","isAnonymous":true}`, true},
+		{"customer, rating", "/customers/c", 200, `{"identifier":"c","rating":"Good"}`, false},
+	} {
+		r := httptest.NewRequest("GET", app+a.path, nil)
+		if err := v.CheckResponse(r, a.status, http.Header{"Content-Type": {"application/json"}}, []byte(a.body)); (err == nil) != a.ok {
+			t.Errorf("%s: %v", a.name, err)
+		}
+	}
+}
