@@ -114,8 +114,9 @@ type SessionPage struct {
 	// first. Then the walk has by now seen every session that started after
 	// Oldest. Always false with v1.
 	NewestFirst bool
-	// Oldest is the earliest start among the rows, zero if there is none.
-	Oldest time.Time
+	// Newest and Oldest are the latest and the earliest start among the rows, with
+	// v3 only; zero if there is none.
+	Newest, Oldest time.Time
 	// Rate is what the answer said of the vendor's rate limit; its zero value
 	// means nothing.
 	Rate RateLimit

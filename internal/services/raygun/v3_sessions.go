@@ -258,6 +258,9 @@ func readPageV3(body []byte, base string, q SessionQuery) (SessionPage, error) {
 		case session.Start.IsZero(), !page.Oldest.IsZero() && session.Start.After(page.Oldest):
 			page.NewestFirst = false
 		}
+		if session.Start.After(page.Newest) {
+			page.Newest = session.Start
+		}
 		if !session.Start.IsZero() && (page.Oldest.IsZero() || session.Start.Before(page.Oldest)) {
 			page.Oldest = session.Start
 		}
