@@ -22,9 +22,9 @@ func readPage(body []byte, base string, q SessionQuery) (SessionPage, error) {
 	if !ok {
 		return SessionPage{}, errors.New("the answer is not a list of sessions")
 	}
-	page := SessionPage{Total: -1, NextSkip: q.Skip + len(rows)}
+	page := SessionPage{Total: -1, Listed: -1, Received: len(rows), NextSkip: q.Skip + len(rows)}
 	if total, ok := answer.Int("totalsessions"); ok && total >= 0 && total <= math.MaxInt32 {
-		page.Total = int(total)
+		page.Total, page.Listed = int(total), int(total)
 	}
 	for _, row := range rows {
 		session, ok := readSession(row, base)

@@ -29,7 +29,7 @@ type Credentials struct {
 // Options configure a V1.
 type Options struct {
 	// BaseURL is the server, by default DefaultBaseURL. It may carry a path
-	// prefix and a trailing slash; /api/v1/pulse is added.
+	// prefix and a trailing slash; /api/v1/pulse is added, and may be there.
 	BaseURL     string
 	Credentials Credentials
 	// Ledger is required.
@@ -70,7 +70,7 @@ func NewV1(o Options) (*V1, error) {
 	basic := o.Credentials.ClientID.Reveal() + ":" + o.Credentials.ClientSecret.Reveal()
 	up, err := upstream.New(upstream.Options{
 		Vendor:  "raygun",
-		BaseURL: withoutPulse(o.BaseURL),
+		BaseURL: serverOf(o.BaseURL),
 		Ledger:  o.Ledger,
 		Secrets: []secrets.Secret{o.Credentials.APIKey, o.Credentials.ClientID, o.Credentials.ClientSecret, secrets.New(basic)},
 		Timeout: o.Timeout, Now: o.Now, Log: o.Log,
@@ -87,9 +87,16 @@ func NewV1(o Options) (*V1, error) {
 	return v, nil
 }
 
-// withoutPulse accepts a base URL that names the v1 API already.
-func withoutPulse(base string) string {
-	return strings.TrimSuffix(strings.TrimRight(strings.TrimSpace(base), "/"), pulse)
+// serverOf accepts a base URL that names one of the APIs already: both versions
+// live on the same server, and the operator names one address for them.
+func serverOf(base string) string {
+	base = strings.TrimRight(strings.TrimSpace(base), "/")
+	for _, api := range []string{pulse, apiV3} {
+		if server, found := strings.CutSuffix(base, api); found {
+			return strings.TrimRight(server, "/")
+		}
+	}
+	return base
 }
 
 // Check asks for a new session key, which Raygun does not count.
@@ -131,6 +138,8 @@ func (v *V1) sessionsQuery(q *SessionQuery) (url.Values, error) {
 		return nil, v.up.Refuse("sessions", "the range ends before it begins")
 	case q.Skip < 0:
 		return nil, v.up.Refuse("sessions", "sessions cannot be skipped backwards")
+	case q.RequestURI != "":
+		return nil, v.up.Refuse("sessions", "Raygun's v1 API cannot find sessions by the requests they made")
 	}
 	if q.Limit <= 0 || q.Limit > MaxLimit {
 		q.Limit = MaxLimit
