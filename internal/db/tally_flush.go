@@ -52,12 +52,25 @@ func (t *tally) flushDays(ctx context.Context, q querier) error {
 	return nil
 }
 
+// nothing says that what was added was taken away again.
+func (d *pageDelta) nothing() bool {
+	for _, n := range d.loads {
+		if n != 0 {
+			return false
+		}
+	}
+	return d.sessions == 0 && d.views == 0 && d.timed == 0
+}
+
 func (t *tally) flushPages(ctx context.Context, q querier) error {
 	keys := slices.SortedFunc(maps.Keys(t.pages), func(a, b pageDay) int {
 		return cmp.Or(cmp.Compare(a.day, b.day), cmp.Compare(a.page, b.page))
 	})
 	for _, k := range keys {
 		n := t.pages[k]
+		if n.nothing() {
+			continue
+		}
 		loads, err := one(ctx, q, "page's day", func(s scanner) (l Loads, err error) {
 			var packed []byte
 			err = s.Scan(&packed)
