@@ -51,6 +51,9 @@ func ratingChart(s services.DaySeries, link func(from, to services.Day) string) 
 		}
 		v.Bars = append(v.Bars, bar)
 	}
+	if s.Before.Sessions == 0 {
+		v.Compare = "" // a line at nothing says nothing
+	}
 	return v
 }
 

@@ -33,7 +33,7 @@ func insightSpans() []insightSpan {
 // included.
 func readInsight(v url.Values, conns []services.Connection, now time.Time) insightInput {
 	in := insightInput{from: strings.TrimSpace(v.Get("from")), to: strings.TrimSpace(v.Get("to")), conn: v.Get("conn"), span: v.Get("span")}
-	in.query.Sort = services.PageSort(v.Get("sort"))
+	in.query.Sort, in.query.More = services.PageSort(v.Get("sort")), v.Get("top") != ""
 	if in.from == "" && in.to == "" {
 		spans := insightSpans()
 		i := slices.IndexFunc(spans, func(s insightSpan) bool { return s.key == in.span })
@@ -83,6 +83,9 @@ func (in insightInput) address(r *http.Request, span, sort string) string {
 	}
 	if sort != "" && sort != string(services.SortViews) {
 		v.Set("sort", sort)
+	}
+	if in.query.More {
+		v.Set("top", fmt.Sprint(services.MoreInsightRows))
 	}
 	return orgPath(r, "insight?%s", v.Encode())
 }
@@ -139,9 +142,15 @@ func (in insightInput) fields(r *http.Request, conns []services.Connection, v *t
 		v.Presets = append(v.Presets, templates.TabView{Label: s.label, Href: in.address(r, s.key, string(in.query.Sort)), Active: in.span == s.key, Count: -1})
 	}
 	if in.query.Sort != services.SortViews {
-		v.Sort = []templates.HiddenView{{Name: "sort", Value: string(in.query.Sort)}}
+		v.Kept = append(v.Kept, templates.HiddenView{Name: "sort", Value: string(in.query.Sort)})
+	}
+	if in.query.More {
+		v.Kept = append(v.Kept, templates.HiddenView{Name: "top", Value: fmt.Sprint(services.MoreInsightRows)})
 	}
 }
+
+// trendFunc writes how a number changed.
+type trendFunc func(now, before int64) string
 
 // fillInsight shows a report that has sessions.
 func fillInsight(r *http.Request, in insightInput, rep services.InsightReport, v *templates.InsightView) {
@@ -152,36 +161,48 @@ func fillInsight(r *http.Request, in insightInput, rep services.InsightReport, v
 	v.Sample = fmt.Sprintf("Computed from the %s in the mirror that began from %s to %s (UTC). Page views and errors of %s of them are here (%s).",
 		templates.Plural(now.Sessions, "session", "sessions"), templates.FormatDate(in.query.From.Time()), templates.FormatDate(in.query.To.Time()),
 		templates.FormatCount(now.Detailed), templates.FormatPercent(shareOf(now.Detailed, now.Sessions)))
-	v.Notes = insightNotes(in.query, rep)
+	v.Notes = insightNotes(in.query, rep, templates.Plural(days, "day", "days"))
+	trend := trendFunc(templates.FormatTrend)
+	if before.Sessions == 0 { // all would be new
+		trend = func(int64, int64) string { return "" }
+	}
 	v.Stats = []templates.StatView{
 		{Label: "Sessions", Value: templates.FormatCount(now.Sessions), Hint: compared(now.Sessions, before.Sessions, days)},
 		{Label: "With errors", Value: ofDetailed(now.WithErrors, now), Hint: "of the sessions whose errors are here"},
 		{Label: "Anonymous", Value: templates.FormatPercent(shareOf(now.Anonymous, now.Sessions)), Hint: templates.Plural(now.Anonymous, "session", "sessions")},
 		{Label: "Rated Excellent or Good", Value: ofRated(now.Excellent+now.Good, now), Hint: "of " + templates.Plural(now.Rated(), "rated session", "rated sessions")},
 	}
+	if rep.Cut && !in.query.More {
+		in.query.More = true
+		v.MoreHref = in.address(r, in.span, string(in.query.Sort))
+		in.query.More = false
+	}
 	v.Chart = ratingChart(rep.Series, func(a, b services.Day) string { return to.between(a, b) })
-	v.Ratings = ratingRows(now, before, to)
+	v.Ratings = ratingRows(now, before, to, trend)
 	v.Unrated = "Raygun rated none of these sessions. A rating comes with a session's detail."
 	if rep.V3 > 0 && rep.V3 == rep.Connections {
 		v.Unrated = "Raygun's API v3 gives no ratings."
 	}
-	v.Pages = pageLoadRows(rep, to)
+	v.Pages = pageLoadRows(rep, to, trend)
 	v.PageCols = pageColumns(r, in)
-	v.PageNote = fmt.Sprintf("%s of %s. %s of these sessions are here, %s of them with a load time. Percentiles are at most 5 %% off.",
+	v.PageNote = fmt.Sprintf("%s of %s. %s of these sessions are here, %s of them with a load time. Percentiles are at most 10 %% off, mostly much less.",
 		templates.FormatCount(len(rep.Pages)), templates.Plural(rep.AllPages, "page", "pages"), templates.Plural(rep.Views, "page view", "page views"), templates.FormatCount(rep.Timed))
-	v.Countries = valueRows(rep.Countries, now.Sessions, "country", to, templates.CountryName)
-	v.Browsers = valueRows(rep.Browsers, now.Sessions, "browser", to, nil)
-	v.Systems = valueRows(rep.Systems, now.Sessions, "os", to, nil)
+	v.Countries = valueRows(rep.Countries, now.Sessions, "country", to, trend, templates.CountryName)
+	v.Browsers = valueRows(rep.Browsers, now.Sessions, "browser", to, trend, nil)
+	v.Systems = valueRows(rep.Systems, now.Sessions, "os", to, trend, nil)
 	for _, e := range rep.Errors {
 		v.Errors = append(v.Errors, templates.ShareRow{
 			Label: orText(e.Group.Name, "An error without a title"), Href: to.sessions("error", e.Group.ID), Count: e.Sessions, Whole: now.Detailed,
-			Trend: templates.FormatTrend(e.Sessions, e.Before), Note: templates.Plural(e.Occurrences, "occurrence", "occurrences"),
+			Trend: trend(e.Sessions, e.Before), Note: templates.Plural(e.Occurrences, "occurrence", "occurrences"),
 		})
 	}
 }
 
-func insightNotes(q services.InsightQuery, rep services.InsightReport) []string {
-	var notes []string
+func insightNotes(q services.InsightQuery, rep services.InsightReport, days string) []string {
+	notes := []string{"Trends compare with the " + days + " before, as far as the mirror holds them."}
+	if rep.Series.Before.Sessions == 0 {
+		notes[0] = "The mirror holds no session of the " + days + " before, so there are no trends."
+	}
 	if rep.PagesFrom > q.From {
 		notes = append(notes, "There are so many pages that their figures begin on "+templates.FormatDate(rep.PagesFrom.Time())+". Choose fewer days to see all.")
 	}
@@ -220,7 +241,7 @@ func compared(now, before int64, days int) string {
 	return fmt.Sprintf("%s against %s in the %s before", templates.FormatTrend(now, before), templates.FormatCount(before), templates.Plural(days, "day", "days"))
 }
 
-func ratingRows(now, before services.Counts, to behind) []templates.ShareRow {
+func ratingRows(now, before services.Counts, to behind, trend trendFunc) []templates.ShareRow {
 	if now.Rated() == 0 {
 		return nil
 	}
@@ -232,15 +253,15 @@ func ratingRows(now, before services.Counts, to behind) []templates.ShareRow {
 		{"Excellent", now.Excellent, before.Excellent}, {"Good", now.Good, before.Good},
 		{"Average", now.Average, before.Average}, {"Poor", now.Poor, before.Poor},
 	} {
-		out = append(out, templates.ShareRow{Label: r.name, Href: to.sessions("rating", r.name), Count: r.now, Whole: now.Rated(), Trend: templates.FormatTrend(r.now, r.before)})
+		out = append(out, templates.ShareRow{Label: r.name, Href: to.sessions("rating", r.name), Count: r.now, Whole: now.Rated(), Trend: trend(r.now, r.before)})
 	}
 	return out
 }
 
-func valueRows(rows []services.ValueRow, whole int64, filter string, to behind, name func(string) string) []templates.ShareRow {
+func valueRows(rows []services.ValueRow, whole int64, filter string, to behind, trend trendFunc, name func(string) string) []templates.ShareRow {
 	var out []templates.ShareRow
 	for _, v := range rows {
-		row := templates.ShareRow{Label: v.Value, Count: v.Sessions, Whole: whole, Trend: templates.FormatTrend(v.Sessions, v.Before)}
+		row := templates.ShareRow{Label: v.Value, Count: v.Sessions, Whole: whole, Trend: trend(v.Sessions, v.Before)}
 		switch {
 		case v.Value == "":
 			row.Label = "Not told"
@@ -254,12 +275,12 @@ func valueRows(rows []services.ValueRow, whole int64, filter string, to behind, 
 	return out
 }
 
-func pageLoadRows(rep services.InsightReport, to behind) []templates.PageLoadRow {
+func pageLoadRows(rep services.InsightReport, to behind, trend trendFunc) []templates.PageLoadRow {
 	var out []templates.PageLoadRow
 	for _, p := range rep.Pages {
 		row := templates.PageLoadRow{
 			Path: p.Page.Path, Href: to.sessions("page", p.Page.ID), P50: p.P50, P75: p.P75, P95: p.P95, Views: p.Views,
-			ViewTrend: templates.FormatTrend(p.Views, p.ViewsBefore),
+			ViewTrend: trend(p.Views, p.ViewsBefore),
 		}
 		if p.Timed > 0 && p.TimedBefore > 0 {
 			row.LoadTrend = templates.FormatTrend(p.P75, p.P75Before)

@@ -38,8 +38,11 @@ func DayOf(t time.Time) Day { return db.DayOf(t) }
 // MaxInsightDays is the longest range that insight is computed for.
 const MaxInsightDays = 400
 
-// InsightRows is how many rows each of insight's tables has at most.
-const InsightRows = 25
+// Insight's tables have so many rows at most, and so many if all are asked for.
+const (
+	InsightRows     = 12
+	MoreInsightRows = 100
+)
 
 // PageSort is what pages are ranked by.
 type PageSort string
@@ -62,6 +65,16 @@ type InsightQuery struct {
 	// From and To are the first and the last day.
 	From, To Day
 	Sort     PageSort
+	// More asks for MoreInsightRows instead of InsightRows.
+	More bool
+}
+
+// rows is how many rows a table has at most.
+func (q InsightQuery) rows() int {
+	if q.More {
+		return MoreInsightRows
+	}
+	return InsightRows
 }
 
 // days is how many days the query is about.
@@ -173,7 +186,7 @@ type PageRow struct {
 	// Sessions touched the page, Views times in all; Timed views say how long
 	// they loaded.
 	Sessions, Views, Timed int64
-	// P50, P75 and P95 are load times in milliseconds, at most 5 % off; -1 if
+	// P50, P75 and P95 are load times in milliseconds, at most 10 % off; -1 if
 	// no view is timed.
 	P50, P75, P95 int64
 	// The same of the days before.
@@ -204,7 +217,7 @@ type ErrorRow struct {
 // InsightReport is what the mirror says about some days.
 type InsightReport struct {
 	Series DaySeries
-	// Pages are at most InsightRows of AllPages.
+	// Pages are the first of AllPages.
 	Pages    []PageRow
 	AllPages int
 	// PagesFrom is the first day whose page views are all counted: later than
@@ -215,6 +228,8 @@ type InsightReport struct {
 	Views, Timed                 int64
 	Countries, Browsers, Systems []ValueRow
 	Errors                       []ErrorRow
+	// Cut says that some table has more rows than are here.
+	Cut bool
 	// Connections is how many connections are in it, V3 how many of these speak
 	// Raygun's API v3, which gives no ratings and no load times.
 	Connections, V3 int
@@ -235,24 +250,25 @@ func (s *Insight) Report(ctx context.Context, org OrgID, q InsightQuery) (Insigh
 		return r, err
 	}
 	for facet, into := range map[Facet]*[]ValueRow{FacetCountry: &r.Countries, FacetBrowser: &r.Browsers, FacetOS: &r.Systems} {
-		if *into, err = s.values(ctx, org, ids, q, facet); err != nil {
+		if *into, err = s.values(ctx, org, ids, q, facet, &r); err != nil {
 			return r, err
 		}
 	}
-	counts, err := s.db.Org(org).ErrorCounts(ctx, ids, q.period(), InsightRows)
+	counts, err := s.db.Org(org).ErrorCounts(ctx, ids, q.period(), q.rows()+1)
 	if err != nil {
 		return r, err
 	}
-	for _, c := range counts[:min(len(counts), InsightRows)] {
+	r.Cut = r.Cut || len(counts) > q.rows()
+	for _, c := range counts[:min(len(counts), q.rows())] {
 		r.Errors = append(r.Errors, ErrorRow(c))
 	}
 	return r, nil
 }
 
-func (s *Insight) values(ctx context.Context, org OrgID, ids []ConnectionID, q InsightQuery, facet Facet) ([]ValueRow, error) {
+func (s *Insight) values(ctx context.Context, org OrgID, ids []ConnectionID, q InsightQuery, facet Facet, r *InsightReport) ([]ValueRow, error) {
 	// Connections are counted apart, so more than are shown are read of each:
 	// what is rare in one may be frequent in all.
-	counts, err := s.db.Org(org).FacetCounts(ctx, ids, facet, q.period(), 20*InsightRows)
+	counts, err := s.db.Org(org).FacetCounts(ctx, ids, facet, q.period(), 20*MoreInsightRows)
 	if err != nil {
 		return nil, err
 	}
@@ -272,8 +288,12 @@ func (s *Insight) values(ctx context.Context, org OrgID, ids []ConnectionID, q I
 	})
 	var out []ValueRow
 	for _, row := range rows {
-		if row.Sessions > 0 && len(out) < InsightRows {
+		switch {
+		case row.Sessions == 0:
+		case len(out) < q.rows():
 			out = append(out, *row)
+		default:
+			r.Cut = true
 		}
 	}
 	return out, nil
@@ -300,8 +320,8 @@ func (s *Insight) pages(ctx context.Context, org OrgID, ids []ConnectionID, q In
 		rows = append(rows, row)
 	}
 	slices.SortStableFunc(rows, func(a, b PageRow) int { return q.Sort.compare(b, a) })
-	r.AllPages = len(rows)
-	r.Pages = rows[:min(len(rows), InsightRows)]
+	r.AllPages, r.Cut = len(rows), r.Cut || len(rows) > q.rows()
+	r.Pages = rows[:min(len(rows), q.rows())]
 	wanted := make([]PageID, len(r.Pages))
 	for i, p := range r.Pages {
 		wanted[i] = p.Page.ID

@@ -69,9 +69,9 @@ func (c ChartView) top() int64 {
 	}
 }
 
-func (c ChartView) viewBox() string {
-	return "0 0 " + strconv.Itoa(max(len(c.Bars), 1)*chartBarRoom) + " " + strconv.Itoa(chartHeight)
-}
+func (c ChartView) width() string { return strconv.Itoa(max(len(c.Bars), 1) * chartBarRoom) }
+
+func (c ChartView) viewBox() string { return "0 0 " + c.width() + " " + strconv.Itoa(chartHeight) }
 
 // partPath draws one part of all bars.
 func (c ChartView) partPath(part int) string {
