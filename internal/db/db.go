@@ -124,6 +124,9 @@ func prepare(ctx context.Context, w *sql.DB) error {
 	if _, err := p.Up(ctx); err != nil {
 		return fmt.Errorf("migrate the database: %w", err)
 	}
+	if err := countSessions(ctx, w); err != nil {
+		return fmt.Errorf("count the sessions of before: %w", err)
+	}
 	m, err := rivermigrate.New(riversqlite.New(w), &rivermigrate.Config{Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return fmt.Errorf("read the queue's migrations: %w", err)

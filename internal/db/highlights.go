@@ -320,7 +320,8 @@ func (o Org) EndHighlight(ctx context.Context, id HighlightID, from []string, ou
 // marks are n placeholders for an IN list.
 func marks(n int) string { return strings.TrimSuffix(strings.Repeat("?, ", n), ", ") }
 
-func anys(list []string) []any {
+// anys are values as arguments of a query.
+func anys[T any](list []T) []any {
 	out := make([]any, len(list))
 	for i, s := range list {
 		out[i] = s

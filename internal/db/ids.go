@@ -18,6 +18,10 @@ type (
 	SessionID int64
 	// SearchID is a session search's.
 	SearchID int64
+	// PageID is a page's.
+	PageID int64
+	// ErrorGroupID is the row of a group of errors, not the vendor's group id.
+	ErrorGroupID int64
 	// HighlightID is a highlight's, not the vendor's request id.
 	HighlightID int64
 	// LogRocketUserID is the row of a LogRocket user, not the vendor's user id.

@@ -14,6 +14,13 @@ const (
 	maxText  = 4096 // characters of an address or a title
 )
 
+// FullSession is a session with its detail.
+type FullSession struct {
+	Session
+	Views  []PageView
+	Errors []SessionError
+}
+
 // PutSessions stores sessions that a list held, all of them or none, and
 // returns their ids in the same order. What an earlier detail told stays; of
 // two answers about one session the one with the later update wins.
@@ -22,24 +29,24 @@ const (
 // results and its progress are stored with them.
 func (o Org) PutSessions(ctx context.Context, conn ConnectionID, rows []Session, receivedAt time.Time, page *SearchPage) ([]SessionID, error) {
 	ids := make([]SessionID, 0, len(rows))
-	err := o.write(ctx, func(tx *sql.Tx) error {
-		if err := o.own(ctx, tx, conn); err != nil {
-			return err
-		}
-		q := prepared{tx: tx, stmts: map[string]*sql.Stmt{}}
-		who := people{org: o.id, known: map[Sighting]sighted{}}
+	err := o.put(ctx, conn, receivedAt, func(p *putter) error {
 		for _, s := range rows {
 			s.Connection, s.ListedAt, s.DetailedAt = conn, receivedAt, time.Time{}
-			id, err := putSession(ctx, q, o.id, &who, s, receivedAt)
+			was, is, err := p.session(ctx, s, nil)
 			if err != nil {
 				return err
 			}
-			ids = append(ids, id)
+			if was.detailed && was.startedAt != is.startedAt {
+				if err := p.moveDetail(ctx, was, is); err != nil {
+					return err
+				}
+			}
+			ids = append(ids, is.id)
 		}
 		if page == nil {
 			return nil
 		}
-		return putSearchPage(ctx, q, o.id, conn, *page, ids, receivedAt)
+		return putSearchPage(ctx, p.q, o.id, conn, *page, ids, receivedAt)
 	})
 	return ids, err
 }
@@ -47,23 +54,55 @@ func (o Org) PutSessions(ctx context.Context, conn ConnectionID, rows []Session,
 // PutSessionDetail stores one session in full and replaces its page views and
 // errors, of which at most 5000 each are kept.
 func (o Org) PutSessionDetail(ctx context.Context, conn ConnectionID, s Session, views []PageView, errs []SessionError, receivedAt time.Time) (SessionID, error) {
-	var id SessionID
-	err := o.write(ctx, func(tx *sql.Tx) error {
+	ids, err := o.PutFullSessions(ctx, conn, []FullSession{{Session: s, Views: views, Errors: errs}}, receivedAt)
+	if err != nil {
+		return 0, err
+	}
+	return ids[0], nil
+}
+
+// PutFullSessions is PutSessionDetail for many sessions, all of them or none.
+// It returns their ids in the same order.
+func (o Org) PutFullSessions(ctx context.Context, conn ConnectionID, rows []FullSession, receivedAt time.Time) ([]SessionID, error) {
+	ids := make([]SessionID, 0, len(rows))
+	err := o.put(ctx, conn, receivedAt, func(p *putter) error {
+		for _, s := range rows {
+			id, err := p.full(ctx, s, receivedAt)
+			if err != nil {
+				return err
+			}
+			ids = append(ids, id)
+		}
+		return nil
+	})
+	return ids, err
+}
+
+// putter stores sessions of one connection in one transaction.
+type putter struct {
+	q          querier
+	org        OrgID
+	receivedAt time.Time
+	who        people
+	tally      *tally
+}
+
+// put runs fn in a transaction and brings the rollups in step at its end.
+func (o Org) put(ctx context.Context, conn ConnectionID, receivedAt time.Time, fn func(*putter) error) error {
+	return o.write(ctx, func(tx *sql.Tx) error {
 		if err := o.own(ctx, tx, conn); err != nil {
 			return err
 		}
 		q := prepared{tx: tx, stmts: map[string]*sql.Stmt{}}
-		s.Connection, s.ListedAt, s.DetailedAt = conn, time.Time{}, receivedAt
-		n := int64(len(errs))
-		s.ErrorCount = &n
-		var err error
-		who := people{org: o.id, known: map[Sighting]sighted{}}
-		if id, err = putSession(ctx, q, o.id, &who, s, receivedAt); err != nil {
+		p := &putter{
+			q: q, org: o.id, receivedAt: receivedAt,
+			who: people{org: o.id, known: map[Sighting]sighted{}}, tally: newTally(o.id, conn),
+		}
+		if err := fn(p); err != nil {
 			return err
 		}
-		return putDetail(ctx, q, o.id, id, views, errs)
+		return p.tally.flush(ctx, q)
 	})
-	return id, err
 }
 
 // own makes sure that a connection is this organization's.
@@ -109,11 +148,14 @@ func (p *people) resolve(ctx context.Context, q querier, s Sighting) (CustomerID
 	return id, nil
 }
 
-func putSession(ctx context.Context, q querier, org OrgID, who *people, s Session, receivedAt time.Time) (SessionID, error) {
+// session stores a session's own row and returns what it added to the rollups
+// before, with id 0 if it was not here, and what it adds now. slowest is used
+// if the row comes with its detail.
+func (p *putter) session(ctx context.Context, s Session, slowest *int64) (was, is facts, err error) {
 	if s.VendorID == "" {
-		return 0, errors.New("a session without an id cannot be kept")
+		return was, is, errors.New("a session without an id cannot be kept")
 	}
-	for _, t := range []time.Time{s.UpdatedAt, s.EndedAt, receivedAt} {
+	for _, t := range []time.Time{s.UpdatedAt, s.EndedAt, p.receivedAt} {
 		if s.StartedAt.IsZero() {
 			s.StartedAt = t
 		}
@@ -124,23 +166,108 @@ func putSession(ctx context.Context, q querier, org OrgID, who *people, s Sessio
 			seen = t
 		}
 	}
-	if seen.After(receivedAt) { // a clock that is wrong makes nobody seen tomorrow
-		seen = receivedAt
+	if seen.After(p.receivedAt) { // a clock that is wrong makes nobody seen tomorrow
+		seen = p.receivedAt
 	}
-	customer, err := who.resolve(ctx, q, Sighting{
+	customer, err := p.who.resolve(ctx, p.q, Sighting{
 		Connection: s.Connection, Email: s.UserEmail, Name: s.UserName,
 		RaygunUser: s.UserID, RaygunIdentifier: s.UserIdentifier,
 		Anonymous: s.UserAnonymous, Since: s.StartedAt, SeenAt: seen,
 	})
 	if err != nil {
-		return 0, err
+		return was, is, err
 	}
-	n, err := one(ctx, q, "session "+s.VendorID, scanInt, upsertSession,
-		org, s.Connection, s.VendorID, nullID(customer), ms(s.StartedAt), ms(s.UpdatedAt), ms(s.EndedAt),
+	was, err = one(ctx, p.q, "session "+s.VendorID, scanFacts, `
+		SELECT `+factColumns+` FROM sessions WHERE connection_id = ? AND vendor_id = ? AND org_id = ?`, s.Connection, s.VendorID, p.org)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return was, is, err
+	}
+	is, err = one(ctx, p.q, "session "+s.VendorID, scanFacts, upsertSession,
+		p.org, s.Connection, s.VendorID, nullID(customer), ms(s.StartedAt), ms(s.UpdatedAt), ms(s.EndedAt),
 		s.Status, s.LengthMS, s.PageViewCount, s.UserID, clip(s.UserIdentifier), s.UserAnonymous, clip(s.UserName), clip(s.UserEmail),
 		clip(s.UserURL), clip(s.Browser), clip(s.BrowserVersion), clip(s.OS), clip(s.OSVersion), clip(s.Platform), clip(s.Country), clip(s.IPAddress), clip(s.CountryName),
-		clip(s.State), clip(s.City), clip(s.Rating), s.ErrorCount, clip(s.WebURL), ms(s.ListedAt), ms(s.DetailedAt))
-	return SessionID(n), err
+		clip(s.State), clip(s.City), clip(s.Rating), s.ErrorCount, clip(s.WebURL), ms(s.ListedAt), ms(s.DetailedAt),
+		slowest, slowClass(slowest))
+	if err != nil {
+		return was, is, err
+	}
+	if was != is { // most of what a list repeats changes nothing here
+		if was.id != 0 {
+			p.tally.session(was, -1)
+		}
+		p.tally.session(is, 1)
+	}
+	return was, is, nil
+}
+
+// full stores a session with its page views and errors.
+func (p *putter) full(ctx context.Context, s FullSession, receivedAt time.Time) (SessionID, error) {
+	s.Connection, s.ListedAt, s.DetailedAt = p.tally.conn, time.Time{}, receivedAt
+	n := int64(len(s.Errors))
+	s.ErrorCount = &n
+	s.Views, s.Errors = s.Views[:min(len(s.Views), maxViews)], s.Errors[:min(len(s.Errors), maxViews)]
+	d := newDetail()
+	pages, groups := make([]PageID, len(s.Views)), make([]ErrorGroupID, len(s.Errors))
+	var err error
+	for i, v := range s.Views {
+		if pages[i], err = p.tally.page(ctx, p.q, v.URL); err != nil {
+			return 0, err
+		}
+		p.tally.view(&d, pages[i], v.LoadMS)
+	}
+	for i, e := range s.Errors {
+		if groups[i], err = p.tally.group(ctx, p.q, e); err != nil {
+			return 0, err
+		}
+		d.errs[groups[i]]++
+	}
+	was, is, err := p.session(ctx, s.Session, d.slowest)
+	if err != nil {
+		return 0, err
+	}
+	if was.detailed {
+		if err := p.dropDetail(ctx, was); err != nil {
+			return 0, err
+		}
+	}
+	p.tally.detail(is.startedAt, d, 1)
+	if err := p.tally.putIndex(ctx, p.q, is.id, is.startedAt, d); err != nil {
+		return 0, err
+	}
+	return is.id, p.putDetail(ctx, is.id, s, pages, groups)
+}
+
+// moveDetail counts a session's detail at another time: a list said that it
+// began earlier than was known.
+func (p *putter) moveDetail(ctx context.Context, was, is facts) error {
+	d, err := p.tally.readDetail(ctx, p.q, is.id)
+	if err != nil {
+		return err
+	}
+	p.tally.detail(was.startedAt, d, -1)
+	p.tally.detail(is.startedAt, d, 1)
+	if err := p.tally.dropIndex(ctx, p.q, is.id, was.startedAt, d); err != nil {
+		return err
+	}
+	return p.tally.putIndex(ctx, p.q, is.id, is.startedAt, d)
+}
+
+// dropDetail takes away a session's page views and errors.
+func (p *putter) dropDetail(ctx context.Context, was facts) error {
+	d, err := p.tally.readDetail(ctx, p.q, was.id)
+	if err != nil {
+		return err
+	}
+	p.tally.detail(was.startedAt, d, -1)
+	if err := p.tally.dropIndex(ctx, p.q, was.id, was.startedAt, d); err != nil {
+		return err
+	}
+	for _, table := range []string{"page_views", "session_errors"} {
+		if _, err := exec(ctx, p.q, table, `DELETE FROM `+table+` WHERE session_id = ? AND org_id = ?`, was.id, p.org); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // upsertSession keeps the newer of two answers, and of the older what the
@@ -150,8 +277,8 @@ const upsertSession = `
 	INSERT INTO sessions AS s (org_id, connection_id, vendor_id, customer_id, started_at, updated_at, ended_at,
 		status, length_ms, page_view_count, user_id, user_identifier, user_anonymous, user_name, user_email,
 		user_url, browser, browser_version, os, os_version, platform, country, ip_address, country_name,
-		state, city, rating, error_count, web_url, listed_at, detailed_at)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		state, city, rating, error_count, web_url, listed_at, detailed_at, slowest_ms, slow_class, counted)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)
 	ON CONFLICT (connection_id, vendor_id) DO UPDATE SET
 		customer_id     = coalesce(excluded.customer_id, s.customer_id),
 		started_at      = min(excluded.started_at, s.started_at),
@@ -181,30 +308,27 @@ const upsertSession = `
 		web_url         = CASE WHEN excluded.web_url = '' OR (s.web_url <> '' AND NOT ` + newer + `) THEN s.web_url ELSE excluded.web_url END,
 		updated_at      = max(coalesce(excluded.updated_at, s.updated_at), coalesce(s.updated_at, excluded.updated_at)),
 		listed_at       = coalesce(excluded.listed_at, s.listed_at),
+		slowest_ms      = CASE WHEN excluded.detailed_at IS NULL THEN s.slowest_ms ELSE excluded.slowest_ms END,
+		slow_class      = CASE WHEN excluded.detailed_at IS NULL THEN s.slow_class ELSE excluded.slow_class END,
 		detailed_at     = coalesce(excluded.detailed_at, s.detailed_at)
 	WHERE s.org_id = excluded.org_id
-	RETURNING id`
+	RETURNING ` + factColumns
 
 const newer = `coalesce(excluded.updated_at >= s.updated_at, 1)`
 
-func putDetail(ctx context.Context, q querier, org OrgID, id SessionID, views []PageView, errs []SessionError) error {
-	for _, table := range []string{"page_views", "session_errors"} {
-		if _, err := exec(ctx, q, table, `DELETE FROM `+table+` WHERE session_id = ? AND org_id = ?`, id, org); err != nil {
-			return err
-		}
-	}
-	for i, v := range views[:min(len(views), maxViews)] {
-		_, err := exec(ctx, q, "page view", `
-			INSERT INTO page_views (session_id, position, org_id, url, load_ms, view_ms, viewed_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-			id, i, org, clip(v.URL), v.LoadMS, v.ViewMS, ms(v.ViewedAt))
+func (p *putter) putDetail(ctx context.Context, id SessionID, s FullSession, pages []PageID, groups []ErrorGroupID) error {
+	for i, v := range s.Views {
+		_, err := exec(ctx, p.q, "page view", `
+			INSERT INTO page_views (session_id, position, org_id, url, load_ms, view_ms, viewed_at, page_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+			id, i, p.org, clip(v.URL), v.LoadMS, v.ViewMS, ms(v.ViewedAt), nullID(pages[i]))
 		if err != nil {
 			return err
 		}
 	}
-	for i, e := range errs[:min(len(errs), maxViews)] {
-		_, err := exec(ctx, q, "session error", `
-			INSERT INTO session_errors (session_id, position, org_id, group_id, instance_id, title, web_url) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-			id, i, org, clip(e.GroupID), clip(e.InstanceID), clip(e.Title), clip(e.WebURL))
+	for i, e := range s.Errors {
+		_, err := exec(ctx, p.q, "session error", `
+			INSERT INTO session_errors (session_id, position, org_id, group_id, instance_id, title, web_url, error_group_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+			id, i, p.org, clip(e.GroupID), clip(e.InstanceID), clip(e.Title), clip(e.WebURL), groups[i])
 		if err != nil {
 			return err
 		}

@@ -120,6 +120,7 @@ func TestPeopleAndSessionsAreNeverScanned(t *testing.T) {
 			// organization has few connections.
 			scan := strings.HasPrefix(step, "SCAN ") && !strings.Contains(step, "VIRTUAL TABLE") &&
 				!strings.HasPrefix(step, "SCAN h") && !strings.HasPrefix(step, "SCAN (subquery") && step != "SCAN CONSTANT ROW" &&
+				!strings.HasSuffix(step, "USING INDEX sessions_uncounted") && // which holds only what is still to be counted
 				step != "SCAN connections" && !(step == "SCAN c" && strings.Contains(query, "FROM connections c"))
 			// An INSERT's plan lists what the foreign keys would look at if it
 			// replaced a row, which ours never do.
@@ -160,6 +161,7 @@ func askEverything(t *testing.T, d, watched *DB) {
 	o := watched.Org(1)
 	row := Session{VendorID: "1", UserEmail: "ada@example.com", UserName: "Ada", UserIdentifier: "u1", StartedAt: now}
 	place := Moment{At: now, ID: 9}
+	period := Period{Before: 1, From: 5, To: 9}
 	var ids []SessionID
 	for _, step := range []func() error{
 		func() (err error) {
@@ -170,6 +172,32 @@ func askEverything(t *testing.T, d, watched *DB) {
 			_, err := o.PutSessionDetail(ctx, 1, row, []PageView{{URL: "/"}}, []SessionError{{Title: "x"}}, now)
 			return err
 		},
+		func() error { // again, and now it began on another day
+			row.StartedAt = now.AddDate(0, 0, -9)
+			_, err := o.PutSessions(ctx, 1, []Session{row}, now, nil)
+			return err
+		},
+		func() error {
+			_, err := o.PutSessionDetail(ctx, 1, row, []PageView{{URL: "/b"}}, []SessionError{{Title: "y"}}, now)
+			return err
+		},
+		func() error {
+			if _, err := d.w.Exec(`UPDATE sessions SET counted = 0`); err != nil {
+				return err
+			}
+			if _, err := d.w.Exec(`DELETE FROM session_pages; DELETE FROM session_error_groups`); err != nil {
+				return err
+			}
+			return countSessions(ctx, watched.w)
+		},
+		func() error { _, err := o.Page(ctx, 1); return err },
+		func() error { _, err := o.Pages(ctx, []PageID{1, 2}); return err },
+		func() error { _, err := o.ErrorGroup(ctx, 1); return err },
+		func() error { _, err := o.ErrorGroups(ctx, []ErrorGroupID{1, 2}); return err },
+		func() error { _, err := o.DayCounts(ctx, []ConnectionID{1}, FacetOS, "iOS", period); return err },
+		func() error { _, err := o.FacetCounts(ctx, []ConnectionID{1}, FacetOS, period, 9); return err },
+		func() error { _, _, err := o.PageLoads(ctx, []ConnectionID{1}, period); return err },
+		func() error { _, err := o.ErrorCounts(ctx, []ConnectionID{1}, period, 9); return err },
 		func() error { // an id only, and an email for whom an id names
 			_, err := o.Resolve(ctx, Sighting{Connection: 1, RaygunIdentifier: "u2", SeenAt: now})
 			return err

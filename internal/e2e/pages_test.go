@@ -54,6 +54,9 @@ func customerScreens() []screen {
 		{name: "lookup-hits", path: "/o/acme/lookup?q=example"},
 		{name: "customers", path: "/o/acme/customers"},
 		{name: "sessions", path: "/o/acme/sessions"},
+		{name: "insight", find: func(t *testing.T, v *visitor) string { return manySessions(v) }},
+		{name: "insight-nothing", path: "/o/acme/insight?from=2020-01-01&to=2020-01-02"},
+		{name: "insight-wrong", path: "/o/acme/insight?from=2026-01-02&to=2026-01-01"},
 		{name: "home", path: "/o/acme/"},
 	}
 }
@@ -158,6 +161,15 @@ func lookUp(v *visitor, who string) (path string) {
 		return strings.Contains(p.url.Path, "/customers/")
 	})
 	return p.url.Path
+}
+
+// manySessions asks Raygun for what it can send in one answer and leads to the
+// figures about it.
+func manySessions(v *visitor) (path string) {
+	v.t.Helper()
+	v.post("/o/acme/sessions/ask", url.Values{"span": {"60d"}, "connection": {"1"}})
+	eventually(v.t, "many sessions are there", func() bool { return v.open("/o/acme/sessions?span=60d&connection=1").shows("50+ sessions") })
+	return "/o/acme/insight?span=90d&sort=p75"
 }
 
 // fetchSession fetches the page views of a customer's newest session.

@@ -87,6 +87,7 @@ func (a *app) routes() []route {
 		{"POST", "/sessions/ask", services.Support, a.askSessions},
 		{"GET", "/sessions/{id}", services.Viewer, a.session},
 		{"POST", "/sessions/{id}/detail", services.Support, a.askSession},
+		{"GET", "/insight", services.Viewer, a.insight},
 		{"GET", "/asks/{id}", services.Viewer, a.showAsk},
 
 		{"GET", "/history", services.Viewer, a.history},

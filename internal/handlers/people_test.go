@@ -171,7 +171,7 @@ func TestWithoutConnectionsPagesSayWhatToDo(t *testing.T) {
 	s := newSite(t, services.Vendors{})
 	b := s.as(t, "admin@example.com")
 	for path, text := range map[string]string{
-		"/o/acme/": "Nothing is connected yet", "/o/acme/sessions": "No Raygun connection yet", "/o/acme/customers": "No customers yet",
+		"/o/acme/": "Nothing is connected yet", "/o/acme/sessions": "No Raygun connection yet", "/o/acme/insight": "No Raygun connection yet", "/o/acme/customers": "No customers yet",
 		"/o/acme/lookup": "Type an email, an id or a name", "/o/acme/lookup?q=ada": "Connect Raygun",
 	} {
 		b.get(path).wants(t, 200, text)

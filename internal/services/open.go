@@ -37,6 +37,7 @@ type Services struct {
 	Asks        *Asks
 	History     *History
 	Sessions    *Sessions
+	Insight     *Insight
 	Customers   *Customers
 	Traits      *Traits
 	Highlights  *Highlights
@@ -70,6 +71,7 @@ func Open(ctx context.Context, o Options) (*Services, error) {
 	s.Connections.useAsks(s.Asks)
 	s.History = NewHistory(o.DB, o.Now)
 	s.Sessions = newSessions(o.DB, s.Connections, s.Asks, o.Now)
+	s.Insight = newInsight(o.DB, s.Connections)
 	s.Customers = newCustomers(o.DB, s.Connections, s.Sessions, o.Now)
 	if s.Markdown, err = NewMarkdown(cmp.Or(o.Vendors.LogRocketAppURL, logrocket.DefaultAppURL)); err != nil {
 		return nil, err

@@ -21,6 +21,8 @@ type (
 	CustomerID      = db.CustomerID
 	SessionID       = db.SessionID
 	SearchID        = db.SearchID
+	PageID          = db.PageID
+	ErrorGroupID    = db.ErrorGroupID
 	HighlightID     = db.HighlightID
 	LogRocketUserID = db.LogRocketUserID
 	TraitEditID     = db.TraitEditID

@@ -1,0 +1,189 @@
+package db
+
+import (
+	"cmp"
+	"context"
+	"slices"
+)
+
+// Period is some days and the days before them that they are compared with:
+// Before ≤ day < From, and From ≤ day ≤ To.
+type Period struct{ Before, From, To Day }
+
+// DayCounts are the sessions of one connection on one day.
+type DayCounts struct {
+	Connection ConnectionID
+	Day        Day
+	Counts
+}
+
+func (c *Counts) dest() []any { return anys(c.all()) }
+
+// maxDays bounds the days of one question: 400 and as many before them.
+const maxDays = 801
+
+// DayCounts counts sessions a day, connection by connection, the oldest day
+// first, of the whole period with what is before. Days without a session are
+// left out, and of more than 801 days the newest are. A facet other than
+// FacetAll counts only sessions with the value.
+func (o Org) DayCounts(ctx context.Context, conns []ConnectionID, facet Facet, value string, p Period) ([]DayCounts, error) {
+	if facet == FacetAll {
+		value = ""
+	}
+	var out []DayCounts
+	for _, conn := range conns {
+		rows, err := list(ctx, o.db.r, "sessions a day", func(s scanner) (DayCounts, error) {
+			d := DayCounts{Connection: conn}
+			err := s.Scan(append([]any{&d.Day}, d.dest()...)...)
+			return d, err
+		}, `
+			SELECT day, sessions, detailed, with_errors, anonymous, excellent, good, average, poor FROM session_days
+			WHERE connection_id = ? AND facet = ? AND day BETWEEN ? AND ? AND value = ? AND org_id = ?
+			ORDER BY day LIMIT ?`, conn, facet, p.Before, p.To, value, o.id, maxDays)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, rows...)
+	}
+	return out, nil
+}
+
+// FacetCount is how many sessions have one value of a facet.
+type FacetCount struct {
+	Connection ConnectionID
+	Value      string // empty where it is not known
+	Counts            // from From to To
+	Before     int64  // sessions of the days before
+}
+
+// FacetCounts counts sessions by the values of a facet, of each connection the
+// limit most frequent ones, most first.
+func (o Org) FacetCounts(ctx context.Context, conns []ConnectionID, facet Facet, p Period, limit int) ([]FacetCount, error) {
+	var out []FacetCount
+	for _, conn := range conns {
+		rows, err := list(ctx, o.db.r, "sessions by "+string(facet), func(s scanner) (FacetCount, error) {
+			f := FacetCount{Connection: conn}
+			err := s.Scan(append([]any{&f.Value, &f.Before}, f.dest()...)...)
+			return f, err
+		}, `
+			SELECT value, before, sessions, detailed, with_errors, anonymous, excellent, good, average, poor FROM (
+				SELECT value, sum(iif(day < ?4, sessions, 0)) AS before,
+					sum(iif(day < ?4, 0, sessions)) AS sessions, sum(iif(day < ?4, 0, detailed)) AS detailed,
+					sum(iif(day < ?4, 0, with_errors)) AS with_errors, sum(iif(day < ?4, 0, anonymous)) AS anonymous,
+					sum(iif(day < ?4, 0, excellent)) AS excellent, sum(iif(day < ?4, 0, good)) AS good,
+					sum(iif(day < ?4, 0, average)) AS average, sum(iif(day < ?4, 0, poor)) AS poor
+				FROM session_days
+				WHERE connection_id = ?1 AND facet = ?2 AND day BETWEEN ?3 AND ?5 AND org_id = ?6
+				GROUP BY value) AS h
+			ORDER BY sessions DESC, value LIMIT ?7`, conn, facet, p.Before, p.From, p.To, o.id, limit)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, rows...)
+	}
+	slices.SortStableFunc(out, func(a, b FacetCount) int { return cmp.Compare(b.Sessions, a.Sessions) })
+	return out, nil
+}
+
+// PageLoad is how often a page was viewed and how long it took to load.
+type PageLoad struct {
+	Page       PageID
+	Connection ConnectionID
+	// Now is from From to To, Before of the days before.
+	Now, Before PageCounts
+}
+
+// PageCounts are a page's numbers over some days.
+type PageCounts struct {
+	Sessions, Views int64
+	Loads           Loads // of the views whose load time is known
+}
+
+// maxPageDays bounds how many rows of page_days one question reads: 400 days
+// of 250 pages, and as many before.
+const maxPageDays = 200_000
+
+// PageLoads adds up the views of every page of some connections. Of very many
+// pages on very many days only the newest days are read: from is the first day
+// of which all is in the answer, p.Before if nothing is missing.
+func (o Org) PageLoads(ctx context.Context, conns []ConnectionID, p Period) (loads []PageLoad, from Day, err error) {
+	from = p.Before
+	for _, conn := range conns {
+		pages := map[PageID]*PageLoad{}
+		oldest := p.To
+		rows, err := list(ctx, o.db.r, "page views a day", func(s scanner) (struct{}, error) {
+			var day Day
+			var page PageID
+			var c PageCounts
+			var packed []byte
+			if err := s.Scan(&day, &page, &c.Sessions, &c.Views, &packed); err != nil {
+				return struct{}{}, err
+			}
+			l := pages[page]
+			if l == nil {
+				l = &PageLoad{Page: page, Connection: conn}
+				pages[page] = l
+			}
+			into := &l.Now
+			if day < p.From {
+				into = &l.Before
+			}
+			into.Sessions += c.Sessions
+			into.Views += c.Views
+			into.Loads.addPacked(packed)
+			oldest = day
+			return struct{}{}, nil
+		}, `
+			SELECT day, page_id, sessions, views, loads FROM page_days
+			WHERE connection_id = ? AND day BETWEEN ? AND ? AND org_id = ?
+			ORDER BY day DESC, page_id DESC LIMIT ?`, conn, p.Before, p.To, o.id, maxPageDays)
+		if err != nil {
+			return nil, 0, err
+		}
+		if len(rows) == maxPageDays {
+			from = max(from, oldest+1) // the oldest day was cut somewhere
+		}
+		for _, l := range pages {
+			loads = append(loads, *l)
+		}
+	}
+	slices.SortFunc(loads, func(a, b PageLoad) int {
+		return cmp.Or(cmp.Compare(b.Now.Views, a.Now.Views), cmp.Compare(a.Page, b.Page))
+	})
+	return loads, from, nil
+}
+
+// ErrorCount is how many sessions an error touched, and how often it occurred.
+type ErrorCount struct {
+	Group                 ErrorGroup
+	Sessions, Occurrences int64 // from From to To
+	Before                int64 // sessions of the days before
+}
+
+// ErrorCounts counts the sessions that errors touched, of each connection the
+// limit most frequent errors, most first.
+func (o Org) ErrorCounts(ctx context.Context, conns []ConnectionID, p Period, limit int) ([]ErrorCount, error) {
+	var out []ErrorCount
+	for _, conn := range conns {
+		rows, err := list(ctx, o.db.r, "errors by sessions", func(s scanner) (ErrorCount, error) {
+			var c ErrorCount
+			err := s.Scan(&c.Group.ID, &c.Group.Connection, &c.Group.VendorID, &c.Group.Name, &c.Sessions, &c.Occurrences, &c.Before)
+			return c, err
+		}, `
+			SELECT g.id, g.connection_id, g.vendor_id, g.name, h.sessions, h.occurrences, h.before FROM (
+				SELECT group_id, sum(iif(day < ?3, 0, sessions)) AS sessions, sum(iif(day < ?3, 0, occurrences)) AS occurrences,
+					sum(iif(day < ?3, sessions, 0)) AS before
+				FROM error_days
+				WHERE connection_id = ?1 AND day BETWEEN ?2 AND ?4 AND org_id = ?5
+				GROUP BY group_id) AS h
+			CROSS JOIN error_groups g ON g.id = h.group_id
+			WHERE h.sessions > 0 AND g.org_id = ?5
+			ORDER BY h.sessions DESC, g.id LIMIT ?6`, conn, p.Before, p.From, p.To, o.id, limit)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, rows...)
+	}
+	slices.SortStableFunc(out, func(a, b ErrorCount) int { return cmp.Compare(b.Sessions, a.Sessions) })
+	return out, nil
+}

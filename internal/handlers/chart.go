@@ -1,0 +1,89 @@
+package handlers
+
+import (
+	"fmt"
+	"net/url"
+	"time"
+
+	"sightline/internal/services"
+	"sightline/web/templates"
+)
+
+// maxBars is how many bars a chart has at most; more days are drawn as weeks.
+const maxBars = 62
+
+// ratingChart draws sessions a day by rating, against the days before. link
+// makes the address of the sessions from one day to another, both included; nil
+// makes no links.
+func ratingChart(s services.DaySeries, link func(from, to services.Day) string) templates.ChartView {
+	step := 1
+	v := templates.ChartView{
+		Caption: "Sessions a day by rating", Unit: "sessions", Step: "Day",
+		Parts: []templates.ChartPart{
+			{Label: "Poor", Tone: "bad"}, {Label: "Average", Tone: "warn"}, {Label: "Good", Tone: "okay"},
+			{Label: "Excellent", Tone: "good"}, {Label: "Not rated", Tone: "neutral"},
+		},
+		Compare: templates.Plural(len(s.Days), "day", "days") + " before",
+	}
+	if len(s.Days) > maxBars {
+		step = 7
+		v.Caption, v.Step = "Sessions a week by rating", "Week from"
+	}
+	if s.Now.Rated() == 0 {
+		v.Caption = map[int]string{1: "Sessions a day", 7: "Sessions a week"}[step]
+		v.Parts = []templates.ChartPart{{Label: "Sessions, none of them rated", Tone: "neutral"}}
+	}
+	for i := 0; i < len(s.Days); i += step {
+		days := s.Days[i:min(i+step, len(s.Days))]
+		first, last := days[0].Day, days[len(days)-1].Day
+		var n services.Counts
+		bar := templates.ChartBar{Label: first.Time().Format("Mon 2 Jan 2006"), Short: first.Time().Format("2 Jan")}
+		for _, d := range days {
+			n.Add(d.Counts)
+			bar.Before += d.Before
+		}
+		bar.Values = []int64{n.Poor, n.Average, n.Good, n.Excellent, n.Sessions - n.Rated()}
+		if len(v.Parts) == 1 {
+			bar.Values = []int64{n.Sessions}
+		}
+		if link != nil {
+			bar.Href = link(first, last)
+		}
+		v.Bars = append(v.Bars, bar)
+	}
+	if s.Before.Sessions == 0 {
+		v.Compare = "" // a line at nothing says nothing
+	}
+	return v
+}
+
+// behind makes addresses of the sessions behind a figure of a query.
+type behind struct {
+	path string
+	q    services.InsightQuery
+}
+
+// sessions is the list of the query's sessions, narrowed by pairs of a filter's
+// name and value.
+func (b behind) sessions(filter ...any) string {
+	return b.between(b.q.From, b.q.To, filter...)
+}
+
+func (b behind) between(from, to services.Day, filter ...any) string {
+	v := url.Values{"from": {dayText(from)}, "to": {dayText(to)}}
+	if b.q.Connection != 0 {
+		v.Set("conn", fmt.Sprint(b.q.Connection))
+	}
+	for i := 0; i+1 < len(filter); i += 2 {
+		v.Set(fmt.Sprint(filter[i]), fmt.Sprint(filter[i+1]))
+	}
+	return b.path + "?" + v.Encode()
+}
+
+// dayText is a day as addresses and date fields have it, empty for none.
+func dayText(d services.Day) string {
+	if d == 0 {
+		return ""
+	}
+	return d.Time().Format(time.DateOnly)
+}

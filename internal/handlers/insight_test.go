@@ -1,0 +1,66 @@
+package handlers_test
+
+import (
+	"html"
+	"regexp"
+	"strings"
+	"testing"
+
+	"sightline/internal/services"
+	"sightline/internal/services/sandbox"
+)
+
+// TestInsightSaysWhatItIsComputedFrom asks for sessions and a detail, and looks
+// at the figures: they say how much they know, cost no call, and lead to the
+// sessions behind them.
+func TestInsightSaysWhatItIsComputedFrom(t *testing.T) {
+	s, sb := newSandboxSite(t, sandbox.Options{})
+	b := s.as(t, "support@example.com")
+	b.get("/o/acme/insight").wants(t, 200, "No sessions of these days in the mirror", `aria-current="page"`)
+
+	a := b.post("/o/acme/sessions/ask", "span", "60d", "connection", "1")
+	a.wants(t, 303)
+	sessions := b.get(a.location)
+	b.get("/o/acme/insight?span=90d").wants(t, 200, "Computed from the 500 sessions in the mirror", "Page views and errors of 0 of them are here (0 %)",
+		"No page views of these sessions here", "Raygun rated none of these sessions", "Sessions a week", "United States")
+
+	for _, path := range regexp.MustCompile(`/o/acme/sessions/\d+`).FindAllString(sessions.body, 3) {
+		b.post(path+"/detail").wants(t, 303)
+	}
+	calls := sb.CountCalls(sandbox.OpSession) + sb.CountCalls(sandbox.OpSessions)
+	page := b.get("/o/acme/insight?span=30d")
+	page.wants(t, 200, "Page views and errors of ", "Pages by load time", "p75 trend", "Rated Excellent or Good",
+		"The mirror holds no session of the 30 days before", "Numbers: Sessions a day by rating")
+	if n := sb.CountCalls(sandbox.OpSession) + sb.CountCalls(sandbox.OpSessions); n != calls {
+		t.Errorf("looking spent %d calls", n-calls)
+	}
+	text := html.UnescapeString(page.body)
+	for _, filter := range []string{"page=", "country=", "browser=", "os=", "rating="} {
+		link := regexp.MustCompile(`href="(/o/acme/sessions\?[^"]*` + filter + `[^"]*)"`).FindStringSubmatch(text)
+		if link == nil || !strings.Contains(link[1], "from=") || !strings.Contains(link[1], "to=") {
+			t.Errorf("no link to the sessions with %s: %v", filter, link)
+		}
+	}
+	if strings.Contains(page.body, "<script>") || strings.Contains(page.body, "style=") {
+		t.Error("the page has an inline script or style, which its policy forbids")
+	}
+	for _, sort := range []string{"p50", "p75", "p95", "trend", "views", "nonsense"} {
+		b.get("/o/acme/insight?top=100&sort="+sort).wants(t, 200, `aria-sort="descending"`)
+	}
+
+	b.get("/o/acme/insight?from=2026-11-21&to=2026-11-20").wants(t, 422, "ends before it begins", `value="2026-11-21"`)
+	b.get("/o/acme/insight?from=soon").wants(t, 422, "Give the day to begin with", `value="soon"`)
+	b.get("/o/acme/insight?from=2020-01-01&to=2026-11-20").wants(t, 422, "at most 400 days")
+	b.get("/o/acme/insight?conn=2").wants(t, 422, "no such Raygun connection") // LogRocket's
+	b.get("/o/acme/insight?conn=x").wants(t, 422, "no such Raygun connection")
+
+	other, err := s.services.People.AddOrganization(t.Context(), "other", "Other")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.member(t, other, "eve@example.com", services.Owner)
+	eve := s.as(t, "eve@example.com")
+	eve.get("/o/acme/insight").wants(t, 404)
+	eve.get("/o/other/insight").wants(t, 200, "No Raygun connection yet")
+	eve.get("/o/other/insight?conn=1").wants(t, 200, "No Raygun connection yet")
+}

@@ -1,0 +1,363 @@
+package services
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"sightline/internal/db"
+)
+
+// What the mirror's rollups count, as the store has it.
+type (
+	// Day is a day in UTC.
+	Day = db.Day
+	// Counts are numbers of sessions.
+	Counts = db.Counts
+	// Facet is what sessions are counted by.
+	Facet = db.Facet
+	// Page is a page of a site.
+	Page = db.Page
+	// ErrorGroup is an error that occurs again and again.
+	ErrorGroup = db.ErrorGroup
+)
+
+// The facets.
+const (
+	FacetAll     = db.FacetAll
+	FacetCountry = db.FacetCountry
+	FacetBrowser = db.FacetBrowser
+	FacetOS      = db.FacetOS
+)
+
+// DayOf is the day of a moment.
+func DayOf(t time.Time) Day { return db.DayOf(t) }
+
+// MaxInsightDays is the longest range that insight is computed for.
+const MaxInsightDays = 400
+
+// Insight's tables have so many rows at most, and so many if all are asked for.
+const (
+	InsightRows     = 12
+	MoreInsightRows = 100
+)
+
+// PageSort is what pages are ranked by.
+type PageSort string
+
+// The orders of pages; each has the largest first, and pages without the
+// figure last.
+const (
+	SortViews PageSort = "views"
+	SortP50   PageSort = "p50"
+	SortP75   PageSort = "p75"
+	SortP95   PageSort = "p95"
+	SortTrend PageSort = "trend" // what has become slowest against before
+)
+
+// InsightQuery says what insight is wanted of.
+type InsightQuery struct {
+	// Connection is a Raygun connection, 0 all of the organization, also those
+	// that are no longer in use.
+	Connection ConnectionID
+	// From and To are the first and the last day.
+	From, To Day
+	Sort     PageSort
+	// More asks for MoreInsightRows instead of InsightRows.
+	More bool
+}
+
+// rows is how many rows a table has at most.
+func (q InsightQuery) rows() int {
+	if q.More {
+		return MoreInsightRows
+	}
+	return InsightRows
+}
+
+// days is how many days the query is about.
+func (q InsightQuery) days() Day { return q.To - q.From + 1 }
+
+func (q InsightQuery) period() db.Period {
+	return db.Period{Before: q.From - q.days(), From: q.From, To: q.To}
+}
+
+// Check brings a query into order and says what is wrong with it, by field:
+// "from", "to". Days that are not given are 0 and wrong.
+func (q InsightQuery) Check() (InsightQuery, Problems) {
+	problems := Problems{}
+	switch {
+	case q.From <= 0:
+		problems["from"] = "Give the day to begin with, such as 2026-11-01."
+	case q.To <= 0:
+		problems["to"] = "Give the day to end with, such as 2026-11-21."
+	case q.To < q.From:
+		problems["to"] = "The range ends before it begins."
+	case q.days() > MaxInsightDays:
+		problems["from"] = "That is too long: at most 400 days at once."
+	}
+	switch q.Sort {
+	case SortP50, SortP75, SortP95, SortTrend:
+	default:
+		q.Sort = SortViews
+	}
+	return q, problems
+}
+
+// DaySeries is sessions a day.
+type DaySeries struct {
+	// Days has every day of the range, also those without a session.
+	Days []DayTotal
+	// Now and Before add up the days of the range and as many before it.
+	Now, Before Counts
+}
+
+// DayTotal is one day of a series.
+type DayTotal struct {
+	Day Day
+	Counts
+	// Before is how many sessions there were as many days earlier as the range
+	// is long.
+	Before int64
+}
+
+// Insight computes figures from the rollups of the mirror. It asks no vendor.
+type Insight struct {
+	db          *db.DB
+	connections *Connections
+}
+
+func newInsight(d *db.DB, c *Connections) *Insight { return &Insight{db: d, connections: c} }
+
+// isRaygun says whether a connection brings sessions.
+func (v Vendor) isRaygun() bool { return v != LogRocket }
+
+// sources are the connections of a query, and how many of them are v3, which
+// gives neither ratings nor load times.
+func (s *Insight) sources(ctx context.Context, org OrgID, id ConnectionID) (ids []ConnectionID, v3 int, err error) {
+	all, err := s.connections.All(ctx, org)
+	for _, c := range all {
+		if c.Vendor.isRaygun() && (id == 0 || c.ID == id) {
+			ids = append(ids, c.ID)
+			if c.Vendor != Raygun {
+				v3++
+			}
+		}
+	}
+	return ids, v3, err
+}
+
+// SessionsByDay counts the sessions a day of a checked query's range, all of
+// them or those with one value of a facet.
+func (s *Insight) SessionsByDay(ctx context.Context, org OrgID, q InsightQuery, facet Facet, value string) (DaySeries, error) {
+	ids, _, err := s.sources(ctx, org, q.Connection)
+	if err != nil {
+		return DaySeries{}, err
+	}
+	return s.series(ctx, org, ids, q, facet, value)
+}
+
+func (s *Insight) series(ctx context.Context, org OrgID, ids []ConnectionID, q InsightQuery, facet Facet, value string) (DaySeries, error) {
+	rows, err := s.db.Org(org).DayCounts(ctx, ids, facet, value, q.period())
+	if err != nil {
+		return DaySeries{}, err
+	}
+	out := DaySeries{Days: make([]DayTotal, q.days())}
+	for i := range out.Days {
+		out.Days[i].Day = q.From + Day(i)
+	}
+	for _, r := range rows {
+		if r.Day < q.From {
+			out.Days[r.Day-q.From+q.days()].Before += r.Sessions
+			out.Before.Add(r.Counts)
+			continue
+		}
+		out.Days[r.Day-q.From].Add(r.Counts)
+		out.Now.Add(r.Counts)
+	}
+	return out, nil
+}
+
+// PageRow is one page's figures.
+type PageRow struct {
+	Page Page
+	// Sessions touched the page, Views times in all; Timed views say how long
+	// they loaded.
+	Sessions, Views, Timed int64
+	// P50, P75 and P95 are load times in milliseconds, at most 10 % off; -1 if
+	// no view is timed.
+	P50, P75, P95 int64
+	// The same of the days before.
+	ViewsBefore, TimedBefore, P75Before int64
+}
+
+// trend is how much slower the page has become: 1 is as it was, 0 not known.
+func (p PageRow) trend() float64 {
+	if p.P75 <= 0 || p.P75Before <= 0 {
+		return 0
+	}
+	return float64(p.P75) / float64(p.P75Before)
+}
+
+// ValueRow is how many sessions have a country, a browser or an operating
+// system. An empty value is one that Raygun did not tell.
+type ValueRow struct {
+	Value            string
+	Sessions, Before int64
+}
+
+// ErrorRow is how many sessions an error touched.
+type ErrorRow struct {
+	Group                         ErrorGroup
+	Sessions, Occurrences, Before int64
+}
+
+// InsightReport is what the mirror says about some days.
+type InsightReport struct {
+	Series DaySeries
+	// Pages are the first of AllPages.
+	Pages    []PageRow
+	AllPages int
+	// PagesFrom is the first day whose page views are all counted: later than
+	// the query's only where there are very many pages on very many days.
+	PagesFrom Day
+	// Views and Timed are the page views of all pages, and those of them whose
+	// load time is known.
+	Views, Timed                 int64
+	Countries, Browsers, Systems []ValueRow
+	Errors                       []ErrorRow
+	// Cut says that some table has more rows than are here.
+	Cut bool
+	// Connections is how many connections are in it, V3 how many of these speak
+	// Raygun's API v3, which gives no ratings and no load times.
+	Connections, V3 int
+}
+
+// Report computes the figures of a checked query.
+func (s *Insight) Report(ctx context.Context, org OrgID, q InsightQuery) (InsightReport, error) {
+	var r InsightReport
+	ids, v3, err := s.sources(ctx, org, q.Connection)
+	if err != nil {
+		return r, err
+	}
+	r.Connections, r.V3 = len(ids), v3
+	if r.Series, err = s.series(ctx, org, ids, q, FacetAll, ""); err != nil {
+		return r, err
+	}
+	if err := s.pages(ctx, org, ids, q, &r); err != nil {
+		return r, err
+	}
+	for facet, into := range map[Facet]*[]ValueRow{FacetCountry: &r.Countries, FacetBrowser: &r.Browsers, FacetOS: &r.Systems} {
+		if *into, err = s.values(ctx, org, ids, q, facet, &r); err != nil {
+			return r, err
+		}
+	}
+	counts, err := s.db.Org(org).ErrorCounts(ctx, ids, q.period(), q.rows()+1)
+	if err != nil {
+		return r, err
+	}
+	r.Cut = r.Cut || len(counts) > q.rows()
+	for _, c := range counts[:min(len(counts), q.rows())] {
+		r.Errors = append(r.Errors, ErrorRow(c))
+	}
+	return r, nil
+}
+
+func (s *Insight) values(ctx context.Context, org OrgID, ids []ConnectionID, q InsightQuery, facet Facet, r *InsightReport) ([]ValueRow, error) {
+	// Connections are counted apart, so more than are shown are read of each:
+	// what is rare in one may be frequent in all.
+	counts, err := s.db.Org(org).FacetCounts(ctx, ids, facet, q.period(), 20*MoreInsightRows)
+	if err != nil {
+		return nil, err
+	}
+	byValue := map[string]*ValueRow{}
+	var rows []*ValueRow
+	for _, c := range counts {
+		row := byValue[c.Value]
+		if row == nil {
+			row = &ValueRow{Value: c.Value}
+			byValue[c.Value], rows = row, append(rows, row)
+		}
+		row.Sessions += c.Sessions
+		row.Before += c.Before
+	}
+	slices.SortStableFunc(rows, func(a, b *ValueRow) int {
+		return cmp.Or(cmp.Compare(b.Sessions, a.Sessions), strings.Compare(a.Value, b.Value))
+	})
+	var out []ValueRow
+	for _, row := range rows {
+		switch {
+		case row.Sessions == 0:
+		case len(out) < q.rows():
+			out = append(out, *row)
+		default:
+			r.Cut = true
+		}
+	}
+	return out, nil
+}
+
+func (s *Insight) pages(ctx context.Context, org OrgID, ids []ConnectionID, q InsightQuery, r *InsightReport) error {
+	loads, from, err := s.db.Org(org).PageLoads(ctx, ids, q.period())
+	if err != nil {
+		return err
+	}
+	r.PagesFrom = max(from, q.From)
+	rows := make([]PageRow, 0, len(loads))
+	for _, l := range loads {
+		if l.Now.Views == 0 {
+			continue
+		}
+		row := PageRow{
+			Page: Page{ID: l.Page, Connection: l.Connection}, Sessions: l.Now.Sessions, Views: l.Now.Views, Timed: l.Now.Loads.Count(),
+			P50: l.Now.Loads.Quantile(0.5), P75: l.Now.Loads.Quantile(0.75), P95: l.Now.Loads.Quantile(0.95),
+			ViewsBefore: l.Before.Views, TimedBefore: l.Before.Loads.Count(), P75Before: l.Before.Loads.Quantile(0.75),
+		}
+		r.Views += row.Views
+		r.Timed += row.Timed
+		rows = append(rows, row)
+	}
+	slices.SortStableFunc(rows, func(a, b PageRow) int { return q.Sort.compare(b, a) })
+	r.AllPages, r.Cut = len(rows), r.Cut || len(rows) > q.rows()
+	r.Pages = rows[:min(len(rows), q.rows())]
+	wanted := make([]PageID, len(r.Pages))
+	for i, p := range r.Pages {
+		wanted[i] = p.Page.ID
+	}
+	named, err := s.db.Org(org).Pages(ctx, wanted)
+	if err != nil {
+		return err
+	}
+	for _, p := range named {
+		r.Pages[slices.Index(wanted, p.ID)].Page = p
+	}
+	return nil
+}
+
+func (s PageSort) compare(a, b PageRow) int {
+	switch s {
+	case SortP50:
+		return cmp.Compare(a.P50, b.P50)
+	case SortP75:
+		return cmp.Compare(a.P75, b.P75)
+	case SortP95:
+		return cmp.Compare(a.P95, b.P95)
+	case SortTrend:
+		return cmp.Compare(a.trend(), b.trend())
+	}
+	return cmp.Compare(a.Views, b.Views)
+}
+
+// PageOf reads one page, for the words of a filter.
+func (s *Insight) PageOf(ctx context.Context, org OrgID, id PageID) (Page, error) {
+	p, err := s.db.Org(org).Page(ctx, id)
+	return p, notFound(err, "There is no such page in the mirror.")
+}
+
+// ErrorGroupOf reads one group of errors, for the words of a filter.
+func (s *Insight) ErrorGroupOf(ctx context.Context, org OrgID, id ErrorGroupID) (ErrorGroup, error) {
+	g, err := s.db.Org(org).ErrorGroup(ctx, id)
+	return g, notFound(err, "There is no such error in the mirror.")
+}

@@ -1,0 +1,190 @@
+package templates
+
+import (
+	"strconv"
+	"strings"
+)
+
+// ChartView is a bar chart over time: one bar a day or a week, each made of
+// the same parts, and a table of the same numbers under it.
+type ChartView struct {
+	// Caption says what is shown: "Sessions a day by rating".
+	Caption string
+	// Unit is what is counted, in the plural; Step is what a bar is: "Day".
+	Unit, Step string
+	// Parts are a bar's parts from the bottom up.
+	Parts []ChartPart
+	// Compare names the mark across a bar, such as "30 days before"; empty
+	// shows no marks.
+	Compare string
+	Bars    []ChartBar
+}
+
+// ChartPart is one part of every bar. Tone is good, okay, warn, bad or neutral.
+type ChartPart struct{ Label, Tone string }
+
+// ChartBar is one bar. Values are as many as the chart has parts.
+type ChartBar struct {
+	// Label is the day or week, Short what stands under the axis.
+	Label, Short string
+	// Href leads to what is counted; it may be empty.
+	Href   string
+	Values []int64
+	// Before is what it is compared with.
+	Before int64
+}
+
+// Total is the sum of a bar's parts.
+func (b ChartBar) Total() int64 {
+	var sum int64
+	for _, v := range b.Values {
+		sum += v
+	}
+	return sum
+}
+
+// The drawing's size in units of its own: it is stretched to the room there is.
+const (
+	chartBarRoom  = 10
+	chartBarWidth = 7.6
+	chartHeight   = 100
+)
+
+// top is the value at the chart's upper edge: the largest there is,
+// rounded up to 1, 2 or 5 times a power of ten.
+func (c ChartView) top() int64 {
+	largest := int64(1)
+	for _, b := range c.Bars {
+		largest = max(largest, b.Total())
+		if c.Compare != "" {
+			largest = max(largest, b.Before)
+		}
+	}
+	for step := int64(1); ; step *= 10 {
+		for _, n := range []int64{1, 2, 5} {
+			if n*step >= largest || n*step > 1<<60 {
+				return n * step
+			}
+		}
+	}
+}
+
+func (c ChartView) width() string { return strconv.Itoa(max(len(c.Bars), 1) * chartBarRoom) }
+
+func (c ChartView) viewBox() string { return "0 0 " + c.width() + " " + strconv.Itoa(chartHeight) }
+
+// partPath draws one part of all bars.
+func (c ChartView) partPath(part int) string {
+	top := float64(c.top())
+	var d strings.Builder
+	for i, b := range c.Bars {
+		if b.Values[part] <= 0 {
+			continue
+		}
+		below := 0.0
+		for _, v := range b.Values[:part] {
+			below += float64(v)
+		}
+		height := float64(b.Values[part]) / top * chartHeight
+		y := chartHeight - below/top*chartHeight
+		x := float64(i*chartBarRoom) + (chartBarRoom-chartBarWidth)/2
+		d.WriteString("M" + short(x) + " " + short(y) + "h" + short(chartBarWidth) + "v" + short(-height) + "h" + short(-chartBarWidth) + "z")
+	}
+	return d.String()
+}
+
+// comparePath draws the marks of what bars are compared with.
+func (c ChartView) comparePath() string {
+	top := float64(c.top())
+	var d strings.Builder
+	for i, b := range c.Bars {
+		d.WriteString("M" + strconv.Itoa(i*chartBarRoom) + " " + short(chartHeight-float64(b.Before)/top*chartHeight) + "h" + strconv.Itoa(chartBarRoom))
+	}
+	return d.String()
+}
+
+func short(f float64) string {
+	s := strconv.FormatFloat(f, 'f', 1, 64)
+	return strings.TrimSuffix(s, ".0")
+}
+
+// ticks are the labels under the axis: some bars, evenly apart.
+func (c ChartView) ticks() []string {
+	n := len(c.Bars)
+	if n == 0 {
+		return nil
+	}
+	if n == 1 {
+		return []string{c.Bars[0].Short}
+	}
+	marks := min(n, 5)
+	out := make([]string, marks)
+	for i := range out {
+		out[i] = c.Bars[i*(n-1)/(marks-1)].Short
+	}
+	return out
+}
+
+// tip says a bar's numbers in a line.
+func (c ChartView) tip(b ChartBar) string {
+	s := b.Label + ": " + FormatCount(b.Total()) + " " + c.Unit
+	var parts []string
+	for i, v := range b.Values {
+		if v > 0 && len(c.Parts) > 1 {
+			parts = append(parts, FormatCount(v)+" "+c.Parts[i].Label)
+		}
+	}
+	if len(parts) > 0 {
+		s += " (" + strings.Join(parts, ", ") + ")"
+	}
+	if c.Compare != "" {
+		s += "; " + c.Compare + ": " + FormatCount(b.Before)
+	}
+	return s
+}
+
+// columns are the headings of the chart's table.
+func (c ChartView) columns() []ColumnView {
+	out := []ColumnView{{Label: c.Step}, {Label: "All", Num: true}}
+	for _, p := range c.Parts {
+		if len(c.Parts) > 1 {
+			out = append(out, ColumnView{Label: p.Label, Num: true})
+		}
+	}
+	if c.Compare != "" {
+		out = append(out, ColumnView{Label: c.Compare, Num: true})
+	}
+	return out
+}
+
+// FormatTrend writes how a number changed: "+12 %", "−40 %", "±0 %", "new" from
+// nothing. It is "" where both are nothing.
+func FormatTrend(now, before int64) string {
+	switch {
+	case now <= 0 && before <= 0:
+		return ""
+	case before <= 0:
+		return "new"
+	}
+	p := int64(float64(now-before)/float64(before)*100 + 0.5)
+	if now < before {
+		p = -int64(float64(before-now)/float64(before)*100 + 0.5)
+	}
+	switch {
+	case p > 999:
+		return "×" + FormatCount((now+before/2)/before)
+	case p > 0:
+		return "+" + FormatCount(p) + " %"
+	case p < 0:
+		return FormatCount(p) + " %"
+	}
+	return "±0 %"
+}
+
+// share is part of whole, 0 if there is no whole.
+func share(part, whole int64) float64 {
+	if whole <= 0 {
+		return 0
+	}
+	return float64(part) / float64(whole)
+}

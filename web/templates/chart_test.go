@@ -1,0 +1,56 @@
+package templates
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestTrendSaysHowANumberChanged(t *testing.T) {
+	for _, tt := range []struct {
+		now, before int64
+		want        string
+	}{
+		{0, 0, ""}, {5, 0, "new"}, {0, 5, "−100 %"}, {10, 10, "±0 %"}, {11, 10, "+10 %"}, {9, 10, "−10 %"},
+		{1001, 1000, "±0 %"}, {999, 1000, "±0 %"}, {200, 100, "+100 %"}, {5000, 100, "×50"}, {-1, -1, ""},
+	} {
+		if got := FormatTrend(tt.now, tt.before); got != tt.want {
+			t.Errorf("FormatTrend(%d, %d) = %q, want %q", tt.now, tt.before, got, tt.want)
+		}
+	}
+}
+
+func TestChartShowsTheSameNumbersThreeTimes(t *testing.T) {
+	c := ChartView{
+		Caption: "Sessions a day by rating", Unit: "sessions", Step: "Day", Compare: "2 days before",
+		Parts: []ChartPart{{Label: "Poor", Tone: "bad"}, {Label: "Good", Tone: "good"}},
+		Bars: []ChartBar{
+			{Label: "Mon 1 Jun 2026", Short: "1 Jun", Href: "/o/acme/sessions?from=2026-06-01", Values: []int64{30, 10}, Before: 90},
+			{Label: "Tue 2 Jun 2026", Short: "2 Jun", Values: []int64{0, 0}},
+		},
+	}
+	var b strings.Builder
+	if err := Chart(c).Render(t.Context(), &b); err != nil {
+		t.Fatal(err)
+	}
+	got := b.String()
+	for _, want := range []string{
+		`viewBox="0 0 20 100"`,
+		`d="M1.2 100h7.6v-30h-7.6z"`, `d="M1.2 70h7.6v-10h-7.6z"`, // of 100, the next round number over 90
+		`d="M0 10h10M10 100h10"`,
+		"Mon 1 Jun 2026: 40 sessions (30 Poor, 10 Good); 2 days before: 90",
+		`<a href="/o/acme/sessions?from=2026-06-01" tabindex="-1">`,
+		`<td class="num">40</td><td class="num">30</td><td class="num">10</td><td class="num">90</td>`,
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("the chart lacks %s:\n%s", want, got)
+		}
+	}
+	if strings.Index(got, "<td>Tue 2 Jun 2026") > strings.Index(got, "<td><a href") {
+		t.Error("the table does not begin with the newest day")
+	}
+	for _, few := range []ChartView{{}, {Parts: c.Parts, Bars: c.Bars[:1]}} {
+		if err := Chart(few).Render(t.Context(), &b); err != nil {
+			t.Error(err)
+		}
+	}
+}
