@@ -18,6 +18,8 @@ type (
 	SessionID int64
 	// SearchID is a session search's.
 	SearchID int64
+	// SyncWalkID is a walk's through a stretch of a vendor's sessions.
+	SyncWalkID int64
 	// HighlightID is a highlight's, not the vendor's request id.
 	HighlightID int64
 	// LogRocketUserID is the row of a LogRocket user, not the vendor's user id.

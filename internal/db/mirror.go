@@ -21,6 +21,17 @@ const (
 // If page is not nil, the sessions are a page of a search's answer: its
 // results and its progress are stored with them.
 func (o Org) PutSessions(ctx context.Context, conn ConnectionID, rows []Session, receivedAt time.Time, page *SearchPage) ([]SessionID, error) {
+	return o.putSessions(ctx, conn, rows, receivedAt, func(q querier, ids []SessionID) error {
+		if page == nil {
+			return nil
+		}
+		return putSearchPage(ctx, q, o.id, conn, *page, ids, receivedAt)
+	})
+}
+
+// putSessions stores a list's sessions and then what they are a part of, in
+// one transaction.
+func (o Org) putSessions(ctx context.Context, conn ConnectionID, rows []Session, receivedAt time.Time, then func(q querier, ids []SessionID) error) ([]SessionID, error) {
 	ids := make([]SessionID, 0, len(rows))
 	err := o.write(ctx, func(tx *sql.Tx) error {
 		if err := o.own(ctx, tx, conn); err != nil {
@@ -36,10 +47,7 @@ func (o Org) PutSessions(ctx context.Context, conn ConnectionID, rows []Session,
 			}
 			ids = append(ids, id)
 		}
-		if page == nil {
-			return nil
-		}
-		return putSearchPage(ctx, q, o.id, conn, *page, ids, receivedAt)
+		return then(q, ids)
 	})
 	return ids, err
 }

@@ -38,6 +38,7 @@ type Services struct {
 	History     *History
 	Sessions    *Sessions
 	Customers   *Customers
+	Syncs       *Syncs
 	Traits      *Traits
 	Highlights  *Highlights
 	// Markdown renders what a model wrote, with links into LogRocket's app only.
@@ -70,6 +71,7 @@ func Open(ctx context.Context, o Options) (*Services, error) {
 	s.Connections.useAsks(s.Asks)
 	s.History = NewHistory(o.DB, o.Now)
 	s.Sessions = newSessions(o.DB, s.Connections, s.Asks, o.Now)
+	s.Syncs = newSyncs(o.DB, s.queue, s.Connections, o.Log, o.Now)
 	s.Customers = newCustomers(o.DB, s.Connections, s.Sessions, o.Now)
 	if s.Markdown, err = NewMarkdown(cmp.Or(o.Vendors.LogRocketAppURL, logrocket.DefaultAppURL)); err != nil {
 		return nil, err
