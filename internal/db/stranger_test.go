@@ -81,7 +81,6 @@ func ownerMisses() map[string]string {
 		"IsPinned":      "answers yes or no",
 		"Pin":           "it is pinned already",
 		"CallHours":     "names hours, of which the test knows none",
-		"OldestActive":  "answers with a time alone",
 		"SyncDays":      "names days, of which the test knows none",
 		"SharesWith":    "needs a second customer",
 	}

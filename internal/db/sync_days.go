@@ -44,18 +44,6 @@ func (o Org) SyncDays(ctx context.Context, conn ConnectionID, first, last int64)
 		ORDER BY day DESC LIMIT 4000`, conn, o.id, first, last)
 }
 
-// OldestActive returns when the oldest session began that the vendor called
-// active when it last told of it, among those begun since; zero if there is none.
-func (o Org) OldestActive(ctx context.Context, conn ConnectionID, since time.Time) (time.Time, error) {
-	return one(ctx, o.db.r, "active session", func(s scanner) (time.Time, error) {
-		var at sql.NullInt64
-		err := s.Scan(&at)
-		return timeOf(at), err
-	}, `
-		SELECT min(started_at) FROM sessions
-		WHERE connection_id = ? AND started_at >= ? AND status = 'active' AND org_id = ?`, conn, ms(since), o.id)
-}
-
 // endWalk writes what a finished walk covers and forgets the walk.
 func (o Org) endWalk(ctx context.Context, q querier, w SyncWalk) error {
 	for day := dayOf(w.From); day*dayMS < w.To.UnixMilli(); day++ {

@@ -142,7 +142,7 @@ func (s *Syncs) turn(ctx context.Context, org OrgID, claimed db.Sync) (end db.Sy
 		if walk == nil {
 			return rest, stop
 		}
-		if err := s.page(ctx, org, *walk); err != nil {
+		if err := s.page(ctx, v, *walk); err != nil {
 			return s.afterPage(ctx, v, *walk, err)
 		}
 	}
@@ -203,11 +203,16 @@ func (v syncView) olderGaps() []gap {
 		return nil
 	}
 	// Just after midnight the end of yesterday is among what is followed next.
-	g := all[0]
-	if v.sync.Enabled && !v.sync.FollowedTo.IsZero() && v.now.Sub(v.sync.FollowedTo) <= followGap && !g.From.Before(v.sync.FollowedTo.Add(-followOverlap)) {
+	if v.followed(all[0], followGap) {
 		return all[1:]
 	}
 	return all
+}
+
+// followed says that following closes a gap by itself, if its news are not
+// older than that.
+func (v syncView) followed(g gap, old time.Duration) bool {
+	return v.sync.Enabled && !v.sync.FollowedTo.IsZero() && v.now.Sub(v.sync.FollowedTo) <= old && !g.From.Before(v.sync.FollowedTo.Add(-followOverlap))
 }
 
 // choose finds the walk to go on with. Without one it says until when to rest.
@@ -283,11 +288,7 @@ func isAre(n int) string {
 
 // follow begins a walk for new sessions.
 func (s *Syncs) follow(ctx context.Context, v syncView) (*db.SyncWalk, error) {
-	active, err := s.db.Org(v.org).OldestActive(ctx, v.conn.ID, v.now.Add(-followBack))
-	if err != nil {
-		return nil, err
-	}
-	r := followRange(v.sync, v.now, active, v.perDay)
+	r := followRange(v.sync, v.now, v.perDay)
 	return s.begin(ctx, v, db.SyncWalk{Purpose: db.WalkFollow, SyncRange: r, Todo: []db.SyncRange{r}})
 }
 
@@ -343,19 +344,20 @@ func (s *Syncs) handOver(ctx context.Context, org OrgID, w db.SyncWalk) error {
 }
 
 // page asks for a walk's next page and stores it with how far the walk is then.
-func (s *Syncs) page(ctx context.Context, org OrgID, w db.SyncWalk) error {
-	api, conn, err := s.connections.raygun(ctx, org, w.Connection)
+func (s *Syncs) page(ctx context.Context, v syncView, w db.SyncWalk) error {
+	org := v.org
+	api, _, err := s.connections.raygun(ctx, org, w.Connection)
 	if err != nil {
 		return err
 	}
 	r := w.Todo[0]
 	spending := withSpender(ctx, spender{Org: org, Connection: w.Connection, Actor: w.Actor, Background: w.Purpose != db.WalkPerson})
-	page, err := api.Sessions(spending, raygun.SessionQuery{From: r.From, To: r.To, Skip: w.Skip})
+	page, err := api.Sessions(spending, raygun.SessionQuery{From: r.From.Add(-rangeOverlap), To: r.To.Add(rangeOverlap), Skip: w.Skip})
 	if err != nil {
 		return err
 	}
 	got := max(len(page.Sessions)+page.Unreadable, page.NextSkip-w.Skip)
-	if err := s.believe(ctx, org, w, got, conn); err != nil {
+	if err := s.believe(ctx, v, w, got); err != nil {
 		return err
 	}
 	rows := make([]db.Session, len(page.Sessions))
@@ -383,18 +385,30 @@ func (s *Syncs) page(ctx context.Context, org OrgID, w db.SyncWalk) error {
 	return err
 }
 
+// manySessions is of how many a day's usual number must be for a time, so that
+// none at all is not believed.
+const manySessions = 20
+
 // believe refuses an empty answer about a time of which the vendor has told
-// sessions before: taken for true, it would make a gap look filled.
-func (s *Syncs) believe(ctx context.Context, org OrgID, w db.SyncWalk, got int, conn Connection) error {
+// sessions before, or in which there are many on other days: taken for true, it
+// would make a gap look filled.
+func (s *Syncs) believe(ctx context.Context, v syncView, w db.SyncWalk, got int) error {
 	if got > 0 || w.Purpose != db.WalkFollow || w.Seen > 0 || w.Found > 0 {
 		return nil
 	}
-	known, err := s.db.Org(org).Sessions(ctx, db.SessionFilter{From: w.From.Add(time.Minute), To: w.To.Add(-time.Minute), Connections: []ConnectionID{conn.ID}}, Moment{}, 1)
-	if err != nil || len(known) == 0 {
-		return err
+	expected := v.perDay * w.To.Sub(w.From).Hours() / 24
+	if v.sync.Failures > 0 { // just now it did not answer well: a short time is no excuse
+		expected = v.perDay
 	}
-	return &upstream.Error{Kind: upstream.Unexpected, Vendor: string(conn.Vendor), Operation: "sessions", Status: 200, Sent: true,
-		Err: errors.New("the list is empty, but sessions of that time were told before")}
+	if expected < manySessions {
+		f := db.SessionFilter{From: w.From.Add(time.Minute), To: w.To.Add(-time.Minute), Connections: []ConnectionID{v.conn.ID}}
+		known, err := s.db.Org(v.org).Sessions(ctx, f, Moment{}, 1)
+		if err != nil || len(known) == 0 {
+			return err
+		}
+	}
+	return &upstream.Error{Kind: upstream.Unexpected, Vendor: string(v.conn.Vendor), Operation: "sessions", Status: 200, Sent: true,
+		Err: errors.New("the list is empty, but there must be sessions of that time")}
 }
 
 // afterPage says how a turn ends when a page did not come. What a person asked

@@ -16,9 +16,12 @@ const (
 	// good. After a longer one it goes on with today, and the days between are
 	// filled like others.
 	followGap = 6 * time.Hour
-	// followBack bounds how far following reaches back for sessions that are
-	// still active; it does so only where that costs no further page.
+	// followBack bounds how far following reaches back where that costs no
+	// further page.
 	followBack = 12 * time.Hour
+	// followFresh is how old the newest sessions may be while following still
+	// counts as keeping up.
+	followFresh = 3 * time.Hour
 	// minFollowPause is how often new sessions are asked for at most.
 	minFollowPause = 5 * time.Minute
 	// batchTo is how many sessions the days of one walk should have together:
@@ -75,11 +78,12 @@ func followPause(b Budget, now time.Time, perDay float64, backfilling bool) time
 		n = min(n, max(1, keptForFollowing(b, now)))
 	}
 	left := b.ResetsAt.Sub(now)
-	pause := left / time.Duration(max(1, n))
+	// One more than there are calls: the last look comes before the day ends.
+	pause := left / time.Duration(max(1, n)+1)
 	if perDay > 0 {
 		// A busy site's walk takes more than one page.
 		each := callsFor(perDay / 24 * (pause + followOverlap).Hours())
-		pause = left / time.Duration(max(1, n/each))
+		pause = left / time.Duration(max(1, n/each)+1)
 	}
 	return max(pause, minFollowPause)
 }
@@ -111,20 +115,17 @@ func perDay(days []db.SyncDay) float64 {
 }
 
 // followRange is what to read for new sessions now.
-func followRange(s db.Sync, now, oldestActive time.Time, sessionsPerDay float64) db.SyncRange {
+func followRange(s db.Sync, now time.Time, sessionsPerDay float64) db.SyncRange {
 	today := db.DayStart(db.DayOf(now))
-	from := today
-	if !s.FollowedTo.IsZero() && (now.Sub(s.FollowedTo) <= followGap || !s.FollowedTo.Before(today)) {
-		from = s.FollowedTo.Add(-followOverlap)
-		// Sessions that were active when last told of are read again, as far back
-		// as still comes on the same page.
-		room := followBack
-		if sessionsPerDay > 0 {
-			room = min(room, time.Duration(float64(raygun.MaxLimit)*0.6/sessionsPerDay*24*float64(time.Hour)))
-		}
-		if !oldestActive.IsZero() && sessionsPerDay >= 0 {
-			from = earlier(from, later(oldestActive.Add(-rangeOverlap), now.Add(-room)))
-		}
+	if s.FollowedTo.IsZero() || now.Sub(s.FollowedTo) > followGap && s.FollowedTo.Before(today) {
+		return db.SyncRange{From: today, To: now}
+	}
+	from := s.FollowedTo.Add(-followOverlap)
+	if sessionsPerDay > 0 {
+		// As far back as still comes on the same page, which costs the same: what
+		// arrived late and how longer sessions went on.
+		room := float64(raygun.MaxLimit) * 0.6 / sessionsPerDay * 24 * float64(time.Hour)
+		from = earlier(from, now.Add(-min(followBack, time.Duration(room))))
 	}
 	return db.SyncRange{From: from, To: now}
 }

@@ -235,9 +235,8 @@ func (v syncView) coverage(days []db.SyncDay, first, last int64) Coverage {
 	lacks := map[int64]gap{}
 	var fillable []gap
 	for _, g := range gaps(days, first, last, v.now) {
-		// Today is never read to its end: what is newer than the pause between two
-		// looks is nothing to be filled.
-		if g.day == db.DayOf(v.now) && !g.whole() && g.To.Sub(g.From) <= followOverlap+2*time.Hour && g.From.After(db.DayStart(g.day)) {
+		// What began since the last look is no gap while sync keeps up.
+		if v.followed(g, followFresh) {
 			continue
 		}
 		lacks[g.day] = g

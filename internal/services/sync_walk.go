@@ -8,8 +8,9 @@ import (
 )
 
 const (
-	// rangeOverlap is how much neighbouring ranges share: whether a bound belongs
-	// to its range is not documented, and a session that comes twice is one.
+	// rangeOverlap is by how much a range is asked for wider than it is: whether
+	// the bounds belong to it is not documented, and a session that comes twice
+	// is one.
 	rangeOverlap = time.Second
 	// splitTo is how many sessions a range should have once a walk is split: so
 	// few that they come on one page, with room for those that arrive meanwhile.
@@ -114,10 +115,7 @@ func split(w db.SyncWalk) db.SyncWalk {
 	width := r.To.Sub(r.From) / time.Duration(n)
 	todo := make([]db.SyncRange, 0, n+len(w.Todo)-1)
 	for i := range n {
-		part := db.SyncRange{From: r.From.Add(time.Duration(i)*width - rangeOverlap), To: r.From.Add(time.Duration(i+1)*width + rangeOverlap)}
-		if i == 0 {
-			part.From = r.From
-		}
+		part := db.SyncRange{From: r.From.Add(time.Duration(i) * width), To: r.From.Add(time.Duration(i+1) * width)}
 		if i == n-1 {
 			part.To = r.To
 		}

@@ -100,6 +100,3 @@ CREATE TABLE sync_days (
     walked_at     INTEGER NOT NULL,
     PRIMARY KEY (connection_id, day)
 ) STRICT, WITHOUT ROWID;
-
--- Sessions that the vendor called active when it last told of them.
-CREATE INDEX sessions_active ON sessions (connection_id, started_at) WHERE status = 'active';
