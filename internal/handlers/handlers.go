@@ -87,7 +87,9 @@ func (a *app) routes() []route {
 		{"POST", "/sessions/ask", services.Support, a.askSessions},
 		{"GET", "/sessions/{id}", services.Viewer, a.session},
 		{"POST", "/sessions/{id}/detail", services.Support, a.askSession},
+		{"POST", "/sessions/fill", services.Support, a.fillDays},
 		{"GET", "/asks/{id}", services.Viewer, a.showAsk},
+		{"GET", "/calls", services.Viewer, a.calls},
 
 		{"GET", "/history", services.Viewer, a.history},
 		{"GET", "/history.csv", services.Viewer, a.historyCSV},

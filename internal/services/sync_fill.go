@@ -77,6 +77,16 @@ func (s *Syncs) Fill(ctx context.Context, actor Actor, conn ConnectionID, from, 
 		days += len(b.gaps)
 		named += b.calls
 	}
+	// Where nobody knows what a day costs, what was named beyond one call each is
+	// theirs too.
+	if more := calls - named; !c.Known && more > 0 {
+		for i := range list {
+			n := more / (len(list) - i)
+			list[i].calls += n
+			more -= n
+		}
+		named = calls
+	}
 	span := DaySpan(list[len(list)-1].span().From, list[0].span().To.Add(-time.Millisecond))
 	e := s.connections.entry(actor, "connection.fill", c.Connection.Name,
 		fmt.Sprintf("Asked to have %s filled from “%s”, for up to %s", span, c.Connection.Name, plural(named, "call")))

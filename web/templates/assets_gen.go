@@ -4,7 +4,7 @@ package templates
 
 // Where the built files are served; the hash is that of their content.
 const (
-	urlCSS     = "/static/app.073848d88741.css"
+	urlCSS     = "/static/app.eafd2036b360.css"
 	urlAppJS   = "/static/app.50a59214e4b2.js"
 	urlThemeJS = "/static/theme.d329c1c2cbae.js"
 	urlFavicon = "/static/favicon.6c7ac739bdd4.svg"
