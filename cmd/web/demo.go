@@ -257,6 +257,7 @@ func connectStandIns(ctx context.Context, conns *services.Connections, actor ser
 		{
 			Vendor: services.Raygun, Name: "Acme shop", APIKey: services.NewSecret(cr.RaygunAPIKey),
 			ClientID: services.NewSecret(cr.RaygunClientID), ClientSecret: services.NewSecret(cr.RaygunClientSecret),
+			Sync: true, Share: demoShare,
 		},
 		{Vendor: services.LogRocket, Name: "Acme web", Key: services.NewSecret(cr.LogRocketKey)},
 	} {

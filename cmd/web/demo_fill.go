@@ -10,9 +10,10 @@ import (
 )
 
 const (
-	// demoCalls is how many of the day's calls the demo spends by itself: enough
-	// for the last week, with most of the allowance left for trying out.
-	demoCalls = 12
+	// demoCalls is how many of the day's calls the demo spends on the days before
+	// today, and demoShare what sync may spend on today: together the last week,
+	// with most of the allowance left for trying out.
+	demoCalls, demoShare = 12, 3
 	// demoFillTime bounds the wait before the address is printed.
 	demoFillTime = 20 * time.Second
 )
@@ -38,11 +39,7 @@ func fillMirror(ctx context.Context, svc *services.Services, actors []services.A
 		if c.Vendor != services.Raygun {
 			continue
 		}
-		q, faults := services.SessionQuery{Connection: c.ID, From: tomorrow.AddDate(0, 0, -7), To: tomorrow}.Check()
-		if len(faults) > 0 {
-			return fmt.Errorf("the demo's search is wrong: %v", faults)
-		}
-		if err := fillFrom(ctx, svc, owner, q); err != nil {
+		if err := fillWeek(ctx, svc, owner, c.ID, tomorrow); err != nil {
 			return err
 		}
 	}
@@ -84,28 +81,34 @@ func pinAndAsk(ctx context.Context, svc *services.Services, actors []services.Ac
 	return nil
 }
 
-// fillFrom asks page after page until the search is complete.
-func fillFrom(ctx context.Context, svc *services.Services, actor services.Actor, q services.SessionQuery) error {
-	for range demoCalls {
-		state, err := svc.Sessions.State(ctx, actor.Org, q)
-		if err != nil {
-			return err
-		}
-		if state.Complete {
-			return nil
-		}
-		ask, err := svc.Sessions.Ask(ctx, actor, q, 0, state.Asked)
-		if err != nil {
-			return err
-		}
-		for ask.State.Open() {
-			if ask, err = svc.Asks.Wait(ctx, actor.Org, ask.ID, time.Second); err != nil {
+// fillWeek waits until sync has read today, and has the six days before it
+// filled as a member would.
+func fillWeek(ctx context.Context, svc *services.Services, actor services.Actor, conn services.ConnectionID, tomorrow time.Time) error {
+	ready := func(from, until time.Time, done func(services.Coverage) bool) error {
+		for {
+			c, err := svc.Syncs.Coverage(ctx, actor.Org, conn, from, until)
+			if err != nil || done(c) {
 				return err
 			}
-		}
-		if ask.State != services.AskDone {
-			return fmt.Errorf("the stand-in did not answer: %s", ask.Message)
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(50 * time.Millisecond):
+			}
 		}
 	}
-	return nil
+	st, err := svc.Syncs.Status(ctx, actor.Org, conn)
+	if err != nil {
+		return err
+	}
+	if st.On() && st.Budget.Background() != 0 {
+		if err := ready(tomorrow.AddDate(0, 0, -1), tomorrow, func(c services.Coverage) bool { return c.Missing == 0 }); err != nil {
+			return err
+		}
+	}
+	from, until := tomorrow.AddDate(0, 0, -7), tomorrow.AddDate(0, 0, -1)
+	if _, err := svc.Syncs.Fill(ctx, actor, conn, from, until, demoCalls); err != nil {
+		return err
+	}
+	return ready(from, until, func(c services.Coverage) bool { return c.Filling == 0 })
 }

@@ -46,6 +46,7 @@ const (
 const (
 	RefusedSpent   = "spent"   // the day's allowance is used up
 	RefusedReserve = "reserve" // the rest is kept for people
+	RefusedShare   = "share"   // background work has had its share of the day
 	RefusedBlocked = "blocked" // the vendor said to wait
 	RefusedRemoved = "removed" // the connection was removed
 )
@@ -90,9 +91,32 @@ func (o Org) BeginCall(ctx context.Context, c Call, blockable bool) (CallID, err
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'sending', ?) RETURNING id`,
 			o.id, c.Connection, c.Vendor, c.Operation, c.Attempt, c.Counts, purpose, nullID(c.Actor), nullID(c.Customer), ms(c.StartedAt))
 		id = CallID(n)
-		return err
+		if err != nil {
+			return err
+		}
+		return o.countCall(ctx, tx, c, 1)
 	})
 	return id, err
+}
+
+// countCall keeps the ledger's counters by hour; n is 1, or -1 for a call that
+// is given back.
+func (o Org) countCall(ctx context.Context, tx *sql.Tx, c Call, n int) error {
+	people, background, uncounted := 0, 0, 0
+	switch {
+	case !c.Counts:
+		uncounted = n
+	case c.Background:
+		background = n
+	default:
+		people = n
+	}
+	_, err := exec(ctx, tx, "call hour", `
+		INSERT INTO call_hours AS h (connection_id, hour, org_id, people, background, uncounted) VALUES (?, ?, ?, ?, ?, ?)
+		ON CONFLICT (connection_id, hour) DO UPDATE SET people = h.people + excluded.people,
+			background = h.background + excluded.background, uncounted = h.uncounted + excluded.uncounted`,
+		c.Connection, hourOf(c.StartedAt), o.id, people, background, uncounted)
+	return err
 }
 
 // admit decides in one statement whether a call may leave, and takes it from
@@ -107,14 +131,15 @@ func (o Org) admit(ctx context.Context, tx *sql.Tx, c Call, blockable bool) (boo
 		return n == 1, err
 	}
 	n, err := exec(ctx, tx, "budget", `
-		INSERT INTO budget_days AS b (connection_id, day, org_id, spent)
-		SELECT c.id, ?1, c.org_id, 1 FROM connections c
+		INSERT INTO budget_days AS b (connection_id, day, org_id, spent, background)
+		SELECT c.id, ?1, c.org_id, 1, ?5 FROM connections c
 		WHERE c.id = ?2 AND c.org_id = ?3 AND c.removed_at IS NULL
 			AND (c.blocked_until IS NULL OR c.blocked_until <= ?4)
 			AND (c.allowance = 0 OR c.allowance - ?5 * c.reserve > 0)
-		ON CONFLICT (connection_id, day) DO UPDATE SET spent = b.spent + 1
+		ON CONFLICT (connection_id, day) DO UPDATE SET spent = b.spent + 1, background = b.background + ?5
 		WHERE EXISTS (SELECT 1 FROM connections c WHERE c.id = b.connection_id
-			AND (c.allowance = 0 OR b.spent < c.allowance - ?5 * c.reserve))`,
+			AND (c.allowance = 0 OR b.spent < c.allowance - ?5 * c.reserve)
+			AND (?5 = 0 OR c.share = 0 OR b.background < c.share))`,
 		dayOf(c.StartedAt), c.Connection, o.id, ms(c.StartedAt), c.Background)
 	return n == 1, err
 }
@@ -136,6 +161,8 @@ func (o Org) refusal(ctx context.Context, tx *sql.Tx, c Call) error {
 		r.Why, r.Until = RefusedRemoved, time.Time{}
 	case conn.BlockedUntil.After(c.StartedAt):
 		r.Why, r.Until = RefusedBlocked, conn.BlockedUntil
+	case c.Background && b.Share > 0 && b.Background >= b.Share && (b.Allowance == 0 || b.Spent < b.Allowance):
+		r.Why = RefusedShare
 	case b.Spent < b.Allowance:
 		r.Why = RefusedReserve
 	default:
@@ -165,31 +192,32 @@ type CallOutcome struct {
 // ErrNotFound, and nothing is given back twice.
 func (o Org) EndCall(ctx context.Context, id CallID, out CallOutcome) error {
 	return o.write(ctx, func(tx *sql.Tx) error {
-		type ended struct {
-			connection ConnectionID
-			counts     bool
-			started    sql.NullInt64
-		}
-		c, err := one(ctx, tx, "call", func(s scanner) (e ended, err error) {
-			return e, s.Scan(&e.connection, &e.counts, &e.started)
+		c, err := one(ctx, tx, "call", func(s scanner) (c Call, err error) {
+			var started sql.NullInt64
+			err = s.Scan(&c.Connection, &c.Counts, &c.Background, &started)
+			c.StartedAt = timeOf(started)
+			return c, err
 		}, `
 			UPDATE calls SET state = ?, status = ?, error_kind = ?, says = ?, duration_ms = ?, bytes = ?
 			WHERE id = ? AND org_id = ? AND state = 'sending'
-			RETURNING connection_id, counts, started_at`,
+			RETURNING connection_id, counts, purpose = 'background', started_at`,
 			out.State, out.Status, out.ErrorKind, out.Says, out.Duration.Milliseconds(), out.Bytes, id, o.id)
 		if err != nil {
 			return err
 		}
-		if c.counts && !out.Sent {
+		if c.Counts && !out.Sent {
 			if _, err := exec(ctx, tx, "budget", `
-				UPDATE budget_days SET spent = spent - 1
+				UPDATE budget_days SET spent = spent - 1, background = background - ?
 				WHERE connection_id = ? AND day = ? AND org_id = ? AND spent > 0`,
-				c.connection, dayOf(timeOf(c.started)), o.id); err != nil {
+				c.Background, c.Connection, dayOf(c.StartedAt), o.id); err != nil {
+				return err
+			}
+			if err := o.countCall(ctx, tx, c, -1); err != nil {
 				return err
 			}
 		}
 		until := out.BlockUntil
-		if until.IsZero() && c.counts {
+		if until.IsZero() && c.Counts {
 			until = out.BlockCounted
 		}
 		if until.IsZero() {
@@ -199,7 +227,7 @@ func (o Org) EndCall(ctx context.Context, id CallID, out CallOutcome) error {
 		_, err = exec(ctx, tx, "connection", `
 			UPDATE connections SET blocked_until = ?
 			WHERE id = ? AND org_id = ? AND removed_at IS NULL AND (blocked_until IS NULL OR blocked_until < ?)`,
-			ms(until), c.connection, o.id, ms(until))
+			ms(until), c.Connection, o.id, ms(until))
 		return err
 	})
 }

@@ -19,6 +19,9 @@ type Connection struct {
 	// Allowance is how many counted calls a UTC day has; 0 is no limit. Reserve
 	// is how many of them background work leaves to people.
 	Allowance, Reserve int
+	// Share is how many of them background work may make at most, 0 for all
+	// that the reserve leaves.
+	Share int
 	// BlockedUntil is when the vendor takes calls again; zero if it takes them.
 	BlockedUntil time.Time
 	// CheckedAt is when the connection was last tested; zero for never.
@@ -35,13 +38,13 @@ type Connection struct {
 // is part of the place that a secret is bound to.
 type SealFunc func(ConnectionID) (map[string][]byte, error)
 
-const connectionColumns = `id, vendor, name, org_slug, app_slug, dialect, allowance, reserve,
+const connectionColumns = `id, vendor, name, org_slug, app_slug, dialect, allowance, reserve, share,
 	blocked_until, checked_at, check_ok, check_message, created_by, created_at, rotated_at, removed_at`
 
 func scanConnection(s scanner) (Connection, error) {
 	var c Connection
 	var blocked, checked, by, created, rotated, removed sql.NullInt64
-	err := s.Scan(&c.ID, &c.Vendor, &c.Name, &c.OrgSlug, &c.AppSlug, &c.Dialect, &c.Allowance, &c.Reserve,
+	err := s.Scan(&c.ID, &c.Vendor, &c.Name, &c.OrgSlug, &c.AppSlug, &c.Dialect, &c.Allowance, &c.Reserve, &c.Share,
 		&blocked, &checked, &c.CheckOK, &c.CheckMessage, &by, &created, &rotated, &removed)
 	c.BlockedUntil, c.CheckedAt, c.CreatedBy = timeOf(blocked), timeOf(checked), UserID(by.Int64)
 	c.CreatedAt, c.RotatedAt, c.RemovedAt = timeOf(created), timeOf(rotated), timeOf(removed)
@@ -83,10 +86,10 @@ func (o Org) AddConnection(ctx context.Context, c Connection, seal SealFunc, e H
 	err := o.write(ctx, func(tx *sql.Tx) error {
 		var err error
 		out, err = one(ctx, tx, "connection", scanConnection, `
-			INSERT INTO connections (org_id, vendor, name, org_slug, app_slug, allowance, reserve, created_by, created_at)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+			INSERT INTO connections (org_id, vendor, name, org_slug, app_slug, allowance, reserve, share, created_by, created_at)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 			RETURNING `+connectionColumns,
-			o.id, c.Vendor, c.Name, c.OrgSlug, c.AppSlug, c.Allowance, c.Reserve, nullID(c.CreatedBy), ms(c.CreatedAt))
+			o.id, c.Vendor, c.Name, c.OrgSlug, c.AppSlug, c.Allowance, c.Reserve, c.Share, nullID(c.CreatedBy), ms(c.CreatedAt))
 		if err != nil {
 			return err
 		}
@@ -151,13 +154,26 @@ func (o Org) RenameConnection(ctx context.Context, id ConnectionID, name string,
 	})
 }
 
-// SetBudget changes what a connection in use may spend a day, and lifts a
-// block that an earlier refusal of the vendor left.
-func (o Org) SetBudget(ctx context.Context, id ConnectionID, allowance, reserve int, e HistoryEntry) error {
+// Spending is what a connection may spend a day, and on what by itself.
+type Spending struct {
+	// Allowance, Reserve and Share are as in Connection.
+	Allowance, Reserve, Share int
+	// Sync is nil to leave the mirror's keeping as it is.
+	Sync *SyncSettings
+}
+
+// SetSpending changes what a connection in use may spend, and lifts a block
+// that an earlier refusal of the vendor left. With Sync, then runs in the same
+// transaction with the connection's id.
+func (o Org) SetSpending(ctx context.Context, id ConnectionID, b Spending, then TxFunc, e HistoryEntry) error {
 	return o.changeConnection(ctx, e, id, func(tx *sql.Tx) (int64, error) {
-		return exec(ctx, tx, "connection", `
-			UPDATE connections SET allowance = ?, reserve = ?, blocked_until = NULL
-			WHERE id = ? AND org_id = ? AND removed_at IS NULL`, allowance, reserve, id, o.id)
+		n, err := exec(ctx, tx, "connection", `
+			UPDATE connections SET allowance = ?, reserve = ?, share = ?, blocked_until = NULL
+			WHERE id = ? AND org_id = ? AND removed_at IS NULL`, b.Allowance, b.Reserve, b.Share, id, o.id)
+		if err != nil || n == 0 || b.Sync == nil {
+			return n, err
+		}
+		return n, o.putSync(ctx, tx, id, *b.Sync, then)
 	})
 }
 

@@ -22,6 +22,8 @@ type (
 	PageID int64
 	// ErrorGroupID is the row of a group of errors, not the vendor's group id.
 	ErrorGroupID int64
+	// SyncWalkID is a walk's through a stretch of a vendor's sessions.
+	SyncWalkID int64
 	// HighlightID is a highlight's, not the vendor's request id.
 	HighlightID int64
 	// LogRocketUserID is the row of a LogRocket user, not the vendor's user id.

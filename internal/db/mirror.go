@@ -28,6 +28,17 @@ type FullSession struct {
 // If page is not nil, the sessions are a page of a search's answer: its
 // results and its progress are stored with them.
 func (o Org) PutSessions(ctx context.Context, conn ConnectionID, rows []Session, receivedAt time.Time, page *SearchPage) ([]SessionID, error) {
+	return o.putSessions(ctx, conn, rows, receivedAt, func(q querier, ids []SessionID) error {
+		if page == nil {
+			return nil
+		}
+		return putSearchPage(ctx, q, o.id, conn, *page, ids, receivedAt)
+	})
+}
+
+// putSessions stores a list's sessions and then what they are a part of, in
+// one transaction.
+func (o Org) putSessions(ctx context.Context, conn ConnectionID, rows []Session, receivedAt time.Time, then func(q querier, ids []SessionID) error) ([]SessionID, error) {
 	ids := make([]SessionID, 0, len(rows))
 	err := o.put(ctx, conn, receivedAt, func(p *putter) error {
 		for _, s := range rows {
@@ -43,10 +54,7 @@ func (o Org) PutSessions(ctx context.Context, conn ConnectionID, rows []Session,
 			}
 			ids = append(ids, is.id)
 		}
-		if page == nil {
-			return nil
-		}
-		return putSearchPage(ctx, p.q, o.id, conn, *page, ids, receivedAt)
+		return then(p.q, ids)
 	})
 	return ids, err
 }

@@ -39,9 +39,9 @@ func columnValues() map[string]any {
 		"connections.blocked_until": nil, "calls.purpose": "person", "calls.state": "sending",
 		"identities.kind": "email", "asks.purpose": "person", "asks.state": "queued", "asks.result": "{}",
 		"trait_edits.state": "queued", "trait_changes.field": "trait", "highlights.subject_kind": "email", "highlights.state": "queued",
-		"trait_edits.request": "{}",
+		"trait_edits.request": "{}", "sync_walks.purpose": "follow", "sync_walks.todo": "[]",
 		// what Go reads as a bool
-		"connections.check_ok": 1, "calls.counts": 1, "sessions.user_anonymous": 1, "session_searches.complete": 1,
+		"connections.check_ok": 1, "calls.counts": 1, "sessions.user_anonymous": 1, "syncs.enabled": 1, "session_searches.complete": 1,
 	}
 }
 
@@ -54,6 +54,7 @@ func fieldValues() map[string]string {
 		"HighlightFilter.State": "queued", "EndHighlight.1": "queued", "TraitEdits.2": "", // the last: a bound left open
 		"TraitChange.Field": "trait", "SetMember.1": "viewer", "Invitation.Role": "viewer",
 		"MemberChange.Role": "viewer", "MemberByEmail.0": fmt.Sprint("u", owner), "Identity.Kind": "email", "Match.Kind": "email",
+		"SyncWalk.Purpose": "follow",
 	}
 }
 
@@ -83,6 +84,8 @@ func ownerMisses() map[string]string {
 		"AddInvitation": "the stranger's has taken the token",
 		"IsPinned":      "answers yes or no",
 		"Pin":           "it is pinned already",
+		"CallHours":     "names hours, of which the test knows none",
+		"SyncDays":      "names days, of which the test knows none",
 		"SharesWith":    "needs a second customer",
 	}
 }

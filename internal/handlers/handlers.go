@@ -88,7 +88,9 @@ func (a *app) routes() []route {
 		{"GET", "/sessions/{id}", services.Viewer, a.session},
 		{"POST", "/sessions/{id}/detail", services.Support, a.askSession},
 		{"GET", "/insight", services.Viewer, a.insight},
+		{"POST", "/sessions/fill", services.Support, a.fillDays},
 		{"GET", "/asks/{id}", services.Viewer, a.showAsk},
+		{"GET", "/calls", services.Viewer, a.calls},
 
 		{"GET", "/history", services.Viewer, a.history},
 		{"GET", "/history.csv", services.Viewer, a.historyCSV},

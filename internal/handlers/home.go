@@ -41,6 +41,9 @@ func (a *app) home(w http.ResponseWriter, r *http.Request) error {
 	for _, c := range conns {
 		names[c.ID] = c.Name
 	}
+	if v.Syncs, err = a.syncViews(r); err != nil {
+		return err
+	}
 	asks, err := a.Asks.Open(r.Context(), actor.Org)
 	if err != nil {
 		return err

@@ -51,6 +51,9 @@ func (a *app) sessions(w http.ResponseWriter, r *http.Request) error {
 	f.fields(&v, countriesOf(list.Sessions))
 	v.ManyConnections = len(conns) != 1 && f.query.Connection == 0
 	v.Pager = pager(orgPath(r, "sessions"), f.values(), before != services.Moment{}, list.More, list.Next, len(v.Rows), "session", "sessions")
+	if v.Coverage, err = a.sessionCoverage(r, conns, f); err != nil {
+		return err
+	}
 	v.EmptyWhy = "The mirror holds none for this filter. Ask Raygun, or widen the dates."
 	switch {
 	case f.query.Connection != 0:

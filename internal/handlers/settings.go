@@ -50,7 +50,7 @@ func connectionPath(r *http.Request, id services.ConnectionID) string {
 
 func connectionBudget(b services.Budget) templates.ConnectionBudget {
 	return templates.ConnectionBudget{
-		Left: b.Left, Spent: b.Spent, Allowance: b.Allowance, Reserve: b.Reserve, ResetsAt: b.ResetsAt, BlockedUntil: b.BlockedUntil,
+		Left: b.Left, Spent: b.Spent, ByBackground: b.ByBackground, Allowance: b.Allowance, Reserve: b.Reserve, ResetsAt: b.ResetsAt, BlockedUntil: b.BlockedUntil,
 	}
 }
 
@@ -79,7 +79,7 @@ func (a *app) newConnection(w http.ResponseWriter, r *http.Request) error {
 			RaygunURL: here + "?vendor=raygun", LogRocketURL: here + "?vendor=logrocket", BackURL: orgPath(r, "settings/connections"),
 		}))
 	}
-	return a.connectionForm(w, r, http.StatusOK, services.ConnectionForm{Vendor: vendor}, nil)
+	return a.connectionForm(w, r, http.StatusOK, services.ConnectionForm{Vendor: vendor, Sync: true}, nil)
 }
 
 // readConnectionForm reads what was typed. Secrets stay as they were pasted,
@@ -96,7 +96,7 @@ func readConnectionForm(r *http.Request) (services.ConnectionForm, error) {
 		ClientSecret: services.NewSecret(f.Get(services.FieldClientSecret)),
 		Key:          services.NewSecret(f.Get(services.FieldKey)),
 		OrgSlug:      strings.TrimSpace(f.Get(services.FieldOrgSlug)), AppSlug: strings.TrimSpace(f.Get(services.FieldAppSlug)),
-		SlugsMeant: f.Get("slugs_meant") == "1",
+		SlugsMeant: f.Get("slugs_meant") == "1", Sync: f.Get("sync") == "1",
 	}, nil
 }
 
@@ -111,6 +111,10 @@ func (a *app) connectionForm(w http.ResponseWriter, r *http.Request, status int,
 	}
 	v.Fields = append([]templates.FieldView{name}, credentialFields(f, problems, true)...)
 	v.MeanSlugs = meanSlugs(f)
+	if f.Vendor == services.Raygun {
+		sync := syncField("Follows new sessions and fills the last 60 days. It spends up to 40 of the 50 calls a day, spread over the day, and leaves 10 to people; both can be changed later.")
+		v.Sync, v.SyncOn = &sync, f.Sync
+	}
 	return a.page(w, r, status, "Connect "+f.Vendor.String(), "settings", templates.ConnectionFormPage(v))
 }
 
@@ -205,10 +209,12 @@ func (a *app) connection(w http.ResponseWriter, r *http.Request) error {
 // connectionInput is what was typed into one of a connection's forms and has
 // to be corrected.
 type connectionInput struct {
-	problems           services.Problems
-	name               *string
-	rotate             *services.ConnectionForm
-	allowance, reserve *string
+	problems services.Problems
+	name     *string
+	rotate   *services.ConnectionForm
+	// The fields of the budget as typed; nil shows what is stored.
+	allowance, reserve, share, retention *string
+	sync                                 bool
 }
 
 func (a *app) connectionPage(w http.ResponseWriter, r *http.Request, status int, c services.Connection, in connectionInput) error {
@@ -221,7 +227,7 @@ func (a *app) connectionPage(w http.ResponseWriter, r *http.Request, status int,
 		ID: int64(c.ID), Name: c.Name, Vendor: string(c.Vendor), State: a.connectionState(c), Budget: connectionBudget(b),
 		CheckedAt: c.CheckedAt, CheckOK: c.CheckOK, CheckMessage: c.CheckMessage,
 		CreatedAt: c.CreatedAt, RotatedAt: c.RotatedAt, RemovedAt: c.RemovedAt, Now: a.now(),
-		BackURL: orgPath(r, "settings/connections"), CallsURL: orgPath(r, "history?connection=%d", c.ID), CanAdmin: may(r, services.Admin),
+		BackURL: orgPath(r, "settings/connections"), CallsURL: orgPath(r, "history?connection=%d", c.ID), LedgerURL: orgPath(r, "calls?connection=%d", c.ID), CanAdmin: may(r, services.Admin),
 		TestURL: here + "/test", RenameURL: here + "/name", RotateURL: here + "/credentials", BudgetURL: here + "/budget", RemoveURL: here + "/remove",
 		TestPrice: "Asks LogRocket for one exported session.",
 	}
@@ -231,7 +237,10 @@ func (a *app) connectionPage(w http.ResponseWriter, r *http.Request, status int,
 		v.TestPrice = "Signs in to Raygun, which takes none of the day's calls."
 	}
 	v.Rename, v.RotateFields, v.MeanSlugs, v.AllowanceField, v.ReserveField = connectionForms(c, in)
-	v.Wrong = append([]templates.FieldView{v.Rename, v.AllowanceField, v.ReserveField}, v.RotateFields...)
+	if err := a.connectionSync(r, c, in, &v); err != nil {
+		return err
+	}
+	v.Wrong = append([]templates.FieldView{v.Rename, v.AllowanceField, v.ReserveField, v.ShareField, v.RetentionField}, v.RotateFields...)
 
 	ask, ok, err := a.Connections.LastTest(r.Context(), orgOf(r), c.ID)
 	if err != nil {
@@ -265,11 +274,8 @@ func connectionForms(c services.Connection, in connectionInput) (name templates.
 		form = *in.rotate
 	}
 	form.Vendor = c.Vendor
-	number := func(field, label, value, hint string) templates.FieldView {
-		return templates.FieldView{ID: field, Name: field, Label: label, Value: value, Hint: hint, Error: p[field], Type: "number", InputMode: "numeric", Min: "0", Step: "1", Required: true, Autocomplete: "off"}
-	}
-	allowance = number(services.FieldAllowance, "Calls a day", or(in.allowance, strconv.Itoa(c.Allowance)), "What Raygun allows this application, by default 50. 0 is no limit.")
-	reserve = number(services.FieldReserve, "Kept for people", or(in.reserve, strconv.Itoa(c.Reserve)), "How many of them background work leaves alone.")
+	allowance = numberField(p, services.FieldAllowance, "Calls a day", or(in.allowance, strconv.Itoa(c.Allowance)), "What Raygun allows this application, by default 50. 0 is no limit.")
+	reserve = numberField(p, services.FieldReserve, "Kept for people", or(in.reserve, strconv.Itoa(c.Reserve)), "How many of them background work leaves alone.")
 	return name, credentialFields(form, p, false), meanSlugs(form), allowance, reserve
 }
 
@@ -307,16 +313,22 @@ func (a *app) setConnectionBudget(w http.ResponseWriter, r *http.Request) error 
 	if err := r.ParseForm(); err != nil {
 		return badForm(err)
 	}
-	allowance, reserve := r.PostForm.Get(services.FieldAllowance), r.PostForm.Get(services.FieldReserve)
-	number := func(s string) int {
+	in := connectionInput{sync: r.PostForm.Get("sync") == "1"}
+	number := func(field string, typed **string) int {
+		s := r.PostForm.Get(field)
+		*typed = &s
 		n, err := strconv.Atoi(strings.TrimSpace(s))
 		if err != nil {
 			return -1 // which the service says is none
 		}
 		return n
 	}
-	return a.changeConnection(w, r, "The budget was changed.", connectionInput{allowance: &allowance, reserve: &reserve}, func(id services.ConnectionID) (services.Problems, error) {
-		return a.Connections.SetBudget(r.Context(), actorOf(r), id, number(allowance), number(reserve))
+	f := services.SpendingForm{
+		Allowance: number(services.FieldAllowance, &in.allowance), Reserve: number(services.FieldReserve, &in.reserve),
+		Share: number(services.FieldShare, &in.share), Sync: in.sync, RetentionDays: number(services.FieldRetention, &in.retention),
+	}
+	return a.changeConnection(w, r, "The budget was changed.", in, func(id services.ConnectionID) (services.Problems, error) {
+		return a.Connections.SetSpending(r.Context(), actorOf(r), id, f)
 	})
 }
 

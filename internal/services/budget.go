@@ -24,7 +24,11 @@ type Budget struct {
 	Allowance int
 	// Reserve is how many of them background work leaves to people.
 	Reserve int
-	Spent   int
+	// Share is how many background work may make at most, 0 for all that the
+	// reserve leaves.
+	Share int
+	// Spent is what was spent, ByBackground the part that nobody waited for.
+	Spent, ByBackground int
 	// Left is what people may still spend, never below zero. It is 0 while the
 	// connection is blocked.
 	Left int
@@ -34,13 +38,28 @@ type Budget struct {
 	BlockedUntil time.Time
 }
 
-// Background is what background work may still spend.
-func (b Budget) Background() int { return max(0, b.Left-b.Reserve) }
+// Background is what background work may still spend; negative is without
+// limit.
+func (b Budget) Background() int {
+	n := -1
+	if b.Allowance > 0 {
+		n = max(0, b.Left-b.Reserve)
+	}
+	if b.Share > 0 {
+		if rest := max(0, b.Share-b.ByBackground); n < 0 || rest < n {
+			n = rest
+		}
+	}
+	if !b.BlockedUntil.IsZero() {
+		return 0
+	}
+	return n
+}
 
 func budgetOf(b db.Budget, now time.Time) Budget {
 	out := Budget{
 		Connection: b.Connection, Vendor: Vendor(b.Vendor), Name: b.Name,
-		Allowance: b.Allowance, Reserve: b.Reserve, Spent: b.Spent,
+		Allowance: b.Allowance, Reserve: b.Reserve, Share: b.Share, Spent: b.Spent, ByBackground: b.Background,
 		Left: max(0, b.Allowance-b.Spent), ResetsAt: nextDay(now),
 	}
 	if b.BlockedUntil.After(now) {

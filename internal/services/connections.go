@@ -54,7 +54,7 @@ type Connection struct {
 	// OrgSlug and AppSlug are LogRocket's name for the app; empty for Raygun.
 	OrgSlug, AppSlug string
 	// Allowance and Reserve are as in Budget.
-	Allowance, Reserve int
+	Allowance, Reserve, Share int
 	// BlockedUntil may have passed.
 	BlockedUntil time.Time
 	// CheckedAt is when it was last tested, zero for never since its credentials
@@ -73,7 +73,7 @@ func (c Connection) Removed() bool { return !c.RemovedAt.IsZero() }
 func connectionOf(org OrgID, c db.Connection) Connection {
 	return Connection{
 		ID: c.ID, Org: org, Vendor: Vendor(c.Vendor), Name: c.Name, OrgSlug: c.OrgSlug, AppSlug: c.AppSlug,
-		Allowance: c.Allowance, Reserve: c.Reserve, BlockedUntil: c.BlockedUntil,
+		Allowance: c.Allowance, Reserve: c.Reserve, Share: c.Share, BlockedUntil: c.BlockedUntil,
 		CheckedAt: c.CheckedAt, CheckOK: c.CheckOK, CheckMessage: c.CheckMessage,
 		CreatedAt: c.CreatedAt, RotatedAt: c.RotatedAt, RemovedAt: c.RemovedAt,
 	}
@@ -95,6 +95,8 @@ type Connections struct {
 	log     *slog.Logger
 	now     func() time.Time
 	asks    *Asks // set by useAsks, before anything is tested
+	// wakeSync tells the keeper of mirrors that a connection changed; nil without one.
+	wakeSync func(ctx context.Context, org OrgID, id ConnectionID) error
 
 	mu      sync.Mutex
 	clients map[ConnectionID]client

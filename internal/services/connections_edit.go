@@ -41,6 +41,10 @@ type ConnectionForm struct {
 	OrgSlug, AppSlug string
 	// SlugsMeant says that the slugs are meant although the key names others.
 	SlugsMeant bool
+	// Sync keeps a Raygun connection's mirror fresh by itself, and Share is what
+	// that may spend a day at most; 0 is all that the reserve for people leaves.
+	Sync  bool
+	Share int
 }
 
 // The names of the form's fields, by which problems are told.
@@ -55,6 +59,8 @@ const (
 	FieldAppSlug      = "app_slug"
 	FieldAllowance    = "allowance"
 	FieldReserve      = "reserve"
+	FieldShare        = "share"
+	FieldRetention    = "retention"
 )
 
 // secretLabels are the secrets' names for people and for the history.
@@ -192,7 +198,7 @@ func (c *Connections) Add(ctx context.Context, actor Actor, f ConnectionForm) (C
 		Vendor: string(f.Vendor), Name: f.Name, OrgSlug: f.OrgSlug, AppSlug: f.AppSlug, CreatedBy: actor.User, CreatedAt: c.now(),
 	}
 	if f.Vendor == Raygun {
-		row.Allowance, row.Reserve = raygunAllowance, raygunReserve
+		row.Allowance, row.Reserve, row.Share = raygunAllowance, raygunReserve, max(0, f.Share)
 	}
 	order, given := f.secretsOf()
 	after := map[string]string{"Vendor": f.Vendor.String(), "Name": f.Name}
@@ -202,6 +208,9 @@ func (c *Connections) Add(ctx context.Context, actor Actor, f ConnectionForm) (C
 	for _, field := range order {
 		after[secretLabels[field]] = "set"
 	}
+	if f.Sync && syncs(f.Vendor) {
+		after["Sync"] = "on"
+	}
 	e := c.entry(actor, "connection.add", f.Name, fmt.Sprintf("Added the %s connection “%s”", f.Vendor, f.Name))
 	e.After = historyFields(after)
 	out, err := c.db.Org(actor.Org).AddConnection(ctx, row, c.seal(actor.Org, given), e)
@@ -210,6 +219,16 @@ func (c *Connections) Add(ctx context.Context, actor Actor, f ConnectionForm) (C
 	}
 	if err != nil {
 		return Connection{}, nil, fmt.Errorf("add a connection to organization %d: %w", actor.Org, err)
+	}
+	if f.Sync && syncs(f.Vendor) && c.wakeSync != nil {
+		// After the connection, not with it: cut off in between, it is there with its
+		// sync off, which its page shows.
+		if err := c.db.Org(actor.Org).SetSync(ctx, out.ID, db.SyncSettings{Enabled: true, RetentionDays: DefaultRetentionDays}, nil); err != nil {
+			return Connection{}, nil, err
+		}
+		if err := c.wakeSync(ctx, actor.Org, out.ID); err != nil {
+			return Connection{}, nil, err
+		}
 	}
 	return connectionOf(actor.Org, out), nil, nil
 }
@@ -268,7 +287,13 @@ func (c *Connections) Rotate(ctx context.Context, actor Actor, id ConnectionID, 
 	e.Before, e.After = historyFields(before), historyFields(after)
 	err = c.db.Org(actor.Org).RotateConnection(ctx, id, f.OrgSlug, f.AppSlug, c.seal(actor.Org, given), e)
 	c.drop(id)
-	return nil, notFound(err, noConnection)
+	if err != nil {
+		return nil, notFound(err, noConnection)
+	}
+	if c.wakeSync == nil {
+		return nil, nil
+	}
+	return nil, c.wakeSync(ctx, actor.Org, id)
 }
 
 // Remove takes a connection out of use and erases its secrets. What it
@@ -290,6 +315,20 @@ func (c *Connections) Remove(ctx context.Context, actor Actor, id ConnectionID) 
 	return notFound(err, noConnection)
 }
 
+// SpendingForm is what a member decides about a connection's calls and mirror.
+type SpendingForm struct {
+	// Allowance is how many counted calls a UTC day has, 0 for no limit; Reserve
+	// how many of them are kept for people; Share how many background work may
+	// make at most, 0 for all that the reserve leaves.
+	Allowance, Reserve, Share int
+	// Sync keeps the mirror fresh, RetentionDays is how many days back it is filled.
+	Sync          bool
+	RetentionDays int
+}
+
+// maxRetention is how many days back a mirror may be filled at most.
+const maxRetention = 365
+
 // SetBudget changes how many counted calls a connection may make on a UTC day
 // (0 is no limit) and how many of them are kept for people. A block that the
 // vendor's last refusal left is lifted.
@@ -298,22 +337,81 @@ func (c *Connections) SetBudget(ctx context.Context, actor Actor, id ConnectionI
 	if err != nil {
 		return nil, err
 	}
-	problems := Problems{}
-	if allowance < 0 || allowance > maxAllowance {
-		problems[FieldAllowance] = fmt.Sprintf("Give a whole number from 0 (no limit) to %d.", maxAllowance)
+	return c.spend(ctx, actor, conn, db.Spending{Allowance: allowance, Reserve: reserve, Share: conn.Share})
+}
+
+// SetSpending changes a connection's budget and how its mirror is kept.
+func (c *Connections) SetSpending(ctx context.Context, actor Actor, id ConnectionID, f SpendingForm) (Problems, error) {
+	conn, err := c.inUse(ctx, actor, id)
+	if err != nil {
+		return nil, err
 	}
-	if reserve < 0 || reserve > allowance {
-		problems[FieldReserve] = "Give a whole number from 0 up to the calls a day."
-	}
-	if len(problems) > 0 {
+	return c.spend(ctx, actor, conn, db.Spending{
+		Allowance: f.Allowance, Reserve: f.Reserve, Share: f.Share, Sync: &db.SyncSettings{Enabled: f.Sync, RetentionDays: f.RetentionDays},
+	})
+}
+
+func (c *Connections) spend(ctx context.Context, actor Actor, conn Connection, b db.Spending) (Problems, error) {
+	if problems := checkSpending(b); len(problems) > 0 {
 		return problems, nil
 	}
-	fields := func(allowance, reserve int) string {
-		return historyFields(map[string]string{"Calls a day": fmt.Sprint(allowance), "Kept for people": fmt.Sprint(reserve)})
+	before, err := c.spendingOf(ctx, conn)
+	if err != nil {
+		return nil, err
 	}
 	e := c.entry(actor, "connection.budget", conn.Name, fmt.Sprintf("Changed the budget of the %s connection “%s”", conn.Vendor, conn.Name))
-	e.Before, e.After = fields(conn.Allowance, conn.Reserve), fields(allowance, reserve)
-	return nil, notFound(c.db.Org(actor.Org).SetBudget(ctx, id, allowance, reserve, e), noConnection)
+	e.Before, e.After = spendingFields(before, b.Sync != nil), spendingFields(b, b.Sync != nil)
+	if err := c.db.Org(actor.Org).SetSpending(ctx, conn.ID, b, nil, e); err != nil {
+		return nil, notFound(err, noConnection)
+	}
+	// What it waited for may be there now.
+	if c.wakeSync == nil {
+		return nil, nil
+	}
+	return nil, c.wakeSync(ctx, actor.Org, conn.ID)
+}
+
+// spendingOf is what is stored.
+func (c *Connections) spendingOf(ctx context.Context, conn Connection) (db.Spending, error) {
+	b := db.Spending{Allowance: conn.Allowance, Reserve: conn.Reserve, Share: conn.Share, Sync: &db.SyncSettings{RetentionDays: DefaultRetentionDays}}
+	row, err := c.db.Org(conn.Org).Sync(ctx, conn.ID)
+	if errors.Is(err, db.ErrNotFound) {
+		return b, nil
+	}
+	b.Sync = &row.SyncSettings
+	return b, err
+}
+
+func checkSpending(b db.Spending) Problems {
+	problems := Problems{}
+	if b.Allowance < 0 || b.Allowance > maxAllowance {
+		problems[FieldAllowance] = fmt.Sprintf("Give a whole number from 0 (no limit) to %d.", maxAllowance)
+	}
+	if b.Reserve < 0 || b.Reserve > b.Allowance {
+		problems[FieldReserve] = "Give a whole number from 0 up to the calls a day."
+	}
+	if b.Share < 0 || b.Share > maxAllowance {
+		problems[FieldShare] = fmt.Sprintf("Give a whole number from 0 (all that is not kept for people) to %d.", maxAllowance)
+	}
+	if b.Sync != nil && (b.Sync.RetentionDays < 1 || b.Sync.RetentionDays > maxRetention) {
+		problems[FieldRetention] = fmt.Sprintf("Give a whole number of days from 1 to %d.", maxRetention)
+	}
+	return problems
+}
+
+// spendingFields writes a budget for the history.
+func spendingFields(b db.Spending, sync bool) string {
+	fields := map[string]string{"Calls a day": fmt.Sprint(b.Allowance), "Kept for people": fmt.Sprint(b.Reserve)}
+	if sync && b.Sync != nil {
+		fields["Background share"], fields["Days back"], fields["Sync"] = fmt.Sprint(b.Share), fmt.Sprint(b.Sync.RetentionDays), "off"
+		if b.Share == 0 {
+			fields["Background share"] = "all that is left"
+		}
+		if b.Sync.Enabled {
+			fields["Sync"] = "on"
+		}
+	}
+	return historyFields(fields)
 }
 
 // inUse finds a connection that the actor may change.

@@ -39,6 +39,7 @@ type Services struct {
 	Sessions    *Sessions
 	Insight     *Insight
 	Customers   *Customers
+	Syncs       *Syncs
 	Traits      *Traits
 	Highlights  *Highlights
 	// Markdown renders what a model wrote, with links into LogRocket's app only.
@@ -72,6 +73,7 @@ func Open(ctx context.Context, o Options) (*Services, error) {
 	s.History = NewHistory(o.DB, o.Now)
 	s.Sessions = newSessions(o.DB, s.Connections, s.Asks, o.Now)
 	s.Insight = newInsight(o.DB, s.Connections)
+	s.Syncs = newSyncs(o.DB, s.queue, s.Connections, o.Log, o.Now)
 	s.Customers = newCustomers(o.DB, s.Connections, s.Sessions, o.Now)
 	if s.Markdown, err = NewMarkdown(cmp.Or(o.Vendors.LogRocketAppURL, logrocket.DefaultAppURL)); err != nil {
 		return nil, err

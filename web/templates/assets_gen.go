@@ -4,7 +4,7 @@ package templates
 
 // Where the built files are served; the hash is that of their content.
 const (
-	urlCSS     = "/static/app.67d529394068.css"
+	urlCSS     = "/static/app.3b0eea4cb1f2.css"
 	urlAppJS   = "/static/app.50a59214e4b2.js"
 	urlThemeJS = "/static/theme.d329c1c2cbae.js"
 	urlFavicon = "/static/favicon.6c7ac739bdd4.svg"

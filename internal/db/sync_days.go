@@ -1,0 +1,76 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"time"
+)
+
+// SyncDay says which part of a UTC day the mirror holds.
+type SyncDay struct {
+	Day Day // days since 1970-01-01
+	// From and To bound the part that was read to its end.
+	From, To time.Time
+	// Sessions is how many sessions of the day were in the mirror then.
+	Sessions int64
+	// Lacking is how many more the vendor counted than it sent, in Walks walks.
+	Lacking  int64
+	Walks    int64
+	WalkedAt time.Time
+}
+
+func scanSyncDay(s scanner) (SyncDay, error) {
+	var d SyncDay
+	var from, to, walked sql.NullInt64
+	err := s.Scan(&d.Day, &from, &to, &d.Sessions, &d.Lacking, &d.Walks, &walked)
+	d.From, d.To, d.WalkedAt = timeOf(from), timeOf(to), timeOf(walked)
+	return d, err
+}
+
+// SyncDays returns what the mirror holds of the days from the first to the
+// last, newest first; a day that it holds nothing of is left out. At most 4000.
+func (o Org) SyncDays(ctx context.Context, conn ConnectionID, first, last Day) ([]SyncDay, error) {
+	return list(ctx, o.db.r, "sync days", scanSyncDay, `
+		SELECT day, from_at, to_at, sessions, lacking, walks, walked_at FROM sync_days
+		WHERE connection_id = ? AND org_id = ? AND day >= ? AND day <= ?
+		ORDER BY day DESC LIMIT 4000`, conn, o.id, first, last)
+}
+
+// endWalk writes what a finished walk covers and forgets the walk.
+func (o Org) endWalk(ctx context.Context, q querier, w SyncWalk) error {
+	for day := DayOf(w.From); day.Time().Before(w.To); day++ {
+		begin, end := day.Time().UnixMilli(), (day + 1).Time().UnixMilli()
+		from, to := max(begin, w.From.UnixMilli()), min(end, w.To.UnixMilli())
+		// How many sessions the day has is counted once for each walk, over the day
+		// alone: pages read it from here.
+		_, err := exec(ctx, q, "sync day", `
+			INSERT INTO sync_days AS d (connection_id, day, org_id, from_at, to_at, sessions, lacking, walks, walked_at)
+			SELECT ?1, ?2, ?3, ?4, ?5, (SELECT count(*) FROM sessions WHERE connection_id = ?1 AND started_at >= ?6 AND started_at < ?7), ?8, 1, ?9
+			WHERE true
+			ON CONFLICT (connection_id, day) DO UPDATE SET
+				from_at = CASE WHEN `+touches+` THEN min(d.from_at, excluded.from_at) WHEN `+longer+` THEN excluded.from_at ELSE d.from_at END,
+				to_at = CASE WHEN `+touches+` THEN max(d.to_at, excluded.to_at) WHEN `+longer+` THEN excluded.to_at ELSE d.to_at END,
+				lacking = CASE WHEN excluded.from_at <= d.from_at AND excluded.to_at >= d.to_at THEN excluded.lacking ELSE max(d.lacking, excluded.lacking) END,
+				walks = d.walks + (excluded.lacking > 0), sessions = excluded.sessions, walked_at = excluded.walked_at
+			WHERE d.org_id = excluded.org_id`,
+			w.Connection, day, o.id, from, to, begin, end, w.Lacking, ms(w.UpdatedAt))
+		if err != nil {
+			return err
+		}
+	}
+	if w.Purpose == WalkFollow {
+		if _, err := exec(ctx, q, "sync", `
+			UPDATE syncs SET followed_to = max(coalesce(followed_to, 0), ?) WHERE connection_id = ? AND org_id = ?`,
+			ms(w.To), w.Connection, o.id); err != nil {
+			return err
+		}
+	}
+	return o.dropWalk(ctx, q, w.ID)
+}
+
+// Two parts of a day are one where they touch; of two that do not, the longer
+// one is kept.
+const (
+	touches = `(excluded.from_at <= d.to_at AND excluded.to_at >= d.from_at)`
+	longer  = `(excluded.to_at - excluded.from_at > d.to_at - d.from_at)`
+)

@@ -1,0 +1,127 @@
+package services
+
+import (
+	"time"
+
+	"sightline/internal/db"
+	"sightline/internal/services/raygun"
+)
+
+const (
+	// rangeOverlap is by how much a range is asked for wider than it is: whether
+	// the bounds belong to it is not documented, and a session that comes twice
+	// is one.
+	rangeOverlap = time.Second
+	// splitTo is how many sessions a range should have once a walk is split: so
+	// few that they come on one page, with room for those that arrive meanwhile.
+	splitTo = raygun.MaxLimit * 3 / 4
+	// shortestSplit is the shortest range that is still split.
+	shortestSplit = time.Minute
+	// maxRanges bounds how many ranges one walk may be split into.
+	maxRanges = 2000
+)
+
+// pageTaken is what one page told a walk.
+type pageTaken struct {
+	got        int   // rows on the page, those that could not be read too
+	fresh      int64 // of them, sessions that the range had not met before
+	unreadable int64
+	total      *int64 // nil if the vendor did not say
+	nextSkip   int
+	more       bool
+}
+
+// advance says how a walk goes on after a page. Nothing about the vendor's
+// order or bounds is relied on: a range is done when as many different sessions
+// came as the vendor counts, or when it came on one page, which no order can
+// break. A range that does not settle, because rows move between pages or the
+// count changes on the way, is split into ranges of one page. Every range ends
+// after a bounded number of pages; what the vendor counts but never sends is
+// noted as lacking.
+func advance(w db.SyncWalk, p pageTaken) db.SyncWalk {
+	if len(w.Todo) == 0 {
+		return w
+	}
+	w.Pages++
+	w.PassPages++
+	w.Seen += p.fresh
+	w.PassFresh += p.fresh
+	w.PassRepeats += max(0, int64(p.got)-p.unreadable-p.fresh)
+	w.Unreadable += p.unreadable
+	if p.total != nil && (w.Total == nil || *p.total > *w.Total) {
+		n := *p.total
+		w.Total = &n
+	}
+	all := w.Total != nil && w.Seen+w.Unreadable >= *w.Total
+	// A page that is not full and names no next one is the end, an empty one is
+	// whatever it names. Repeats may push rows behind the end that the count
+	// suggests, so a full page is followed until the count is met.
+	end := p.got == 0 || !p.more && (all || p.got < raygun.MaxLimit) || w.PassPages > pagesAtMost(w)
+	if !end {
+		w.Skip = max(p.nextSkip, w.Skip+p.got)
+		return w
+	}
+	onePage := w.Skip == 0
+	switch {
+	case all, onePage && w.Total == nil, w.Total == nil && (w.PassRepeats == 0 || w.Pass > 0 && w.PassFresh == 0):
+		return nextRange(w, 0)
+	case w.Total != nil && *w.Total > raygun.MaxLimit && canSplit(w):
+		return split(w)
+	case w.Pass < 1:
+		return again(w)
+	case w.Total == nil:
+		return nextRange(w, 0)
+	}
+	return nextRange(w, max(0, *w.Total-w.Seen-w.Unreadable))
+}
+
+// pagesAtMost bounds a pass: the pages that the count needs, as many again for
+// repeats, and a few.
+func pagesAtMost(w db.SyncWalk) int {
+	if w.Total == nil {
+		return 4000
+	}
+	return int(*w.Total)/raygun.MaxLimit*2 + 4
+}
+
+// again reads the range under way once more from its beginning. What was met
+// stays met: rows that moved out of sight in one pass come in another.
+func again(w db.SyncWalk) db.SyncWalk {
+	w.Pass++
+	w.Skip, w.PassPages, w.PassFresh, w.PassRepeats, w.Unreadable, w.Total = 0, 0, 0, 0, 0, nil
+	return w
+}
+
+// nextRange ends the range under way.
+func nextRange(w db.SyncWalk, lacking int64) db.SyncWalk {
+	w.Found += w.Seen
+	w.Lacking += lacking
+	w = again(w)
+	w.Todo, w.Seen, w.Pass = w.Todo[1:], 0, 0
+	return w
+}
+
+func canSplit(w db.SyncWalk) bool {
+	r := w.Todo[0]
+	return len(w.Todo) < maxRanges && r.To.Sub(r.From) >= 2*shortestSplit
+}
+
+// split cuts the range under way into ranges that fit on a page each, if its
+// sessions are spread evenly; those that do not are split again.
+func split(w db.SyncWalk) db.SyncWalk {
+	r := w.Todo[0]
+	n := max(2, (int(*w.Total)+splitTo-1)/splitTo)
+	n = min(n, int(r.To.Sub(r.From)/shortestSplit), maxRanges)
+	width := r.To.Sub(r.From) / time.Duration(n)
+	todo := make([]db.SyncRange, 0, n+len(w.Todo)-1)
+	for i := range n {
+		part := db.SyncRange{From: r.From.Add(time.Duration(i) * width), To: r.From.Add(time.Duration(i+1) * width)}
+		if i == n-1 {
+			part.To = r.To
+		}
+		todo = append(todo, part)
+	}
+	w = again(w)
+	w.Todo, w.Seen, w.Pass = append(todo, w.Todo[1:]...), 0, 0
+	return w
+}
