@@ -65,7 +65,15 @@ func (o Org) endWalk(ctx context.Context, q querier, w SyncWalk) error {
 			return err
 		}
 	}
-	return o.dropWalk(ctx, q, w.ID)
+	if err := o.dropWalk(ctx, q, w.ID); err != nil || w.CallsLeft == nil || *w.CallsLeft <= 0 {
+		return err
+	}
+	// What a person's walk did not need is for the next of theirs.
+	_, err := exec(ctx, q, "sync walk", `
+		UPDATE sync_walks SET calls_left = calls_left + ?
+		WHERE id = (SELECT id FROM sync_walks WHERE connection_id = ? AND org_id = ? AND purpose = 'person' AND actor_id IS ? ORDER BY day DESC LIMIT 1)`,
+		*w.CallsLeft, w.Connection, o.id, nullID(w.Actor))
+	return err
 }
 
 // Two parts of a day are one where they touch; of two that do not, the longer

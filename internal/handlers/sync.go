@@ -140,7 +140,7 @@ func (a *app) coverage(r *http.Request, conn services.ConnectionID, from, to tim
 	fill := a.spendView(r, "Fill now", c.Budget)
 	fill.Icon, fill.Kind, fill.Calls = "download", templates.Secondary, o.Calls
 	if !o.All && o.Days > 0 {
-		fill.Label = "Fill the newest " + templates.Plural(o.Days, "day", "days") + " now"
+		fill.Label = "Fill " + templates.Plural(o.Days, "day", "days")
 	}
 	if o.Days == 0 && fill.Disabled == "" {
 		fill.Calls, fill.Disabled = c.Calls, "Today's calls left do not pay for a day of it."

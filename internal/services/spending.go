@@ -19,7 +19,7 @@ type SpendingSlot struct {
 
 // Spending is how the calls of one connection, or of all, spread.
 type Spending struct {
-	// Days are the last 30 UTC days with today, oldest first, Today its hours so far.
+	// Days are the last 30 UTC days with today, oldest first, Today its 24 hours.
 	Days, Today []SpendingSlot
 	// Allowance is what a day has, 0 if not one connection alone or without limit.
 	Allowance int
@@ -46,8 +46,8 @@ func (c *Connections) Spending(ctx context.Context, org OrgID, conn ConnectionID
 	for i := range spendingDays {
 		out.Days = append(out.Days, SpendingSlot{At: first.AddDate(0, 0, i)})
 	}
-	for at := today; !at.After(now); at = at.Add(time.Hour) {
-		out.Today = append(out.Today, SpendingSlot{At: at})
+	for i := range 24 {
+		out.Today = append(out.Today, SpendingSlot{At: today.Add(time.Duration(i) * time.Hour)})
 	}
 	add := func(to []SpendingSlot, i int, h db.CallHour) {
 		if i >= 0 && i < len(to) {

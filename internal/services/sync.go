@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"sightline/internal/db"
@@ -224,6 +225,9 @@ func (s *Syncs) choose(ctx context.Context, v syncView) (walk *db.SyncWalk, rest
 		if w.Purpose != db.WalkPerson {
 			break
 		}
+		if err := s.borrow(ctx, v, &w); err != nil {
+			return nil, rest, false, err
+		}
 		if v.budget.BlockedUntil.IsZero() && w.CallsLeft != nil && *w.CallsLeft > 0 && (v.budget.Allowance == 0 || v.budget.Left > 0) {
 			return &w, rest, false, nil
 		}
@@ -328,6 +332,23 @@ func (s *Syncs) begin(ctx context.Context, v syncView, w db.SyncWalk) (*db.SyncW
 		}
 	}
 	return nil, fmt.Errorf("begin a walk (%s): %w", w.Purpose, db.ErrNotFound)
+}
+
+// borrow lets a person's walk that has spent what was meant for it finish with
+// a call of the last of their others: in all no more is spent than was named.
+func (s *Syncs) borrow(ctx context.Context, v syncView, w *db.SyncWalk) error {
+	if w.CallsLeft == nil || *w.CallsLeft > 0 {
+		return nil
+	}
+	for _, other := range slices.Backward(v.walks) {
+		if other.Purpose != db.WalkPerson || other.Actor != w.Actor || other.ID == w.ID || other.CallsLeft == nil || *other.CallsLeft <= 0 {
+			continue
+		}
+		rest, one := *other.CallsLeft-1, int64(1)
+		other.CallsLeft, w.CallsLeft = &rest, &one
+		return s.db.Org(v.org).PlanWalks(ctx, v.conn.ID, func([]db.SyncWalk) []db.SyncWalk { return []db.SyncWalk{other, *w} }, v.now, nil, nil)
+	}
+	return nil
 }
 
 // handOver leaves the rest of a person's walk to background work.
