@@ -48,7 +48,7 @@ func TestUnknownEmailLeadsOverRaygunToTheCustomer(t *testing.T) {
 	demo := sb.Company().Demo()[0]
 	q := url.Values{"q": {demo.Identifier}}.Encode()
 
-	b.get("/o/acme/").wants(t, 200, "Nobody is pinned", "Shop", "50 of 50", `name="q"`)
+	b.get("/o/acme/").wants(t, 200, "Nobody yet", "Shop", "50 of 50", `name="q"`)
 	b.get("/o/acme/lookup?"+q).wants(t, 200, "Nobody here is known by that", "1 call, 50 left today", "Request highlights for this email")
 	if sb.CountCalls(sandbox.OpSessions) != 0 {
 		t.Fatal("looking spent a call")
@@ -75,8 +75,10 @@ func TestUnknownEmailLeadsOverRaygunToTheCustomer(t *testing.T) {
 
 	// Pinned and recently seen, on the home page of who did it.
 	b.post(a.location+"/pin", "pinned", "1").wants(t, 303)
-	b.get("/o/acme/").wants(t, 200, html.EscapeString(demo.FullName), "Recently looked at")
-	viewer.get("/o/acme/").wants(t, 200, "Nobody is pinned")
+	b.get("/o/acme/").wants(t, 200, html.EscapeString(demo.FullName), "Pinned customers", "Recently looked at")
+	if home := viewer.get("/o/acme/"); home.status != 200 || strings.Contains(home.body, "Pinned customers") {
+		t.Errorf("what one member pinned is on another's home page: %d", home.status)
+	}
 
 	// One session, its detail for one call, and nothing for the second look.
 	session := regexp.MustCompile(`/o/acme/sessions/\d+`).FindString(page.body)

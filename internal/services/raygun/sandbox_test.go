@@ -87,7 +87,9 @@ func TestEveryOperationWorksInBothDialects(t *testing.T) {
 					}
 					for _, one := range page.Sessions {
 						seen[one.ID] = true
-						if one.Start.IsZero() || one.WebLink == "" || one.PageViewCount < 0 || one.Browser.Name == "" || one.LengthMS == nil {
+						// Some days have a session of a browser that Raygun did not know.
+						unknown := strings.Contains(string(one.Raw), `"browser":{"name":""`)
+						if one.Start.IsZero() || one.WebLink == "" || one.PageViewCount < 0 || (one.Browser.Name == "") != unknown || one.LengthMS == nil {
 							t.Fatalf("session not read in full: %s", one.Raw)
 						}
 					}
