@@ -81,6 +81,7 @@ type tab struct {
 	t    *testing.T
 	ctx  context.Context
 	base string
+	dark bool
 
 	mu       sync.Mutex
 	reported []string // what the console, the CSP and scripts complained about
@@ -173,6 +174,7 @@ func value[T any](b *tab, what string, action chromedp.Action[T]) T {
 func (b *tab) look(l look) {
 	b.t.Helper()
 	scheme := "light"
+	b.dark = l.dark
 	if l.dark {
 		scheme = "dark"
 	}
@@ -264,6 +266,11 @@ type finding struct {
 // neither the page nor its CSP notices, and returns what is wrong.
 func (b *tab) axe(source string) []finding {
 	b.t.Helper()
+	// The dark theme differs from the light one in its colours alone.
+	options := `{resultTypes: ["violations"]}`
+	if b.dark {
+		options = `{resultTypes: ["violations"], runOnly: {type: "rule", values: ["color-contrast", "link-in-text-block"]}}`
+	}
 	text := value(b, "run axe", func(ctx context.Context, t *chromedp.Target) (string, error) {
 		tree, err := cdp.Call(ctx, t, cdppage.GetFrameTree, cdp.Empty{})
 		if err != nil {
@@ -276,7 +283,7 @@ func (b *tab) axe(source string) []finding {
 		if _, err := evaluate(ctx, t, source, world.ExecutionContextID); err != nil {
 			return "", err
 		}
-		return evaluate(ctx, t, `axe.run(document, {resultTypes: ["violations"]}).then(r => JSON.stringify(r.violations))`, world.ExecutionContextID)
+		return evaluate(ctx, t, `axe.run(document, `+options+`).then(r => JSON.stringify(r.violations))`, world.ExecutionContextID)
 	})
 	var found []finding
 	if err := json.Unmarshal([]byte(text), &found); err != nil {

@@ -75,8 +75,10 @@ func TestUnknownEmailLeadsOverRaygunToTheCustomer(t *testing.T) {
 
 	// Pinned and recently seen, on the home page of who did it.
 	b.post(a.location+"/pin", "pinned", "1").wants(t, 303)
-	b.get("/o/acme/").wants(t, 200, html.EscapeString(demo.FullName), "Recently looked at")
-	viewer.get("/o/acme/").wants(t, 200, "Nobody yet")
+	b.get("/o/acme/").wants(t, 200, html.EscapeString(demo.FullName), "Pinned customers", "Recently looked at")
+	if home := viewer.get("/o/acme/"); home.status != 200 || strings.Contains(home.body, "Pinned customers") {
+		t.Errorf("what one member pinned is on another's home page: %d", home.status)
+	}
 
 	// One session, its detail for one call, and nothing for the second look.
 	session := regexp.MustCompile(`/o/acme/sessions/\d+`).FindString(page.body)
@@ -171,7 +173,7 @@ func TestWithoutConnectionsPagesSayWhatToDo(t *testing.T) {
 	s := newSite(t, services.Vendors{})
 	b := s.as(t, "admin@example.com")
 	for path, text := range map[string]string{
-		"/o/acme/": "Nothing is connected yet", "/o/acme/sessions": "No Raygun connection yet", "/o/acme/insight": "No Raygun connection yet", "/o/acme/customers": "No customers yet",
+		"/o/acme/": "Nothing is connected yet", "/o/acme/sessions": "No Raygun connection yet", "/o/acme/customers": "No customers yet",
 		"/o/acme/lookup": "Type an email, an id or a name", "/o/acme/lookup?q=ada": "Connect Raygun",
 	} {
 		b.get(path).wants(t, 200, text)
