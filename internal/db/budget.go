@@ -76,5 +76,5 @@ func (o Org) CallHours(ctx context.Context, conn ConnectionID, from, until time.
 		SELECT h.connection_id, h.hour, h.people, h.background, h.uncounted
 		FROM connections c CROSS JOIN call_hours h ON h.connection_id = c.id AND h.org_id = c.org_id
 		WHERE c.org_id = ? AND (? = 0 OR c.id = ?) AND h.hour >= ? AND h.hour < ?
-		ORDER BY h.connection_id, h.hour LIMIT 20000`, o.id, conn, conn, hourOf(from), hourOf(until.Add(time.Hour-1)))
+		ORDER BY c.id, h.hour LIMIT 20000`, o.id, conn, conn, hourOf(from), hourOf(until.Add(time.Hour-1)))
 }

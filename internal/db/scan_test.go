@@ -244,6 +244,28 @@ func askEverything(t *testing.T, d, watched *DB) {
 		func() error { _, err := o.RecordingCustomers(ctx, "6-x", ""); return err },
 		func() error { _, err := o.TimelineHighlights(ctx, 1, place, 51); return err },
 		func() error { _, err := o.TimelineEdits(ctx, 1, place, 51); return err },
+		func() error { return o.SetSync(ctx, 1, SyncSettings{Enabled: true, RetentionDays: 60}, nil) },
+		func() error { _, err := o.ClaimSync(ctx, 1, now, now.Add(1)); return err },
+		func() error { _, err := o.EndSync(ctx, 1, Sync{}, SyncOutcome{NextAt: now}); return err },
+		func() error { _, err := watched.SettleSyncsUnscoped(ctx, 0, 10); return err },
+		func() error {
+			r := SyncRange{From: now, To: now.Add(time.Hour)}
+			calls := int64(3)
+			return o.PlanWalks(ctx, 1, func([]SyncWalk) []SyncWalk {
+				return []SyncWalk{{Purpose: WalkPerson, SyncRange: r, CallsLeft: &calls, Todo: []SyncRange{r}}}
+			}, now, nil, nil)
+		},
+		func() error {
+			walks, err := o.SyncWalks(ctx, 1)
+			if err != nil {
+				return err
+			}
+			_, err = o.PutSyncPage(ctx, walks[0], []Session{row}, now, func(w SyncWalk, _ int64) SyncWalk { w.Todo = nil; return w })
+			return err
+		},
+		func() error { _, err := o.SyncDays(ctx, 1, 0, 100); return err },
+		func() error { _, err := o.CallHours(ctx, 0, now, now); return err },
+		func() error { _, err := o.CallHours(ctx, 1, now, now); return err },
 	} {
 		if err := step(); err != nil {
 			t.Fatal(err)

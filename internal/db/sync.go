@@ -1,10 +1,12 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -224,10 +226,15 @@ func (o Org) SyncWalks(ctx context.Context, conn ConnectionID) ([]SyncWalk, erro
 }
 
 func (o Org) syncWalks(ctx context.Context, q querier, conn ConnectionID) ([]SyncWalk, error) {
-	return list(ctx, q, "sync walks", scanWalk, `
+	walks, err := list(ctx, q, "sync walks", scanWalk, `
 		SELECT `+walkColumns+` FROM sync_walks
 		WHERE connection_id = ? AND org_id = ?
-		ORDER BY CASE purpose WHEN 'person' THEN 0 WHEN 'follow' THEN 1 ELSE 2 END, day DESC, id LIMIT 200`, conn, o.id)
+		ORDER BY day DESC LIMIT 200`, conn, o.id)
+	first := []string{WalkPerson, WalkFollow, WalkBackfill}
+	slices.SortStableFunc(walks, func(a, b SyncWalk) int {
+		return cmp.Compare(slices.Index(first, a.Purpose), slices.Index(first, b.Purpose))
+	})
+	return walks, err
 }
 
 // PlanWalks changes a connection's open walks: choose is given them and returns

@@ -111,6 +111,10 @@ func settingsScreens() []screen {
 		{name: "invited-somebody-else", find: invited("linus@example.com")},
 		{name: "history-members", path: "/o/acme/history?kind=member"},
 		{name: "history", path: "/o/acme/history"},
+		{name: "calls", path: "/o/acme/calls"},
+		{name: "calls-of-one", path: "/o/acme/calls?connection=1&person=1&from=2020-01-01"},
+		{name: "calls-wrong", path: "/o/acme/calls?from=yesterday"},
+		{name: "sessions-sixty-days", path: "/o/acme/sessions?span=60d"},
 		{name: "history-nothing", path: "/o/acme/history?kind=trait&until=2020-01-01"},
 		{name: "history-wrong", path: "/o/acme/history?from=yesterday"},
 	}

@@ -323,6 +323,12 @@ func (a *app) setConnectionBudget(w http.ResponseWriter, r *http.Request) error 
 		}
 		return n
 	}
+	if !r.PostForm.Has(services.FieldRetention) { // a form without the mirror's part leaves that alone
+		allowance, reserve := number(services.FieldAllowance, &in.allowance), number(services.FieldReserve, &in.reserve)
+		return a.changeConnection(w, r, "The budget was changed.", in, func(id services.ConnectionID) (services.Problems, error) {
+			return a.Connections.SetBudget(r.Context(), actorOf(r), id, allowance, reserve)
+		})
+	}
 	f := services.SpendingForm{
 		Allowance: number(services.FieldAllowance, &in.allowance), Reserve: number(services.FieldReserve, &in.reserve),
 		Share: number(services.FieldShare, &in.share), Sync: in.sync, RetentionDays: number(services.FieldRetention, &in.retention),

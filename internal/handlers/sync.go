@@ -107,6 +107,7 @@ func (a *app) sessionCoverage(r *http.Request, conns []services.Connection, f se
 		if err != nil {
 			return nil, err
 		}
+		v.DaysURL = connectionPath(r, c.ID)
 		out = append(out, v)
 	}
 	return out, nil

@@ -44,7 +44,7 @@ CREATE TABLE syncs (
     worked_at      INTEGER,
     failed_at      INTEGER
 ) STRICT;
-CREATE INDEX syncs_org ON syncs (org_id, connection_id);
+CREATE INDEX syncs_claimed ON syncs (claimed_until) WHERE claimed_until IS NOT NULL;
 
 -- A stretch of time that is being read page by page, until every session in it
 -- is here; then the row goes and sync_days has the outcome. todo is the ranges
