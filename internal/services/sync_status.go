@@ -232,11 +232,18 @@ func (s *Syncs) Coverage(ctx context.Context, org OrgID, conn ConnectionID, from
 
 func (v syncView) coverage(days []db.SyncDay, first, last db.Day) Coverage {
 	c := Coverage{Connection: v.conn, Budget: v.budget, Newest: v.sync.FollowedTo, Known: v.perDay >= 0}
+	known := map[db.Day]db.SyncDay{}
+	for _, d := range days {
+		known[d.Day] = d
+	}
 	lacks := map[db.Day]gap{}
 	var fillable []gap
 	for _, g := range gaps(days, first, last, v.now) {
-		// What began since the last look is no gap while sync keeps up.
-		if v.followed(g, followFresh) {
+		// What began since the last look is no gap while sync keeps up, nor is the
+		// end of today soon after it was read.
+		d, read := known[g.day]
+		fresh := read && g.day == db.DayOf(v.now) && !d.From.After(g.day.Time()) && v.now.Sub(d.To) <= followFresh
+		if fresh || v.followed(g, followFresh) {
 			continue
 		}
 		lacks[g.day] = g
@@ -247,10 +254,6 @@ func (v syncView) coverage(days []db.SyncDay, first, last db.Day) Coverage {
 	c.batches = batches(fillable, v.perDay, v.byTime)
 	for _, b := range c.batches {
 		c.Calls += b.calls
-	}
-	known := map[db.Day]db.SyncDay{}
-	for _, d := range days {
-		known[d.Day] = d
 	}
 	for day := last; day >= first; day-- {
 		d, ok := known[day]

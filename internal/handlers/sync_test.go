@@ -1,0 +1,91 @@
+package handlers_test
+
+import (
+	"html"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"sightline/internal/services"
+	"sightline/internal/services/sandbox"
+)
+
+// hidden are the hidden fields of the form that fills days.
+func hidden(t *testing.T, body string) []string {
+	t.Helper()
+	form := regexp.MustCompile(`(?s)action="/o/acme/sessions/fill".*?</form>`).FindString(body)
+	var out []string
+	for _, m := range regexp.MustCompile(`type="hidden" name="([^"]*)" value="([^"]*)"`).FindAllStringSubmatch(form, -1) {
+		out = append(out, m[1], html.UnescapeString(m[2]))
+	}
+	if len(out) == 0 {
+		t.Fatal("the page has no form to fill days")
+	}
+	return out
+}
+
+func TestMissingDaysAreFilledForTheNamedPrice(t *testing.T) {
+	s, sb := newSandboxSite(t, sandbox.Options{Customers: 60, Sessions: 1800, RaygunDailyLimit: 50})
+	viewer, b := s.as(t, "viewer@example.com"), s.as(t, "support@example.com")
+	page := b.get("/o/acme/sessions")
+	page.wants(t, 200, "the mirror holds none of these days yet", "filling costs at least 7 calls", "Fill now", "7 calls, 50 left today")
+	viewer.get("/o/acme/sessions").wants(t, 200, "does not ask vendors")
+	fields := hidden(t, page.body)
+	viewer.post("/o/acme/sessions/fill", fields...).wants(t, 403)
+	before := sb.CountCalls(sandbox.OpSessions)
+	a := b.post("/o/acme/sessions/fill", fields...)
+	if a.status != 303 || !strings.HasPrefix(a.location, "/o/acme/sessions") {
+		t.Fatalf("%d to %q", a.status, a.location)
+	}
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		page = b.get(a.location)
+		if !strings.Contains(page.body, "Fill now") && !strings.Contains(page.body, "being filled now") {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the days are never filled")
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	if n := sb.CountCalls(sandbox.OpSessions) - before; n > 7 || n == 0 {
+		t.Errorf("%d calls, and 7 were named", n)
+	}
+	page.wants(t, 200, "the mirror holds")
+	b.get("/o/acme/calls").wants(t, 200, "support", "sessions", "Counted calls a day", "Today by hour", "The same in numbers")
+	b.get("/o/acme/calls?connection=1").wants(t, 200, "Line: 50 calls a day")
+	b.get("/o/acme/calls?from=tomorrow").wants(t, 422, "Give a day such as")
+	b.post("/o/acme/sessions/fill", "connection", "99", "from", "0", "to", "9", "calls", "5").wants(t, 404)
+	a = b.post("/o/acme/sessions/fill", append(fields[:len(fields)-2:len(fields)-2], "back", "https://elsewhere.example/o/acme/")...)
+	if a.location != "/o/acme/sessions" {
+		t.Errorf("leads to %q", a.location)
+	}
+}
+
+func TestSyncIsSwitchedOnAndItsBudgetChecked(t *testing.T) {
+	s, _ := newSandboxSite(t, sandbox.Options{Customers: 60, Sessions: 1800, RaygunDailyLimit: 50})
+	b := s.as(t, "admin@example.com")
+	const here = "/o/acme/settings/connections/1"
+	b.get(here).wants(t, 200, "Sync is off", "Keep the mirror fresh", "Days to hold")
+	b.post(here+"/budget", "allowance", "50", "reserve", "10", "share", "many", "retention", "0").wants(t, 422, "Give a whole number from 0 (all that is not kept", "of days from 1 to 365", `value="many"`)
+	if a := b.post(here+"/budget", "allowance", "50", "reserve", "10", "share", "6", "sync", "1", "retention", "30"); a.status != 303 {
+		t.Fatalf("status %d", a.status)
+	}
+	st, err := s.services.Syncs.Status(t.Context(), s.org.ID, 1)
+	for deadline := time.Now().Add(20 * time.Second); err == nil && st.Newest.IsZero() && time.Now().Before(deadline); {
+		time.Sleep(50 * time.Millisecond)
+		st, err = s.services.Syncs.Status(t.Context(), s.org.ID, 1)
+	}
+	if err != nil || st.Newest.IsZero() || st.State == services.SyncOff || st.RetentionDays != 30 {
+		t.Fatalf("status = %+v, %v", st, err)
+	}
+	b.get(here).wants(t, 200, "Newest data", "Background work at most", `value="6"`)
+	b.get("/o/acme/").wants(t, 200, "Mirror", "Newest data")
+	b.get("/o/acme/history").wants(t, 200, "Changed the budget")
+	if a := b.post(here+"/budget", "allowance", "50", "reserve", "10", "share", "6", "retention", "30"); a.status != 303 {
+		t.Fatalf("status %d", a.status)
+	}
+	b.get(here).wants(t, 200, "Sync is off")
+	b.get("/o/acme/settings/connections/new?vendor=raygun").wants(t, 200, "Keep the mirror fresh", "leaves 10 to people", "checked")
+}
