@@ -5,10 +5,27 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"sightline/internal/services"
 	"sightline/internal/services/sandbox"
 )
+
+// until reads a page until it holds a text: an answer may need longer than the
+// request that asked for it waited.
+func (b *browser) until(path, text string) {
+	b.t.Helper()
+	for range 300 {
+		if strings.Contains(b.get(path).body, text) {
+			return
+		}
+		select {
+		case <-b.t.Context().Done():
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	b.get(path).wants(b.t, 200, text)
+}
 
 // TestInsightSaysWhatItIsComputedFrom asks for sessions and a detail, and looks
 // at the figures: they say how much they know, cost no call, and lead to the
@@ -20,6 +37,7 @@ func TestInsightSaysWhatItIsComputedFrom(t *testing.T) {
 
 	a := b.post("/o/acme/sessions/ask", "span", "60d", "connection", "1")
 	a.wants(t, 303)
+	b.until("/o/acme/insight?span=90d", "Computed from the 500 sessions")
 	sessions := b.get(a.location)
 	b.get("/o/acme/insight?span=90d").wants(t, 200, "Computed from the 500 sessions in the mirror", "Page views and errors of 0 of them are here (0 %)",
 		"No page views of these sessions here", "Raygun rated none of these sessions", "Sessions a week", "United States")
@@ -27,6 +45,7 @@ func TestInsightSaysWhatItIsComputedFrom(t *testing.T) {
 	for _, path := range regexp.MustCompile(`/o/acme/sessions/\d+`).FindAllString(sessions.body, 3) {
 		b.post(path+"/detail").wants(t, 303)
 	}
+	b.until("/o/acme/insight?span=90d", "Page views and errors of 3 of them")
 	calls := sb.CountCalls(sandbox.OpSession) + sb.CountCalls(sandbox.OpSessions)
 	page := b.get("/o/acme/insight?span=30d")
 	page.wants(t, 200, "Page views and errors of ", "Pages by load time", "p75 trend", "Rated Excellent or Good",
