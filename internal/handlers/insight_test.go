@@ -5,27 +5,10 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"sightline/internal/services"
 	"sightline/internal/services/sandbox"
 )
-
-// until reads a page until it holds a text: an answer may need longer than the
-// request that asked for it waited.
-func (b *browser) until(path, text string) {
-	b.t.Helper()
-	for range 300 {
-		if strings.Contains(b.get(path).body, text) {
-			return
-		}
-		select {
-		case <-b.t.Context().Done():
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
-	b.get(path).wants(b.t, 200, text)
-}
 
 // TestInsightSaysWhatItIsComputedFrom asks for sessions and a detail, and looks
 // at the figures: they say how much they know, cost no call, and lead to the

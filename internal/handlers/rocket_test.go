@@ -65,7 +65,7 @@ func (r *rocket) customer(t *testing.T, b *browser) string {
 func (b *browser) until(path string, texts ...string) answer {
 	b.t.Helper()
 	var a answer
-	for end := time.Now().Add(15 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		a = b.get(path)
 		ok := a.status == http.StatusOK
 		for _, s := range texts {

@@ -150,9 +150,6 @@ type gap struct {
 	db.SyncRange
 }
 
-// whole says that nothing of the day is held.
-func (g gap) whole() bool { return g.To.Sub(g.From) >= 24*time.Hour }
-
 // gaps finds what the mirror lacks of the days from first to last, newest
 // first. Of today it is what was not read up to now.
 func gaps(days []db.SyncDay, first, last db.Day, now time.Time) []gap {

@@ -29,8 +29,8 @@ type untidyRaygun struct {
 	now      func() time.Time
 	rand     *rand.Rand
 	// The ways.
-	oldestFirst, shuffle, move, repeat, arrive, exclusive, noTotal bool
-	withheld                                                       map[int]bool
+	oldestFirst, shuffle, move, repeat, exclusive, noTotal bool
+	withheld                                               map[int]bool
 	// fault, if not nil, answers instead.
 	fault func(w http.ResponseWriter, r *http.Request)
 	// limit is how many calls a UTC day has; 0 is no limit.
@@ -181,7 +181,6 @@ var testDay = time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC)
 
 func (m *syncSite) now() time.Time              { return time.UnixMilli(m.clock.Load()).UTC() }
 func (m *syncSite) at(t time.Time)              { m.clock.Store(t.UnixMilli()) }
-func (m *syncSite) pass(d time.Duration)        { m.at(m.now().Add(d)) }
 func (m *syncSite) db() db.Org                  { return m.store.Org(1) }
 func noJitter(time.Duration) time.Duration      { return 0 }
 func (m *syncSite) open(t *testing.T) *Services { return m.openIn(t, 300*time.Millisecond) }
