@@ -70,6 +70,7 @@ func connect(v *visitor, box *sandbox.Sandbox) {
 	v.open(raygun).submit("/settings/connections", url.Values{"name": {"Shop"}}).wantStatus(422)
 	p := v.open(raygun).submit("/settings/connections", url.Values{
 		"name": {"Shop"}, "api_key": {cr.RaygunAPIKey}, "client_id": {cr.RaygunClientID}, "client_secret": {"not the secret"},
+		"sync": nil, // unticked: the job is about what people ask
 	})
 	p.has("The test did not work")
 	p = p.submit("/credentials", url.Values{"client_secret": {cr.RaygunClientSecret}})
