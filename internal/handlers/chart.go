@@ -64,7 +64,8 @@ type behind struct {
 }
 
 // sessions is the list of the query's sessions, narrowed by pairs of a filter's
-// name and value.
+// name and value. It is empty for a filter that the list of sessions does not
+// have: a link to more than it says would be wrong.
 func (b behind) sessions(filter ...any) string {
 	return b.between(b.q.From, b.q.To, filter...)
 }
@@ -72,10 +73,13 @@ func (b behind) sessions(filter ...any) string {
 func (b behind) between(from, to services.Day, filter ...any) string {
 	v := url.Values{"from": {dayText(from)}, "to": {dayText(to)}}
 	if b.q.Connection != 0 {
-		v.Set("conn", fmt.Sprint(b.q.Connection))
+		v.Set("connection", fmt.Sprint(b.q.Connection))
 	}
 	for i := 0; i+1 < len(filter); i += 2 {
-		v.Set(fmt.Sprint(filter[i]), fmt.Sprint(filter[i+1]))
+		if filter[i] != "country" {
+			return ""
+		}
+		v.Set("countries", fmt.Sprint(filter[i+1]))
 	}
 	return b.path + "?" + v.Encode()
 }

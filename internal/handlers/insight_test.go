@@ -37,7 +37,7 @@ func TestInsightSaysWhatItIsComputedFrom(t *testing.T) {
 		t.Errorf("looking spent %d calls", n-calls)
 	}
 	text := html.UnescapeString(page.body)
-	for _, filter := range []string{"page=", "country=", "browser=", "os=", "rating="} {
+	for _, filter := range []string{"countries=", "from=", "to="} {
 		link := regexp.MustCompile(`href="(/o/acme/sessions\?[^"]*` + filter + `[^"]*)"`).FindStringSubmatch(text)
 		if link == nil || !strings.Contains(link[1], "from=") || !strings.Contains(link[1], "to=") {
 			t.Errorf("no link to the sessions with %s: %v", filter, link)

@@ -103,7 +103,7 @@ func (q *Queue) open() error {
 		// River wakes its workers only for jobs put outside of a transaction, and
 		// ours are put inside one: the poll is what a person waits for.
 		FetchCooldown:     5 * time.Millisecond,
-		FetchPollInterval: 100 * time.Millisecond,
+		FetchPollInterval: 250 * time.Millisecond,
 		JobTimeout:        jobTimeout,
 		ErrorHandler:      jobErrors{log: q.log},
 	})
