@@ -85,7 +85,7 @@ func TestUnknownEmailLeadsOverRaygunToTheCustomer(t *testing.T) {
 	b.get(session).wants(t, 200, "were not fetched yet", "Fetch details")
 	b.get(session, "HX-Request", "true", "HX-Request-Type", "partial").wants(t, 200, "Fetch details")
 	b.post(session+"/detail").wants(t, 303)
-	b.get(session).wants(t, 200, "Page views with load time", "as Raygun rates it", "Refresh", "48 left today")
+	b.until(session, "Page views with load time", "as Raygun rates it", "Refresh", "48 left today")
 	calls := sb.CountCalls(sandbox.OpSession)
 	d := b.get(session, "HX-Request", "true", "HX-Request-Type", "partial")
 	d.wants(t, 200, "Page views with load time")
@@ -104,8 +104,7 @@ func TestSessionSearchThroughTheBrowser(t *testing.T) {
 	b.get("/o/acme/sessions?span=60d").wants(t, 200, `aria-current="page"`)
 	a := b.post("/o/acme/sessions/ask", "span", "60d", "connection", "1")
 	a.wants(t, 303)
-	page := b.get(a.location)
-	page.wants(t, 200, "match, 500 are here.", "Fetch the next 500", "49 left today", "50+ sessions")
+	page := b.until(a.location, "match, 500 are here.", "Fetch the next 500", "49 left today", "50+ sessions")
 	if n := len(page.body); n > 60_000 {
 		t.Errorf("the page has %d bytes", n)
 	}
@@ -122,7 +121,7 @@ func TestSessionSearchThroughTheBrowser(t *testing.T) {
 		}
 	}
 	b.post("/o/acme/sessions/ask", "span", "60d", "connection", "1", "next", "1").wants(t, 303)
-	b.get(a.location).wants(t, 200, "match, 1,000 are here.")
+	b.until(a.location, "match, 1,000 are here.")
 
 	// Wrong input comes back as it was typed, with a sentence at the field.
 	b.get("/o/acme/sessions?from=2026-13-40&to=soon&countries=NZL,"+url.QueryEscape("<b>")).wants(t, 422,
@@ -134,7 +133,7 @@ func TestSessionSearchThroughTheBrowser(t *testing.T) {
 	// A failing vendor: what, where, and what is shown instead.
 	sb.Fault(sandbox.Fault{Vendor: sandbox.Raygun, Operation: sandbox.OpSessions, Kind: sandbox.FaultWrongType})
 	b.post("/o/acme/sessions/ask", "span", "60d", "connection", "1", "next", "0").wants(t, 303)
-	b.get(a.location).wants(t, 200, "did not work", "Raygun (connection “Shop”) answered with something else than expected", "50+ sessions")
+	b.until(a.location, "did not work", "Raygun (connection “Shop”) answered with something else than expected", "50+ sessions")
 }
 
 func TestUsedUpAllowanceDisablesTheButtonAndSaysWhy(t *testing.T) {
@@ -145,9 +144,9 @@ func TestUsedUpAllowanceDisablesTheButtonAndSaysWhy(t *testing.T) {
 	}
 	b := s.as(t, "support@example.com")
 	b.post("/o/acme/sessions/ask", "connection", "1").wants(t, 303)
-	b.get("/o/acme/sessions").wants(t, 200, "calls are used up. The next are free at 00:00 UTC.", "disabled")
+	b.until("/o/acme/sessions", "calls are used up. The next are free at 00:00 UTC.", "disabled")
 	b.post("/o/acme/sessions/ask", "connection", "1", "next", "0").wants(t, 303)
-	b.get("/o/acme/sessions").wants(t, 200, "did not work", "are used up")
+	b.until("/o/acme/sessions", "did not work", "are used up")
 	if n := sb.CountCalls(sandbox.OpSessions); n != 1 {
 		t.Errorf("%d calls were sent with an allowance of one", n)
 	}

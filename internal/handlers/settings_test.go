@@ -43,8 +43,7 @@ func TestConnectionIsAddedTestedAndRemoved(t *testing.T) {
 		t.Fatalf("add: %d\n%s", a.status, a.body)
 	}
 	here := a.location
-	page := b.get(here)
-	page.wants(t, 200, "Acme &lt;web&gt;", "was added. The test worked.", "Raygun accepted the keys", "Works", "50 of 50")
+	page := b.until(here, "Acme &lt;web&gt;", "Raygun accepted the keys", "Works", "50 of 50")
 	b.get(connectionsPath).wants(t, 200, "0 of 50 spent, 50 left", "Works")
 
 	b.post(here+"/name", "name", " ").wants(t, 422, "Give the connection a name")
@@ -59,8 +58,7 @@ func TestConnectionIsAddedTestedAndRemoved(t *testing.T) {
 	if a := b.post(here+"/credentials", "client_secret", "planted-wrong"); a.status != 303 {
 		t.Errorf("rotate: %d", a.status)
 	}
-	page = b.get(here)
-	page.wants(t, 200, "Shop", "20 of 20", "Does not work", "does not accept the credentials (status 401")
+	page = b.until(here, "Shop", "20 of 20", "Does not work", "does not accept the credentials (status 401")
 	b.get(here+"/remove").wants(t, 200, "Remove “Shop”?", "Keep it", `method="post"`)
 	if a := b.post(here + "/remove"); a.status != 303 || a.location != connectionsPath {
 		t.Errorf("remove: %d to %q", a.status, a.location)
