@@ -157,9 +157,12 @@ func TestMarkdownLinksOverHTTPOnlyNextDoor(t *testing.T) {
 	}
 }
 
+// bigText is as long as a text may be, in bytes.
+const bigText = maxMarkdown / raceShrink
+
 func TestMarkdownTakesBoundedTime(t *testing.T) {
 	m := newMarkdown(t, testApp)
-	fill := func(s string) string { return strings.Repeat(s, maxMarkdown/len(s)) }
+	fill := func(s string) string { return strings.Repeat(s, bigText/len(s)) }
 	tests := map[string]string{
 		"open brackets":    fill("["),
 		"brackets":         fill("[]("),
@@ -167,7 +170,7 @@ func TestMarkdownTakesBoundedTime(t *testing.T) {
 		"images":           fill("![["),
 		"quotes":           fill(">"),
 		"spaced quotes":    fill("> "),
-		"quote stairs":     strings.Repeat(strings.Repeat(">", 50)+"a\n", maxMarkdown/52),
+		"quote stairs":     strings.Repeat(strings.Repeat(">", 50)+"a\n", bigText/52),
 		"list":             fill("- "),
 		"list stairs":      stairs(1400),
 		"numbered":         fill("1. "),
@@ -208,8 +211,8 @@ func TestMarkdownTakesBoundedTime(t *testing.T) {
 		"tangled tildes":   knots("~~a ~", 3),
 		"tangled lines":    knots("[\n", 1),
 		"tangled cells":    knots("|a", 1),
-		"deep lists":       strings.Repeat(strings.Repeat("- ", 59)+"a\n", maxMarkdown/120),
-		"deep quotes":      strings.Repeat(strings.Repeat(">", 60)+"a\n\n", maxMarkdown/63),
+		"deep lists":       strings.Repeat(strings.Repeat("- ", 59)+"a\n", bigText/120),
+		"deep quotes":      strings.Repeat(strings.Repeat(">", 60)+"a\n\n", bigText/63),
 		"link title":       "[a](b \"" + fill("\\\""),
 	}
 	for name, src := range tests {
@@ -225,7 +228,7 @@ func TestMarkdownTakesBoundedTime(t *testing.T) {
 // and such paragraphs as long as a text may be.
 func knots(piece string, n int) string {
 	p := strings.Repeat(piece, maxOpeners/n) + "\n\n"
-	return strings.Repeat(p, max(1, maxMarkdown/len(p)))
+	return strings.Repeat(p, max(1, bigText/len(p)))
 }
 
 func stairs(n int) string {
@@ -238,7 +241,7 @@ func stairs(n int) string {
 
 func ticks() string {
 	var b strings.Builder
-	for i := 1; b.Len() < maxMarkdown; i++ {
+	for i := 1; b.Len() < bigText; i++ {
 		b.WriteString("e" + strings.Repeat("`", i))
 	}
 	return b.String()
@@ -246,7 +249,7 @@ func ticks() string {
 
 func references() string {
 	var b strings.Builder
-	for b.Len() < maxMarkdown {
+	for b.Len() < bigText {
 		b.WriteString("[" + strings.Repeat("x", b.Len()%997) + "]: /b\n\n")
 	}
 	return b.String()
