@@ -144,6 +144,9 @@ func TestUsedUpAllowanceDisablesTheButtonAndSaysWhy(t *testing.T) {
 	}
 	b := s.as(t, "support@example.com")
 	b.post("/o/acme/sessions/ask", "connection", "1").wants(t, 303)
+	// The call is spent before it is answered, and asking again meanwhile is
+	// the same question.
+	b.until("/o/acme/sessions", "are here.")
 	b.until("/o/acme/sessions", "calls are used up. The next are free at 00:00 UTC.", "disabled")
 	b.post("/o/acme/sessions/ask", "connection", "1", "next", "0").wants(t, 303)
 	b.until("/o/acme/sessions", "did not work", "are used up")

@@ -158,7 +158,7 @@ func TestMarkdownLinksOverHTTPOnlyNextDoor(t *testing.T) {
 }
 
 // bigText is as long as a text may be, in bytes.
-const bigText = maxMarkdown / raceShrink
+const bigText = maxMarkdown
 
 func TestMarkdownTakesBoundedTime(t *testing.T) {
 	m := newMarkdown(t, testApp)

@@ -39,9 +39,6 @@ func TestMirrorHoldsEverySessionHoweverTheVendorListsThem(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if raceShrink > 1 && tt.perDay > 100 {
-				t.Skip("too many sessions for the race detector; they are walked without it")
-			}
 			t.Parallel()
 			u := &untidyRaygun{}
 			u.fill(testDay.AddDate(0, 0, -12), testDay.AddDate(0, 0, 3), tt.perDay)
