@@ -150,7 +150,10 @@ func boundExponent(text string) string {
 
 // timeForms are the ways a vendor may write a time. Without a zone it is UTC:
 // "All datetimes are in ISO 8601 UTC format" (Raygun). Fractions are read by all.
-var timeForms = []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05", "2006-01-02T15:04", "2006-01-02", time.RFC1123}
+var timeForms = []string{
+	time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05", "2006-01-02T15:04", "2006-01-02", time.RFC1123,
+	"2006-01-02T15:04:05Z0700", "2006-01-02 15:04:05Z0700", time.RFC1123Z, // ISO 8601 has zones without the colon, too
+}
 
 // Time returns a time in UTC: ISO 8601 with or without zone and fraction, or a
 // number of milliseconds (or, below the year 1973 in those, seconds) since 1970.

@@ -36,6 +36,7 @@ func TestTimesAreReadInEveryFormSeen(t *testing.T) {
 	want := time.Date(2017, 1, 25, 1, 18, 25, 0, time.UTC)
 	for raw, extra := range map[string]time.Duration{
 		`"2017-01-25T01:18:25Z"`: 0, `"2017-01-25T01:18:25"`: 0, `"2017-01-25 01:18:25"`: 0, `"2017-01-25T14:18:25+13:00"`: 0,
+		`"2017-01-25T14:18:25+1300"`: 0, `"2017-01-25 14:18:25.000+1300"`: 0, `"Wed, 25 Jan 2017 14:18:25 +1300"`: 0,
 		`"2017-01-25T01:18:25.854Z"`: 854e6, `"2017-01-25T01:18:25.8541234"`: 854123400, `1485307105854`: 854e6, `"1485307105854"`: 854e6, `1485307105`: 0,
 	} {
 		if got := upstream.Time(json.RawMessage(raw)); !got.Equal(want.Add(extra)) || got.Location() != time.UTC {
