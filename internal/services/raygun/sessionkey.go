@@ -95,8 +95,9 @@ func (v *V1) authenticate(ctx context.Context) (authenticated, error) {
 }
 
 // renew asks for a session key, with the method that worked last. The
-// documentation says GET in its table and POST in its example: on 404 or 405
-// the other one is tried once, and remembered if it works. The lock is held.
+// documentation says GET in its table and POST in its example: where there is no
+// such address for one, the other is tried once, and remembered if it works. The
+// lock is held.
 func (v *V1) renew(ctx context.Context) (authenticated, error) {
 	k := &v.keys
 	first, second := http.MethodPost, http.MethodGet
@@ -104,9 +105,9 @@ func (v *V1) renew(ctx context.Context) (authenticated, error) {
 		first, second = second, first
 	}
 	got, err := v.ask(ctx, first, 0)
-	if status := statusOf(err); status == http.StatusNotFound || status == http.StatusMethodNotAllowed {
+	if wrongMethod(err) {
 		var again error
-		if got, again = v.ask(ctx, second, 1); again == nil || statusOf(again) != http.StatusNotFound && statusOf(again) != http.StatusMethodNotAllowed {
+		if got, again = v.ask(ctx, second, 1); again == nil || !wrongMethod(again) {
 			err = again
 		}
 	}
@@ -123,12 +124,18 @@ func (v *V1) renew(ctx context.Context) (authenticated, error) {
 	return got, nil
 }
 
-func statusOf(err error) int {
+// wrongMethod says whether a server answered that it does not take the method
+// here. Some say 501 for one that they do not know at all.
+func wrongMethod(err error) bool {
 	var failed *upstream.Error
-	if errors.As(err, &failed) {
-		return failed.Status
+	if !errors.As(err, &failed) {
+		return false
 	}
-	return 0
+	switch failed.Status {
+	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented:
+		return true
+	}
+	return false
 }
 
 // ask makes one authenticate call and keeps the key it brings.
