@@ -175,6 +175,7 @@ func TestExportCursorsKeepTheirDigits(t *testing.T) {
 		{"contract string", `{"cursor":"007","sessions":[{"url":"https://s/1"},{"url":null},"https://s/2"]}`, "1", logrocket.ExportPage{Cursor: "007", Unreadable: 1, Sessions: []logrocket.ExportedSession{{URL: "https://s/1"}, {URL: "https://s/2"}}}},
 		{"empty page", `{"cursor":9,"sessions":[]}`, "8", logrocket.ExportPage{Cursor: "9", Last: true}},
 		{"repeated cursor", `{"cursor":9,"sessions":[{"url":"u"}]}`, "9", logrocket.ExportPage{Cursor: "9", Sessions: []logrocket.ExportedSession{{URL: "u"}}, Last: true}},
+		{"no field at all", `{}`, "9", logrocket.ExportPage{Last: true}},
 		{"no cursor", `{"sessions":[{"url":"u"}]}`, "9", logrocket.ExportPage{Sessions: []logrocket.ExportedSession{{URL: "u"}}, Last: true}},
 	}
 	for _, tt := range tests {
