@@ -32,6 +32,8 @@ type (
 	TraitEditID int64
 	// HistoryID is a history entry's.
 	HistoryID int64
+	// ViewID is a saved view's.
+	ViewID int64
 	// InvitationID is an invitation's.
 	InvitationID int64
 )

@@ -272,31 +272,37 @@ func (s *Insight) values(ctx context.Context, org OrgID, ids []ConnectionID, q I
 	if err != nil {
 		return nil, err
 	}
-	byValue := map[string]*ValueRow{}
-	var rows []*ValueRow
-	for _, c := range counts {
-		row := byValue[c.Value]
-		if row == nil {
-			row = &ValueRow{Value: c.Value}
-			byValue[c.Value], rows = row, append(rows, row)
-		}
-		row.Sessions += c.Sessions
-		row.Before += c.Before
-	}
-	slices.SortStableFunc(rows, func(a, b *ValueRow) int {
-		return cmp.Or(cmp.Compare(b.Sessions, a.Sessions), strings.Compare(a.Value, b.Value))
-	})
 	var out []ValueRow
-	for _, row := range rows {
+	for _, row := range valueRows(counts) {
 		switch {
 		case row.Sessions == 0:
 		case len(out) < q.rows():
-			out = append(out, *row)
+			out = append(out, row)
 		default:
 			r.Cut = true
 		}
 	}
 	return out, nil
+}
+
+// valueRows adds up the counts of several connections, the most frequent value
+// first.
+func valueRows(counts []db.FacetCount) []ValueRow {
+	at := map[string]int{}
+	var rows []ValueRow
+	for _, c := range counts {
+		i, ok := at[c.Value]
+		if !ok {
+			i = len(rows)
+			at[c.Value], rows = i, append(rows, ValueRow{Value: c.Value})
+		}
+		rows[i].Sessions += c.Sessions
+		rows[i].Before += c.Before
+	}
+	slices.SortStableFunc(rows, func(a, b ValueRow) int {
+		return cmp.Or(cmp.Compare(b.Sessions, a.Sessions), strings.Compare(a.Value, b.Value))
+	})
+	return rows
 }
 
 func (s *Insight) pages(ctx context.Context, org OrgID, ids []ConnectionID, q InsightQuery, r *InsightReport) error {

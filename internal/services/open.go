@@ -38,6 +38,7 @@ type Services struct {
 	History     *History
 	Sessions    *Sessions
 	Insight     *Insight
+	Views       *Views
 	Customers   *Customers
 	Syncs       *Syncs
 	Traits      *Traits
@@ -74,6 +75,8 @@ func Open(ctx context.Context, o Options) (*Services, error) {
 	s.Sessions = newSessions(o.DB, s.Connections, s.Asks, o.Now)
 	s.Insight = newInsight(o.DB, s.Connections)
 	s.Syncs = newSyncs(o.DB, s.queue, s.Connections, o.Log, o.Now)
+	s.Sessions.syncs = s.Syncs
+	s.Views = newViews(o.DB, o.Now)
 	s.Customers = newCustomers(o.DB, s.Connections, s.Sessions, o.Now)
 	if s.Markdown, err = NewMarkdown(cmp.Or(o.Vendors.LogRocketAppURL, logrocket.DefaultAppURL)); err != nil {
 		return nil, err

@@ -3,11 +3,8 @@ package services
 import (
 	"context"
 	"errors"
-	"fmt"
-	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"sightline/internal/db"
 	"sightline/internal/services/raygun"
@@ -32,99 +29,12 @@ const SessionsPerCall = raygun.MaxLimit
 // 60 days by default.
 const RecentDays = 60
 
-// MaxCountries is how many countries one search may name.
-const MaxCountries = 20
-
-// SessionQuery is a session search by the parameters that Raygun knows.
-type SessionQuery struct {
-	// Connection is the Raygun connection to ask. 0 lists what the mirror holds
-	// of all of them, and nothing can be asked.
-	Connection ConnectionID
-	// From and To bound the time: From ≤ start < To. Both are required.
-	From, To time.Time
-	// Identifier is what the site gave Raygun's SDK, often the email.
-	Identifier string
-	// Countries are two-letter codes in capitals.
-	Countries []string
-	// UserType is free text: Raygun does not document its values. The mirror
-	// cannot tell it from a session, so a list with one shows only what Raygun
-	// answered to this very search.
-	UserType string
-}
-
-// Check brings a query into its canonical spelling and says what is wrong with
-// it, by field: "from", "to", "identifier", "countries", "user_type".
-func (q SessionQuery) Check() (SessionQuery, Problems) {
-	problems := Problems{}
-	q.From, q.To = q.From.UTC().Truncate(time.Second), q.To.UTC().Truncate(time.Second)
-	if q.From.IsZero() {
-		problems["from"] = "Give the day to begin with."
-	}
-	switch {
-	case q.To.IsZero():
-		problems["to"] = "Give the day to end with."
-	case !q.From.Before(q.To):
-		problems["to"] = "The range ends before it begins."
-	}
-	q.Identifier = db.CleanText(q.Identifier)
-	if utf8.RuneCountInString(q.Identifier) > db.MaxIdentity {
-		problems["identifier"] = "That is too long: an identifier has at most 1,024 characters."
-	}
-	q.UserType = db.CleanText(q.UserType)
-	if utf8.RuneCountInString(q.UserType) > 200 {
-		problems["user_type"] = "That is too long: at most 200 characters."
-	}
-	var codes, bad []string
-	for _, c := range q.Countries {
-		c = strings.ToUpper(strings.TrimSpace(c))
-		if c == "" {
-			continue
-		}
-		codes = append(codes, c)
-		if len(c) != 2 || c[0] < 'A' || c[0] > 'Z' || c[1] < 'A' || c[1] > 'Z' {
-			bad = append(bad, "“"+clipText(c, 20)+"”")
-		}
-	}
-	slices.Sort(codes)
-	q.Countries = slices.Compact(codes)
-	switch {
-	case len(bad) > 5:
-		problems["countries"] = fmt.Sprintf("%d of these are not country codes. Write two letters each, such as NZ, US.", len(bad))
-	case len(bad) > 0:
-		problems["countries"] = fmt.Sprintf("%s: not a country code. Write two letters each, such as NZ, US.", strings.Join(bad, ", "))
-	case len(q.Countries) > MaxCountries:
-		problems["countries"] = fmt.Sprintf("At most %d countries at once.", MaxCountries)
-	}
-	return q, problems
-}
-
-// clipText cuts text that is only quoted back.
-func clipText(s string, n int) string {
-	if utf8.RuneCountInString(s) <= n {
-		return s
-	}
-	return string([]rune(s)[:n]) + "…"
-}
-
-func (q SessionQuery) params() searchParams {
-	return searchParams{
-		From: q.From.Format(time.RFC3339), To: q.To.Format(time.RFC3339),
-		Identifier: q.Identifier, Countries: q.Countries, UserType: q.UserType,
-	}
-}
-
-// RecentOf is the search for one identifier's sessions of the last 60 days. It
-// stays the same during a UTC day, so that its answer is found again.
-func RecentOf(c ConnectionID, identifier string, now time.Time) SessionQuery {
-	to := nextDay(now)
-	return SessionQuery{Connection: c, From: to.AddDate(0, 0, -RecentDays-1), To: to, Identifier: db.CleanText(identifier)}
-}
-
 // Sessions searches Raygun's sessions and shows them from the mirror.
 type Sessions struct {
 	db          *db.DB
 	connections *Connections
 	asks        *Asks
+	syncs       *Syncs
 	now         func() time.Time
 }
 
@@ -134,46 +44,6 @@ func newSessions(d *db.DB, c *Connections, a *Asks, now func() time.Time) *Sessi
 	a.handle(askSessions, m.sessionsPage)
 	a.handle(askSession, m.sessionDetail)
 	return &Sessions{db: d, connections: c, asks: a, now: now}
-}
-
-// SessionList is one page of sessions, newest first.
-type SessionList struct {
-	Sessions []Session
-	// Next is where the next page begins; More says whether there is one.
-	Next Moment
-	More bool
-}
-
-func sessionList(rows []Session, limit int) SessionList {
-	l := SessionList{Sessions: rows}
-	if len(rows) > limit {
-		l.Sessions, l.More = rows[:limit], true
-		last := l.Sessions[limit-1]
-		l.Next = Moment{At: last.StartedAt, ID: int64(last.ID)}
-	}
-	return l
-}
-
-// List returns the mirror's sessions that a checked query selects, newest first.
-func (s *Sessions) List(ctx context.Context, org OrgID, q SessionQuery, after Moment) (SessionList, error) {
-	o := s.db.Org(org)
-	if q.UserType != "" {
-		search, err := o.Search(ctx, q.Connection, q.params().String())
-		if errors.Is(err, db.ErrNotFound) {
-			return SessionList{}, nil
-		}
-		if err != nil {
-			return SessionList{}, err
-		}
-		rows, err := o.SearchResults(ctx, search.ID, after, PageSize+1)
-		return sessionList(rows, PageSize), err
-	}
-	f := db.SessionFilter{From: q.From, To: q.To, Identifier: q.Identifier, Countries: q.Countries}
-	if q.Connection != 0 {
-		f.Connections = []ConnectionID{q.Connection}
-	}
-	rows, err := o.Sessions(ctx, f, after, PageSize+1)
-	return sessionList(rows, PageSize), err
 }
 
 // SearchState is what Raygun has been asked about a query, and what may still
