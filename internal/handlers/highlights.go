@@ -94,6 +94,9 @@ func (a *app) highlights(w http.ResponseWriter, r *http.Request) error {
 		State: services.HighlightState(r.URL.Query().Get("state")), Customer: services.CustomerID(intOf(r.URL.Query().Get("customer"))),
 		Before: before, BeforeID: services.HighlightID(id), Limit: pageRows + 1,
 	}
+	if err := a.ours(r, f.Customer, 0); err != nil {
+		return err
+	}
 	rows, err := a.Highlights.List(r.Context(), orgOf(r), f)
 	if err != nil {
 		return err

@@ -36,6 +36,9 @@ func presets() map[string]time.Duration {
 func (a *app) newHighlight(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
 	f := highlightForm{by: byEmail, subject: q.Get("email"), customer: intOf(q.Get("customer")), connection: intOf(q.Get("connection")), token: services.NewFormToken()}
+	if err := a.ours(r, 0, services.ConnectionID(f.connection)); err != nil {
+		return err
+	}
 	if f.subject == "" && q.Get("user") != "" {
 		f.by, f.subject = byUserID, q.Get("user")
 	}

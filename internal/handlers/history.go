@@ -177,6 +177,22 @@ func (a *app) historyView(r *http.Request, in historyInput) (templates.HistoryVi
 	return v, nil
 }
 
+// ours fails unless the customer and the connection that an address names are
+// the organization's; 0 names none.
+func (a *app) ours(r *http.Request, customer services.CustomerID, conn services.ConnectionID) error {
+	if customer != 0 {
+		if _, err := a.Customers.Get(r.Context(), orgOf(r), customer); err != nil {
+			return err
+		}
+	}
+	if conn != 0 {
+		if _, err := a.Connections.Get(r.Context(), orgOf(r), conn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // addChip shows a filter that has no field, with a way to take it away, and
 // keeps it when the form is sent.
 func addChip(v *templates.HistoryView, r *http.Request, in historyInput, key, label, name string) {
@@ -237,6 +253,10 @@ func (a *app) historyCSV(w http.ResponseWriter, r *http.Request) error {
 	in := readHistory(r)
 	for _, msg := range in.problems {
 		return &services.Error{Kind: services.Invalid, Msg: msg}
+	}
+	// Before the first byte: afterwards there is no way to say it.
+	if err := a.ours(r, in.query.Customer, in.query.Connection); err != nil {
+		return err
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/csv; charset=utf-8")

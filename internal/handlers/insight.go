@@ -97,6 +97,9 @@ func (a *app) insight(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	conns := slices.DeleteFunc(all, func(c services.Connection) bool { return c.Vendor == services.LogRocket })
+	if err := a.ours(r, 0, services.ConnectionID(idOf(r.URL.Query().Get("conn")))); err != nil {
+		return err
+	}
 	in := readInsight(r.URL.Query(), conns, a.now())
 	v := templates.InsightView{
 		Now: a.now(), Action: orgPath(r, "insight"), SettingsHref: orgPath(r, "settings/connections"),

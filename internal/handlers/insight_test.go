@@ -64,5 +64,5 @@ func TestInsightSaysWhatItIsComputedFrom(t *testing.T) {
 	eve := s.as(t, "eve@example.com")
 	eve.get("/o/acme/insight").wants(t, 404)
 	eve.get("/o/other/insight").wants(t, 200, "No Raygun connection yet")
-	eve.get("/o/other/insight?conn=1").wants(t, 200, "No Raygun connection yet")
+	eve.get("/o/other/insight?conn=1").wants(t, 404)
 }

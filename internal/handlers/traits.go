@@ -202,6 +202,9 @@ func (a *app) chooseUser(w http.ResponseWriter, r *http.Request, c services.Cust
 		return a.redirect(w, r, traitsPath(r, c.ID), "info", "There is no LogRocket connection in use, so traits cannot be edited.")
 	}
 	chosen := services.ConnectionID(intOf(r.URL.Query().Get("connection")))
+	if err := a.ours(r, 0, chosen); err != nil {
+		return err
+	}
 	if chosen == 0 {
 		chosen = conns[0].ID
 	}
