@@ -2,17 +2,16 @@
 import './htmx.js'
 import 'htmx.org/dist/ext/hx-csp.js'
 import 'htmx.org/dist/ext/hx-sse.js'
-import { RelativeTimeElement } from '@github/relative-time-element/relative-time'
 import { copying } from './copy.js'
 import { keys } from './keys.js'
 import { menus } from './menus.js'
 import { swaps } from './swaps.js'
 import { themeSwitch } from './theme-switch.js'
-import { localTimes } from './times.js'
+import { Age, localTimes } from './times.js'
 import { toasts } from './toasts.js'
 
 const notify = toasts()
-RelativeTimeElement.define()
+Age.define()
 localTimes()
 themeSwitch()
 menus()

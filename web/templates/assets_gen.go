@@ -4,8 +4,8 @@ package templates
 
 // Where the built files are served; the hash is that of their content.
 const (
-	urlCSS     = "/static/app.3b0eea4cb1f2.css"
-	urlAppJS   = "/static/app.50a59214e4b2.js"
+	urlCSS     = "/static/app.c78a2b13ebef.css"
+	urlAppJS   = "/static/app.729d06854e70.js"
 	urlThemeJS = "/static/theme.d329c1c2cbae.js"
 	urlFavicon = "/static/favicon.6c7ac739bdd4.svg"
 )

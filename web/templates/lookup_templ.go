@@ -192,7 +192,7 @@ func Lookup(v LookupView) templ.Component {
 						}
 						ctx = templ.InitializeContext(ctx)
 						for _, h := range v.Hits {
-							templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 6, "<tr><td data-label=\"Customer\"><a class=\"stretched\" data-item href=\"")
+							templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 6, "<tr><td><a class=\"stretched\" data-item href=\"")
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}
