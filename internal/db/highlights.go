@@ -295,6 +295,9 @@ func (o Org) EndHighlight(ctx context.Context, id HighlightID, from []string, ou
 			if h.Customer, err = resolveCustomer(ctx, tx, o.id, s); err != nil {
 				return err
 			}
+			if err := markAnswered(ctx, tx, o.id, h.Customer, s, out.At); err != nil {
+				return err
+			}
 		}
 		if _, err := exec(ctx, tx, "highlight", `
 			UPDATE highlights SET state = ?1, message = ?2, error_kind = ?3, result_markdown = ?4, finished_at = ?5, next_poll_at = NULL,

@@ -81,7 +81,7 @@ type Identity struct {
 	Kind       IdentityKind
 	Connection ConnectionID // 0 for emails and names
 	Value      string       // as last written
-	FirstSeen  time.Time    // zero if no vendor said when
+	FirstSeen  time.Time    // zero if no vendor ever named it
 	LastSeen   time.Time
 }
 
@@ -271,6 +271,31 @@ func putIdentity(ctx context.Context, q querier, org OrgID, customer CustomerID,
 		return err
 	}
 	return linkHighlights(ctx, q, org, customer, conn, v)
+}
+
+// markAnswered notes that a vendor's answer named the sighting's values. Those
+// that were never seen count as seen then: the vendor knows them, although the
+// person was not on the site. It makes no customer seen.
+func markAnswered(ctx context.Context, q querier, org OrgID, customer CustomerID, s Sighting, at time.Time) error {
+	s, ids := s.clean()
+	for _, v := range append(ids, vendorID{IdentityEmail, s.Email}, vendorID{IdentityName, s.Name}) {
+		conn := s.Connection
+		plain := v.kind == IdentityEmail || v.kind == IdentityName
+		if plain {
+			conn = 0
+		}
+		if v.value == "" {
+			continue
+		}
+		if _, err := exec(ctx, q, "identity", `
+			UPDATE identities SET first_seen = ?8, last_seen = ?8
+			WHERE org_id = ?1 AND value_norm = ?2 AND kind = ?3 AND connection_id = ?4 AND customer_id = ?5
+				AND (?6 OR value = ?7) AND last_seen IS NULL`,
+			org, Normalize(v.value), v.kind, conn, customer, plain, v.value, ms(at)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func scanIdentity(s scanner) (Identity, error) {

@@ -349,8 +349,8 @@ func (o Org) knowUser(ctx context.Context, tx *sql.Tx, e TraitEdit, k KnownUser,
 			return err
 		}
 	}
-	// The customer is given: the edit was made on their page. Nobody was seen
-	// by it, so the sighting has no time.
+	// The customer is given: the edit was made on their page. Nobody was on the
+	// site for it, so the sighting has no time.
 	s, ids := Sighting{Connection: e.Connection, Email: k.Email, Name: k.Name, LogRocketUser: e.UserID}.clean()
 	if err := touchCustomer(ctx, tx, o.id, e.Customer, s); err != nil {
 		return err
@@ -366,7 +366,7 @@ func (o Org) knowUser(ctx context.Context, tx *sql.Tx, e TraitEdit, k KnownUser,
 			return err
 		}
 	}
-	return nil
+	return markAnswered(ctx, tx, o.id, e.Customer, s, at)
 }
 
 // OpenRow is a row that has not ended, in whichever organization.

@@ -466,9 +466,19 @@ func mainJobAgainst(t *testing.T, v *strictVendor) {
 		b.get(traits).wants(t, http.StatusOK, "gold", "seats")
 	}
 
+	// What LogRocket accepted, it knows.
+	if page := b.get(customer); !strings.Contains(page.body, "a/b|ü@x") || strings.Contains(page.body, "never seen by a vendor") {
+		t.Errorf("the user id that LogRocket accepted is not among those that are known\n%s", page.body)
+	}
 	a = b.post("/o/acme/highlights", "connection", "2", "by", "email", "subject", strictEmail, "question", "Why?", "range", "7d", "token", "t")
 	b.until(a.location, "Strictly spoken", "<strong>left</strong>")
-	if n := v.count("create"); n != 1 {
+	a = b.post("/o/acme/highlights", "connection", "2", "by", "user_id", "subject", "u-2", "range", "7d", "token", "t2")
+	b.until(a.location, "Strictly spoken", "/o/acme/customers/2")
+	b.get("/o/acme/customers/2").wants(t, http.StatusOK, "u-2")
+	if page := b.get("/o/acme/customers/2"); strings.Contains(page.body, "never seen by a vendor") {
+		t.Error("LogRocket has told what a user did whom it is said never to have seen")
+	}
+	if n := v.count("create"); n != 2 {
 		t.Errorf("highlights were asked for %d times", n)
 	}
 	b.get("/o/acme/history").wants(t, http.StatusOK, "Shop", "plan", "updateUser", "createHighlights")
