@@ -222,7 +222,7 @@ func historyRow(r *http.Request, e services.HistoryEvent) templates.HistoryRow {
 	if c := e.Call; c != nil {
 		row.Call = &templates.CallView{
 			Vendor: string(c.Vendor), Operation: c.Operation, State: c.State, Status: c.Status, ErrorKind: c.ErrorKind, Says: c.Says,
-			Counts: c.Counts, Background: c.Background, Attempt: c.Attempt, Duration: c.Duration, Bytes: c.Bytes,
+			Counts: c.Counts, Background: c.Background, ForMember: e.Person != 0, Attempt: c.Attempt, Duration: c.Duration, Bytes: c.Bytes,
 		}
 	}
 	return row

@@ -482,6 +482,9 @@ func mainJobAgainst(t *testing.T, v *strictVendor) {
 		t.Errorf("highlights were asked for %d times", n)
 	}
 	b.get("/o/acme/history").wants(t, http.StatusOK, "Shop", "plan", "updateUser", "createHighlights")
+	if !v.form.atOnce {
+		b.get("/o/acme/calls").wants(t, http.StatusOK, "in the background, for what they asked")
+	}
 	for _, secret := range []string{strictKey, strictClient, strictSecret, strictRocket, strictToken} {
 		if strings.Contains(s.log.String(), secret) {
 			t.Errorf("the log holds %s", secret)

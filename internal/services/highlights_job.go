@@ -186,7 +186,7 @@ func (h *Highlights) send(ctx context.Context, org OrgID, row db.Highlight) (tim
 	} else {
 		request.UserID = row.Subject
 	}
-	answer, err := client.CreateHighlights(h.spending(ctx, org, row), request)
+	answer, err := client.CreateHighlights(h.spending(ctx, org, row, false), request)
 	if err != nil {
 		msg, kind := said(conn, err)
 		out := h.failed(row, msg, kind)
@@ -215,8 +215,8 @@ func (h *Highlights) send(ctx context.Context, org OrgID, row db.Highlight) (tim
 	return h.opt.FirstPoll, nil
 }
 
-func (h *Highlights) spending(ctx context.Context, org OrgID, row db.Highlight) context.Context {
-	return withSpender(ctx, spender{Org: org, Connection: row.Connection, Actor: row.Author, Customer: row.Customer})
+func (h *Highlights) spending(ctx context.Context, org OrgID, row db.Highlight, background bool) context.Context {
+	return withSpender(ctx, spender{Org: org, Connection: row.Connection, Actor: row.Author, Customer: row.Customer, Background: background})
 }
 
 // outcome is how an answer ends a highlight; false if it does not.
@@ -269,7 +269,8 @@ func (h *Highlights) poll(ctx context.Context, org OrgID, row db.Highlight) (tim
 	}
 	var answer logrocket.HighlightsAnswer
 	if err == nil {
-		answer, err = client.GetHighlights(h.spending(ctx, org, row), row.RequestID)
+		// Nobody waits for this one: the member may have left long ago.
+		answer, err = client.GetHighlights(h.spending(ctx, org, row, true), row.RequestID)
 	}
 	if err == nil {
 		if end, ok := h.outcome(row, conn, answer); ok {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"sightline/internal/db"
 	"sightline/internal/services/sandbox"
 )
 
@@ -83,6 +84,22 @@ func TestHighlightsAreAskedForAndKept(t *testing.T) {
 		}
 		if e := r.history("highlight.ready"); len(e) != 1 || e[0].Customer != id {
 			t.Errorf("history of the result: %+v", e)
+		}
+		calls, err := r.store.Org(1).Calls(t.Context(), db.HistoryFilter{Limit: 50})
+		if err != nil {
+			t.Fatal(err)
+		}
+		polls := 0
+		for _, c := range calls {
+			// The request is the member's; the questions after it nobody waits for.
+			if poll := c.Operation == "getHighlights"; c.Actor != 1 || c.Customer != id || c.Background != poll {
+				t.Errorf("the ledger says %s by %d about %d, background %v", c.Operation, c.Actor, c.Customer, c.Background)
+			} else if poll {
+				polls++
+			}
+		}
+		if polls == 0 {
+			t.Error("no question about the result is in the ledger")
 		}
 		list, err := r.s.Highlights.ForCustomer(t.Context(), 1, id, 10)
 		if err != nil || len(list) != 1 {

@@ -19,7 +19,7 @@ const maxBlock = 24 * time.Hour
 type spender struct {
 	Org        OrgID
 	Connection ConnectionID
-	Actor      UserID     // 0 for a job of ours and the command line
+	Actor      UserID     // who asked for it, 0 for a job of ours and the command line
 	Customer   CustomerID // whom it is about, 0 for nobody in particular
 	// Background says that nobody waits for it: it leaves the reserve alone.
 	Background bool
