@@ -19,6 +19,8 @@ type FullSession struct {
 	Session
 	Views  []PageView
 	Errors []SessionError
+	// Answer is what the vendor sent about it, kept as it is; empty keeps none.
+	Answer []byte
 }
 
 // PutSessions stores sessions that a list held, all of them or none, and
@@ -59,18 +61,9 @@ func (o Org) putSessions(ctx context.Context, conn ConnectionID, rows []Session,
 	return ids, err
 }
 
-// PutSessionDetail stores one session in full and replaces its page views and
-// errors, of which at most 5000 each are kept.
-func (o Org) PutSessionDetail(ctx context.Context, conn ConnectionID, s Session, views []PageView, errs []SessionError, receivedAt time.Time) (SessionID, error) {
-	ids, err := o.PutFullSessions(ctx, conn, []FullSession{{Session: s, Views: views, Errors: errs}}, receivedAt)
-	if err != nil {
-		return 0, err
-	}
-	return ids[0], nil
-}
-
-// PutFullSessions is PutSessionDetail for many sessions, all of them or none.
-// It returns their ids in the same order.
+// PutFullSessions stores sessions in full, all of them or none, and replaces
+// their page views and errors, of which at most 5000 each are kept. It returns
+// their ids in the same order.
 func (o Org) PutFullSessions(ctx context.Context, conn ConnectionID, rows []FullSession, receivedAt time.Time) ([]SessionID, error) {
 	ids := make([]SessionID, 0, len(rows))
 	err := o.put(ctx, conn, receivedAt, func(p *putter) error {
@@ -242,7 +235,13 @@ func (p *putter) full(ctx context.Context, s FullSession, receivedAt time.Time) 
 	if err := p.tally.putIndex(ctx, p.q, is.id, is.startedAt, d); err != nil {
 		return 0, err
 	}
-	return is.id, p.putDetail(ctx, is.id, s, pages, groups)
+	if err := p.putDetail(ctx, is.id, s, pages, groups); err != nil {
+		return 0, err
+	}
+	if len(s.Answer) == 0 && !was.detailed {
+		return is.id, nil // there is none to replace
+	}
+	return is.id, p.putAnswer(ctx, is.id, s.Answer)
 }
 
 // moveDetail counts a session's detail at another time: a list said that it
@@ -335,8 +334,8 @@ func (p *putter) putDetail(ctx context.Context, id SessionID, s FullSession, pag
 	}
 	for i, e := range s.Errors {
 		_, err := exec(ctx, p.q, "session error", `
-			INSERT INTO session_errors (session_id, position, org_id, group_id, instance_id, title, web_url, error_group_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-			id, i, p.org, clip(e.GroupID), clip(e.InstanceID), clip(e.Title), clip(e.WebURL), groups[i])
+			INSERT INTO session_errors (session_id, position, org_id, group_id, instance_id, title, web_url, occurred_at, error_group_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			id, i, p.org, clip(e.GroupID), clip(e.InstanceID), clip(e.Title), clip(e.WebURL), ms(e.OccurredAt), groups[i])
 		if err != nil {
 			return err
 		}

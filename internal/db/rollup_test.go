@@ -239,7 +239,7 @@ func TestRollupsSayWhatTheSessionsSay(t *testing.T) {
 			var err error
 			switch r.IntN(3) {
 			case 0:
-				_, err = o.PutSessionDetail(t.Context(), conn, full[0].Session, full[0].Views, full[0].Errors, now)
+				_, err = o.PutFullSessions(t.Context(), conn, full[:1], now)
 			case 1:
 				_, err = o.PutFullSessions(t.Context(), conn, full, now)
 			default:

@@ -169,7 +169,7 @@ func askEverything(t *testing.T, d, watched *DB) {
 			return err
 		},
 		func() error {
-			_, err := o.PutSessionDetail(ctx, 1, row, []PageView{{URL: "/"}}, []SessionError{{Title: "x"}}, now)
+			_, err := o.PutFullSessions(ctx, 1, []FullSession{{Session: row, Views: []PageView{{URL: "/"}}, Errors: []SessionError{{Title: "x"}}, Answer: []byte(`{}`)}}, now)
 			return err
 		},
 		func() error { // again, and now it began on another day
@@ -178,7 +178,7 @@ func askEverything(t *testing.T, d, watched *DB) {
 			return err
 		},
 		func() error {
-			_, err := o.PutSessionDetail(ctx, 1, row, []PageView{{URL: "/b"}}, []SessionError{{Title: "y"}}, now)
+			_, err := o.PutFullSessions(ctx, 1, []FullSession{{Session: row, Views: []PageView{{URL: "/b"}}, Errors: []SessionError{{Title: "y"}}}}, now)
 			return err
 		},
 		func() error {

@@ -52,6 +52,7 @@ type SessionError struct {
 	GroupID, InstanceID string
 	Title               string
 	WebURL              string
+	OccurredAt          time.Time // with v3 only
 }
 
 // Moment is a place in a list that is ordered newest first: what comes after
@@ -119,10 +120,12 @@ func (o Org) PageViews(ctx context.Context, id SessionID) ([]PageView, error) {
 func (o Org) SessionErrors(ctx context.Context, id SessionID) ([]SessionError, error) {
 	return list(ctx, o.db.r, "session errors", func(s scanner) (SessionError, error) {
 		var e SessionError
-		err := s.Scan(&e.GroupID, &e.InstanceID, &e.Title, &e.WebURL)
+		var at sql.NullInt64
+		err := s.Scan(&e.GroupID, &e.InstanceID, &e.Title, &e.WebURL, &at)
+		e.OccurredAt = timeOf(at)
 		return e, err
 	}, `
-		SELECT group_id, instance_id, title, web_url FROM session_errors
+		SELECT group_id, instance_id, title, web_url, occurred_at FROM session_errors
 		WHERE session_id = ? AND org_id = ? ORDER BY position LIMIT 5000`, id, o.id)
 }
 

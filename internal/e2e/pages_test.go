@@ -50,6 +50,7 @@ func customerScreens() []screen {
 		{name: "customer-many", find: func(t *testing.T, v *visitor) string { return lookUp(v, mel) }},
 		{name: "session", find: func(t *testing.T, v *visitor) string { return fetchSession(v, lookUp(v, ada)) }},
 		{name: "session-hostile", find: func(t *testing.T, v *visitor) string { return fetchSession(v, lookUp(v, mallory)) }},
+		{name: "session-answer", find: func(t *testing.T, v *visitor) string { return fetchSession(v, lookUp(v, mallory)) + "/answer" }},
 		{name: "session-not-fetched", find: func(t *testing.T, v *visitor) string { return v.open(lookUp(v, mel)).follow("/sessions/").url.Path }},
 		{name: "lookup-hits", path: "/o/acme/lookup?q=example"},
 		{name: "customers", path: "/o/acme/customers"},

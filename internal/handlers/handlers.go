@@ -87,6 +87,8 @@ func (a *app) routes() []route {
 		{"POST", "/sessions/ask", services.Support, a.askSessions},
 		{"GET", "/sessions/{id}", services.Viewer, a.session},
 		{"POST", "/sessions/{id}/detail", services.Support, a.askSession},
+		{"GET", "/sessions/{id}/answer", services.Viewer, a.sessionAnswer},
+		{"GET", "/sessions/{id}/answer.json", services.Viewer, a.sessionAnswerFile},
 		{"GET", "/insight", services.Viewer, a.insight},
 		{"POST", "/sessions/fill", services.Support, a.fillDays},
 		{"GET", "/asks/{id}", services.Viewer, a.showAsk},

@@ -1,6 +1,7 @@
 package handlers_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"html"
 	"net/http"
@@ -83,9 +84,16 @@ func TestUnknownEmailLeadsOverRaygunToTheCustomer(t *testing.T) {
 	// One session, its detail for one call, and nothing for the second look.
 	session := regexp.MustCompile(`/o/acme/sessions/\d+`).FindString(page.body)
 	b.get(session).wants(t, 200, "were not fetched yet", "Fetch details")
+	b.get(session+"/answer").wants(t, 404, "Fetch its details")
 	b.get(session, "HX-Request", "true", "HX-Request-Type", "partial").wants(t, 200, "Fetch details")
 	b.post(session+"/detail").wants(t, 303)
-	b.until(session, "Page views with load time", "as Raygun rates it", "Refresh", "48 left today")
+	b.until(session, "Page views with load time", "as Raygun rates it", "Refresh", "48 left today", "Raw JSON")
+	b.get(session+"/answer").wants(t, 200, "What Raygun sent", "Download JSON", html.EscapeString(`"identifier": "`+demo.Identifier))
+	file := b.get(session + "/answer.json")
+	file.wants(t, 200, demo.Identifier)
+	if !json.Valid([]byte(file.body)) || file.header.Get("Content-Type") != "application/json" || !strings.HasPrefix(file.header.Get("Content-Disposition"), "attachment") {
+		t.Errorf("what Raygun sent is not a file of JSON: %s", file.body)
+	}
 	calls := sb.CountCalls(sandbox.OpSession)
 	d := b.get(session, "HX-Request", "true", "HX-Request-Type", "partial")
 	d.wants(t, 200, "Page views with load time")

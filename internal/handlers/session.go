@@ -87,10 +87,55 @@ func (a *app) sessionView(r *http.Request, d services.SessionDetail) templates.S
 	}
 	v.Views, v.ViewNote = waterfall(d)
 	for _, e := range d.Errors {
-		v.Errors = append(v.Errors, templates.SessionErrorView{Title: orText(e.Title, "Error without a title"), Href: e.WebURL, Group: e.GroupID})
+		if e.OccurredAt.IsZero() { // the others are in the waterfall
+			v.Errors = append(v.Errors, templates.SessionErrorView{Title: sessionErrorTitle(e), Href: e.WebURL, Group: e.GroupID})
+		}
+	}
+	v.ErrorCount = len(d.Errors)
+	if d.Detailed {
+		v.AnswerHref = orgPath(r, "sessions/%d/answer", s.ID)
 	}
 	v.Copy = a.sessionTicket(r, d)
 	return v
+}
+
+// maxShownAnswer is how much of an answer a page shows, in bytes.
+const maxShownAnswer = 200_000
+
+// sessionAnswer handles GET /sessions/{id}/answer: what Raygun sent about a
+// session, word for word.
+func (a *app) sessionAnswer(w http.ResponseWriter, r *http.Request) error {
+	answer, err := a.Sessions.Answer(r.Context(), orgOf(r), services.SessionID(idParam(r, "id")))
+	if err != nil {
+		return err
+	}
+	d := answer.Detail
+	v := templates.SessionAnswerView{
+		Now: a.now(), Title: orText(sessionPerson(d.Session), "Anonymous session"), Connection: d.Connection.Name, At: d.Session.StartedAt,
+		Href: orgPath(r, "sessions/%d", d.Session.ID), FileHref: orgPath(r, "sessions/%d/answer.json", d.Session.ID),
+		ReceivedAt: answer.ReceivedAt, Text: answer.Indented(),
+	}
+	if len(v.Text) > maxShownAnswer {
+		v.Text, v.Cut = strings.ToValidUTF8(v.Text[:maxShownAnswer], ""), true
+	}
+	return a.page(w, r, http.StatusOK, "What Raygun sent", "sessions", templates.SessionAnswer(v))
+}
+
+// sessionAnswerFile handles GET /sessions/{id}/answer.json: the same as a file.
+func (a *app) sessionAnswerFile(w http.ResponseWriter, r *http.Request) error {
+	answer, err := a.Sessions.Answer(r.Context(), orgOf(r), services.SessionID(idParam(r, "id")))
+	if err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Disposition", fmt.Sprintf(`attachment; filename="session-%s-%d.json"`, slugOf(r), answer.Detail.Session.ID))
+	_, err = w.Write(answer.Body)
+	return err
+}
+
+func sessionErrorTitle(e services.SessionError) string {
+	return orText(e.Title, "Error without a title")
 }
 
 func orText(s, otherwise string) string {
@@ -100,31 +145,43 @@ func orText(s, otherwise string) string {
 	return s
 }
 
-// waterfall lays the page views out on the session's time, with a note on what
-// of it cannot be true.
+// waterfall lays the page views, and the errors whose time is known, out on the
+// session's time, with a note on what of it cannot be true.
 func waterfall(d services.SessionDetail) ([]templates.WaterfallRow, string) {
-	views := slices.Clone(d.PageViews)
-	timed := !slices.ContainsFunc(views, func(p services.PageView) bool { return p.ViewedAt.IsZero() })
-	if timed { // else the vendor's order is the better guess
-		slices.SortStableFunc(views, func(a, b services.PageView) int { return a.ViewedAt.Compare(b.ViewedAt) })
+	type moment struct {
+		at  time.Time
+		row templates.WaterfallRow
 	}
-	start := d.Session.StartedAt
-	for _, p := range views {
-		if !p.ViewedAt.IsZero() && p.ViewedAt.Before(start) {
-			start = p.ViewedAt
-		}
-	}
-	negative := 0
-	out := make([]templates.WaterfallRow, len(views))
-	for i, p := range views {
-		row := templates.WaterfallRow{Label: orText(p.URL, "Page without an address"), OffsetMS: -1, LoadMS: orUnknown(p.LoadMS), ViewMS: orUnknown(p.ViewMS), Errors: -1}
-		if !p.ViewedAt.IsZero() {
-			row.OffsetMS = min(p.ViewedAt.Sub(start), 30*24*time.Hour).Milliseconds()
-		}
+	var all []moment
+	timed, negative := true, 0
+	for _, p := range d.PageViews {
+		timed = timed && !p.ViewedAt.IsZero()
 		if (p.LoadMS != nil && *p.LoadMS < 0) || (p.ViewMS != nil && *p.ViewMS < 0) {
 			negative++
 		}
-		out[i] = row
+		all = append(all, moment{p.ViewedAt, templates.WaterfallRow{Label: orText(p.URL, "Page without an address"), LoadMS: orUnknown(p.LoadMS), ViewMS: orUnknown(p.ViewMS)}})
+	}
+	for _, e := range d.Errors {
+		if !e.OccurredAt.IsZero() {
+			all = append(all, moment{e.OccurredAt, templates.WaterfallRow{Label: sessionErrorTitle(e), Href: e.WebURL, Error: true, LoadMS: -1, ViewMS: -1}})
+		}
+	}
+	if timed { // else the vendor's order is the better guess
+		slices.SortStableFunc(all, func(a, b moment) int { return a.at.Compare(b.at) })
+	}
+	start := d.Session.StartedAt
+	for _, m := range all {
+		if !m.at.IsZero() && m.at.Before(start) {
+			start = m.at
+		}
+	}
+	out := make([]templates.WaterfallRow, len(all))
+	for i, m := range all {
+		out[i] = m.row
+		out[i].OffsetMS = -1
+		if !m.at.IsZero() {
+			out[i].OffsetMS = min(m.at.Sub(start), 30*24*time.Hour).Milliseconds()
+		}
 	}
 	if negative > 0 {
 		return out, fmt.Sprintf("Raygun gave a time below zero for %s; it is shown as unknown.", templates.Plural(negative, "page view", "page views"))

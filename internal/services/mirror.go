@@ -135,9 +135,10 @@ func (m *mirror) sessionDetail(ctx context.Context, ask Ask) (any, string, error
 	}
 	errs := make([]db.SessionError, len(s.Errors))
 	for i, e := range s.Errors {
-		errs[i] = db.SessionError{GroupID: e.GroupID, InstanceID: e.InstanceID, Title: e.Title, WebURL: e.WebLink}
+		errs[i] = db.SessionError{GroupID: e.GroupID, InstanceID: e.InstanceID, Title: e.Title, WebURL: e.WebLink, OccurredAt: e.At}
 	}
-	_, err = m.db.Org(ask.Org).PutSessionDetail(context.WithoutCancel(ctx), ask.Connection, sessionRow(s), views, errs, m.received(time.Time{}))
+	full := db.FullSession{Session: sessionRow(s), Views: views, Errors: errs, Answer: s.Raw}
+	_, err = m.db.Org(ask.Org).PutFullSessions(context.WithoutCancel(ctx), ask.Connection, []db.FullSession{full}, m.received(time.Time{}))
 	if err != nil {
 		return nil, "", err
 	}

@@ -109,7 +109,7 @@ func examples() map[string]templ.Component {
 			{ID: "a", Icon: "bug", Tone: "bad", At: now(), Title: hostile, Href: "/e", Badges: RatingBadge("good"), Meta: Millis(900)},
 			{ID: "b", At: now(), Title: "Session", Href: "/s", DetailURL: "/o/acme/sessions/1?part=views"}, {ID: "c", At: now(), Title: "Open", DetailURL: "//evil.example/x", Open: true}, {ID: "d", At: now(), Title: "There", Detail: Skeleton(2)},
 		}}, {Date: now().AddDate(0, 0, -1)}}, now()),
-		"waterfall": all(Waterfall("Page views", []WaterfallRow{{"/", "", 0, 840, 14000, 0}, {hostile, "/v", 14000, -1, 6000, 2}}), Waterfall("None", nil)),
+		"waterfall": all(Waterfall("Page views", []WaterfallRow{{"/", "", false, 0, 840, 14000}, {hostile, "", false, 14000, -1, 6000}, {hostile, "https://app.raygun.com/e", true, 15000, -1, -1}}), Waterfall("None", nil)),
 		"live": all(Progress(ProgressView{Label: "Fetching", Done: 1240, Total: 5000, Unit: "sessions", Rate: "120 a second", Left: "31 s left"}), Progress(ProgressView{Label: "Waiting"}), Meter("Shop", "4 of 50", 4, 50), Meter("Blog", "0 of 50", 0, 50),
 			Skeleton(2), inside(Poller("p", "/o/acme/asks/1", 2)), inside(Stream("s", "/o/acme/stream")), inside(Poller("evil", "https://evil.example/", 2)), ToastFragment(FlashView{"error", hostile})),
 		"icons": all(Icon("house"), Icon("no such icon")),

@@ -1,6 +1,9 @@
 package templates
 
-import "strconv"
+import (
+	"slices"
+	"strconv"
+)
 
 // waterfallTick is one mark on the axis.
 type waterfallTick struct{ x, anchor, label string }
@@ -41,12 +44,7 @@ func percentMin(part, whole int64) string {
 	return percent(max(part, whole/250+1), whole)
 }
 
-// errorsKnown says whether any row knows how many errors it had.
-func errorsKnown(rows []WaterfallRow) bool {
-	for _, r := range rows {
-		if r.Errors >= 0 {
-			return true
-		}
-	}
-	return len(rows) == 0
+// hasErrors says whether any row is an error.
+func hasErrors(rows []WaterfallRow) bool {
+	return slices.ContainsFunc(rows, func(r WaterfallRow) bool { return r.Error })
 }
