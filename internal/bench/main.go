@@ -9,17 +9,11 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"log/slog"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"time"
-
-	"sightline/internal/db"
-	"sightline/internal/services"
-	"sightline/internal/services/sandbox"
-	"sightline/internal/services/secrets"
 )
 
 const (
@@ -31,10 +25,16 @@ const (
 func main() {
 	sessions := flag.Int("sessions", 50_000, "Raygun sessions in the mirror, at most 500000")
 	requests := flag.Int("requests", 1000, "requests of each measurement")
+	only := flag.Bool("make", false, "make the database and measure nothing")
 	bare := flag.Bool("bare", false, "be the bare server that is measured against")
 	flag.Parse()
 	if *bare {
 		serveBare()
+		return
+	}
+	if *only {
+		dir, took, err := made(context.Background(), "build/bench", *sessions)
+		fmt.Println(dir, took, err)
 		return
 	}
 	if err := measure(context.Background(), *sessions, *requests); err != nil {
@@ -64,22 +64,15 @@ func measure(ctx context.Context, sessions, requests int) (err error) {
 			return fmt.Errorf("build %s: %w\n%s", pkg, err, text)
 		}
 	}
-	box, err := sandbox.Start(ctx, sandbox.Options{Sessions: sessions, RaygunDailyLimit: -1})
+	data, took, err := made(ctx, "build/bench", sessions)
 	if err != nil {
 		return err
-	}
-	defer func() { _ = box.Close() }()
-	fmt.Printf("Filling a mirror with %d sessions through the Raygun client…\n", sessions)
-	data := filepath.Join(dir, "data")
-	began := time.Now()
-	if err := fill(ctx, data, box); err != nil {
-		return fmt.Errorf("fill the mirror: %w", err)
 	}
 	info, err := os.Stat(filepath.Join(data, "sightline.db"))
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%-44s %8.1f s, %d bytes a session\n\n", "filled in", time.Since(began).Seconds(), info.Size()/int64(sessions))
+	fmt.Printf("%-44s %8.1f s, %d bytes a session\n\n", "filled in", took.Seconds(), info.Size()/int64(sessions))
 
 	ours, err := startServer(ctx, binary, []string{"serve"}, "SIGHTLINE_DATA_DIR="+data)
 	if err != nil {
@@ -92,68 +85,4 @@ func measure(ctx context.Context, sessions, requests int) (err error) {
 	}
 	defer plain.stop()
 	return report(ctx, binary, ours, plain, requests)
-}
-
-// fill makes the organization, a member and a Raygun connection, and reads all
-// that the stand-in has into the mirror.
-func fill(ctx context.Context, dir string, box *sandbox.Sandbox) error {
-	d, err := db.Open(ctx, filepath.Join(dir, "sightline.db"))
-	if err != nil {
-		return err
-	}
-	defer func() { _ = d.Close() }()
-	master := secrets.NewMasterKey()
-	if err := os.WriteFile(filepath.Join(dir, "master.key"), []byte(master.Reveal()), 0o600); err != nil {
-		return err
-	}
-	keys, err := services.OpenBox(ctx, d, master, time.Now())
-	if err != nil {
-		return err
-	}
-	svc, err := services.Open(ctx, services.Options{
-		DB: d, Box: keys, Vendors: services.Vendors{RaygunURL: box.RaygunURL()}, Log: slog.New(slog.DiscardHandler),
-	})
-	if err != nil {
-		return err
-	}
-	org, err := svc.People.AddOrganization(ctx, benchOrg, "Acme")
-	if err != nil {
-		return err
-	}
-	if _, err := svc.People.AddMember(ctx, org.ID, services.NewOwner{Email: benchEmail, Password: benchPassword}, services.Owner); err != nil {
-		return err
-	}
-	actor, cr := services.CommandLine(org.ID), box.Credentials()
-	conn, faults, err := svc.Connections.Add(ctx, actor, services.ConnectionForm{
-		Vendor: services.Raygun, Name: "Shop", APIKey: services.NewSecret(cr.RaygunAPIKey),
-		ClientID: services.NewSecret(cr.RaygunClientID), ClientSecret: services.NewSecret(cr.RaygunClientSecret),
-	})
-	if err != nil || len(faults) > 0 {
-		return fmt.Errorf("add a connection: %v, %w", faults, err)
-	}
-	if _, err := svc.Connections.SetBudget(ctx, actor, conn.ID, 0, 0); err != nil {
-		return err
-	}
-	if err := svc.Start(ctx); err != nil {
-		return err
-	}
-	defer func() { _ = svc.Stop(ctx) }()
-	to := time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, 1)
-	q, faults := services.SessionQuery{Connection: conn.ID, From: to.AddDate(0, 0, -90), To: to}.Check()
-	if len(faults) > 0 {
-		return fmt.Errorf("search: %v", faults)
-	}
-	for {
-		state, err := svc.Sessions.State(ctx, org.ID, q)
-		if err != nil || state.Complete {
-			return err
-		}
-		ask, err := svc.Sessions.Ask(ctx, actor, q, 0, state.Asked)
-		for err == nil && ask.State.Open() {
-			ask, err = svc.Asks.Wait(ctx, org.ID, ask.ID, 10*time.Second)
-		}
-		if err != nil || ask.State != services.AskDone {
-			return fmt.Errorf("read the stand-in: %s %w", ask.Message, err)
-		}
-	}
 }
