@@ -19,6 +19,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -43,6 +44,27 @@ var (
 type DB struct {
 	w *sql.DB // one connection: SQLite has one writer, and the queue shares it
 	r *sql.DB // read-only, as many as cores
+
+	generation *atomic.Uint64
+}
+
+// pools opens the writer and the readers of a file. It touches no file yet.
+func pools(path string) (*DB, error) {
+	d := &DB{generation: &atomic.Uint64{}}
+	w, err := newConnector(dsn(path, false), d.generation)
+	if err != nil {
+		return nil, fmt.Errorf("open the writer: %w", err)
+	}
+	r, err := newConnector(dsn(path, true), nil)
+	if err != nil {
+		return nil, fmt.Errorf("open the readers: %w", err)
+	}
+	d.w, d.r = sql.OpenDB(w), sql.OpenDB(r)
+	d.w.SetMaxOpenConns(1)
+	d.w.SetMaxIdleConns(1)
+	d.r.SetMaxOpenConns(max(2, runtime.NumCPU()))
+	d.r.SetMaxIdleConns(max(2, runtime.NumCPU()))
+	return d, nil
 }
 
 // Org is one organization's part of the store.
@@ -72,22 +94,14 @@ func Open(ctx context.Context, path string) (*DB, error) {
 	if err := f.Close(); err != nil {
 		return nil, fmt.Errorf("close the database file: %w", err)
 	}
-	w, err := sql.Open("sqlite", dsn(path, false))
+	d, err := pools(path)
 	if err != nil {
-		return nil, fmt.Errorf("open the writer: %w", err)
+		return nil, err
 	}
-	w.SetMaxOpenConns(1)
-	w.SetMaxIdleConns(1)
-	if err := prepare(ctx, w); err != nil {
-		return nil, errors.Join(err, w.Close())
+	if err := prepare(ctx, d.w); err != nil {
+		return nil, errors.Join(err, d.Close())
 	}
-	r, err := sql.Open("sqlite", dsn(path, true))
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open the readers: %w", err), w.Close())
-	}
-	r.SetMaxOpenConns(max(2, runtime.NumCPU()))
-	r.SetMaxIdleConns(max(2, runtime.NumCPU()))
-	return &DB{w: w, r: r}, nil
+	return d, nil
 }
 
 // dsn carries the pragmas, because a pragma sent with Exec reaches only one

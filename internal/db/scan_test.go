@@ -73,14 +73,14 @@ func (c *recordedConn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.
 	return c.Conn.(driver.ConnBeginTx).BeginTx(ctx, o)
 }
 
-// connector opens a file with a driver that is registered nowhere.
-type connector struct {
+// testConnector opens a file with a driver that is registered nowhere.
+type testConnector struct {
 	name string
 	d    driver.Driver
 }
 
-func (c connector) Connect(context.Context) (driver.Conn, error) { return c.d.Open(c.name) }
-func (c connector) Driver() driver.Driver                        { return c.d }
+func (c testConnector) Connect(context.Context) (driver.Conn, error) { return c.d.Open(c.name) }
+func (c testConnector) Driver() driver.Driver                        { return c.d }
 
 // TestPeopleAndSessionsAreNeverScanned runs what customers, sessions, searches,
 // lookups, members and accounts ask and looks at every plan: none may walk a table that grows.
@@ -93,8 +93,8 @@ func TestPeopleAndSessionsAreNeverScanned(t *testing.T) {
 	defer d.Close()
 	rec := &recorder{inner: &sqlite.Driver{}, statements: map[string][]any{}}
 	watched := &DB{
-		w: sql.OpenDB(connector{dsn(path, false), rec}),
-		r: sql.OpenDB(connector{dsn(path, true), rec}),
+		w: sql.OpenDB(testConnector{dsn(path, false), rec}),
+		r: sql.OpenDB(testConnector{dsn(path, true), rec}),
 	}
 	watched.w.SetMaxOpenConns(1)
 	defer watched.Close()

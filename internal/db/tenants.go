@@ -267,9 +267,11 @@ func (d *DB) WebSessionUnscoped(ctx context.Context, tokenHash []byte, now, idle
 
 // TouchWebSessionUnscoped notes that a browser was seen.
 func (d *DB) TouchWebSessionUnscoped(ctx context.Context, tokenHash []byte, now time.Time) error {
-	_, err := exec(ctx, d.w, "web session", `UPDATE web_sessions SET seen_at = ? WHERE token_hash = ?`, ms(now), tokenHash)
+	_, err := exec(ctx, d.w, "web session", touchWebSession, ms(now), tokenHash)
 	return err
 }
+
+const touchWebSession = `UPDATE web_sessions SET seen_at = ? WHERE token_hash = ?`
 
 // DeleteWebSessionUnscoped signs a browser out.
 func (d *DB) DeleteWebSessionUnscoped(ctx context.Context, tokenHash []byte) error {

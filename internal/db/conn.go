@@ -1,0 +1,278 @@
+package db
+
+import (
+	lru "container/list"
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync/atomic"
+
+	"modernc.org/sqlite"
+)
+
+// keptStatements is how many prepared statements a connection keeps: more than
+// the package has, so that only lists of many lengths push each other out.
+const keptStatements = 400
+
+// connector opens connections of modernc's driver that prepare each statement
+// once and keep it: parsing and planning cost more than most of our queries
+// themselves. Prepared statements notice a changed schema by themselves.
+type connector struct {
+	driver.Connector
+	// reads says that nothing is written through it. A read is then not
+	// interrupted in the middle of a step when its context ends, which would
+	// cost every one of them a goroutine and a lock: each is bounded.
+	reads bool
+	// writes counts what was written through it, see [DB.Generation]; nil for
+	// reads.
+	writes *atomic.Uint64
+}
+
+func newConnector(dsn string, writes *atomic.Uint64) (connector, error) {
+	c, err := sqlite.NewConnector(dsn)
+	return connector{Connector: c, reads: writes == nil, writes: writes}, err
+}
+
+// driverConn is what modernc's connections can do.
+type driverConn interface {
+	driver.Conn
+	driver.Pinger
+	driver.ConnBeginTx
+	driver.ConnPrepareContext
+	driver.SessionResetter
+	driver.Validator
+}
+
+// Connect opens a connection.
+func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
+	inner, err := c.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	conn, ok := inner.(driverConn)
+	if !ok {
+		return nil, errors.Join(fmt.Errorf("the SQLite driver's connection is a %T, which lacks what is needed", inner), inner.Close())
+	}
+	return &keepingConn{driverConn: conn, of: c, kept: map[string]*lru.Element{}, order: lru.New()}, nil
+}
+
+// keepingConn is a connection that keeps its prepared statements. Like every
+// driver.Conn it is used by one goroutine at a time.
+type keepingConn struct {
+	driverConn
+	of    connector
+	kept  map[string]*lru.Element // of *keptStmt
+	order *lru.List               // the last used first
+	// dirty says that the open transaction has changed what pages show.
+	dirty, inTx bool
+	// foreign is the data version that other connections' writes change.
+	foreign int64
+}
+
+// keptStmt is a statement that outlives its use.
+type keptStmt struct {
+	stmt  driver.Stmt
+	query string
+	busy  bool // rows of it are being read
+	// data says that running it changes what pages show.
+	data bool
+}
+
+// Close closes the statements and the connection.
+func (c *keepingConn) Close() error {
+	var errs []error
+	for e := c.order.Front(); e != nil; e = e.Next() {
+		errs = append(errs, e.Value.(*keptStmt).stmt.Close())
+	}
+	c.kept, c.order = map[string]*lru.Element{}, lru.New()
+	return errors.Join(append(errs, c.driverConn.Close())...)
+}
+
+// take returns the prepared statement of a query. keep is nil for one that is
+// used once: while its rows are being read, or for what is no plain statement.
+func (c *keepingConn) take(ctx context.Context, query string) (s *keptStmt, keep bool, err error) {
+	if e, ok := c.kept[query]; ok {
+		if s := e.Value.(*keptStmt); !s.busy {
+			c.order.MoveToFront(e)
+			return s, true, nil
+		}
+	}
+	stmt, err := c.driverConn.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, false, err
+	}
+	s = &keptStmt{stmt: stmt, query: query, data: changesPages(query)}
+	if _, ok := c.kept[query]; ok || !plainStatement(query) {
+		return s, false, nil
+	}
+	c.kept[query] = c.order.PushFront(s)
+	if c.order.Len() > keptStatements {
+		for e := c.order.Back(); e != nil; e = e.Prev() {
+			if old := e.Value.(*keptStmt); !old.busy {
+				c.order.Remove(e)
+				delete(c.kept, old.query)
+				if err := old.stmt.Close(); err != nil {
+					return nil, false, err
+				}
+				break
+			}
+		}
+	}
+	return s, true, nil
+}
+
+func plainStatement(query string) bool {
+	verb, _, _ := strings.Cut(strings.TrimLeft(query, " \t\n"), " ")
+	switch strings.TrimRight(strings.ToUpper(verb), "\n\t") {
+	case "SELECT", "INSERT", "UPDATE", "DELETE", "WITH":
+		return true
+	}
+	return false
+}
+
+// ctxOf is the context that a statement runs under.
+func (c *keepingConn) ctxOf(ctx context.Context) (context.Context, error) {
+	if !c.of.reads {
+		return ctx, nil
+	}
+	return context.WithoutCancel(ctx), ctx.Err()
+}
+
+// QueryContext runs a query.
+func (c *keepingConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	ctx, err := c.ctxOf(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s, keep, err := c.take(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.stmt.(driver.StmtQueryContext).QueryContext(ctx, args)
+	if err != nil {
+		if !keep {
+			err = errors.Join(err, s.stmt.Close())
+		}
+		return nil, err
+	}
+	s.busy = true
+	return &keptRows{Rows: rows, c: c, s: s, keep: keep}, nil
+}
+
+// ExecContext runs a statement.
+func (c *keepingConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	ctx, err := c.ctxOf(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s, keep, err := c.take(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	res, err := s.stmt.(driver.StmtExecContext).ExecContext(ctx, args)
+	c.wrote(s.data)
+	if !keep {
+		err = errors.Join(err, s.stmt.Close())
+	}
+	return res, err
+}
+
+// PrepareContext prepares a statement for a caller who keeps it: a
+// transaction, or the queue.
+func (c *keepingConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
+	s, keep, err := c.take(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	s.busy = true
+	return &borrowedStmt{Stmt: s.stmt, c: c, s: s, keep: keep}, nil
+}
+
+// keptRows are the rows of a kept statement.
+type keptRows struct {
+	driver.Rows
+	c    *keepingConn
+	s    *keptStmt
+	keep bool
+	done bool
+}
+
+// Close ends the reading and makes the statement free again.
+func (r *keptRows) Close() error {
+	if r.done {
+		return nil
+	}
+	r.done = true
+	err := r.Rows.Close()
+	r.c.wrote(r.s.data)
+	r.s.busy = false
+	if !r.keep {
+		err = errors.Join(err, r.s.stmt.Close())
+	}
+	return err
+}
+
+// Next reads a row.
+func (r *keptRows) Next(dest []driver.Value) error {
+	if r.done {
+		return io.EOF
+	}
+	return r.Rows.Next(dest)
+}
+
+// borrowedStmt is a kept statement in a caller's hands.
+type borrowedStmt struct {
+	driver.Stmt
+	c    *keepingConn
+	s    *keptStmt
+	keep bool
+	done bool
+}
+
+// Close gives the statement back.
+func (b *borrowedStmt) Close() error {
+	if b.done {
+		return nil
+	}
+	b.done, b.s.busy = true, false
+	if b.keep {
+		return nil
+	}
+	return b.s.stmt.Close()
+}
+
+// QueryContext runs the statement.
+func (b *borrowedStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
+	rows, err := b.Stmt.(driver.StmtQueryContext).QueryContext(ctx, args)
+	if err != nil {
+		return nil, err
+	}
+	if !b.s.data {
+		return rows, nil
+	}
+	// The end of its rows is the end of what it writes.
+	return &writingRows{Rows: rows, c: b.c}, nil
+}
+
+// ExecContext runs the statement.
+func (b *borrowedStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
+	res, err := b.Stmt.(driver.StmtExecContext).ExecContext(ctx, args)
+	b.c.wrote(b.s.data)
+	return res, err
+}
+
+// writingRows are what a writing statement returns.
+type writingRows struct {
+	driver.Rows
+	c *keepingConn
+}
+
+// Close ends the statement.
+func (r *writingRows) Close() error {
+	err := r.Rows.Close()
+	r.c.wrote(true)
+	return err
+}
