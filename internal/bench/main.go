@@ -5,84 +5,177 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"log"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"time"
+	"slices"
+	"strconv"
+	"strings"
 )
 
+// The member of the first organization who asks for the pages.
 const (
 	benchEmail    = "bench@example.com"
 	benchPassword = "measured and not guessed"
 	benchOrg      = "acme"
 )
 
+// madeRoot is where made databases are kept.
+const madeRoot = "build/bench"
+
 func main() {
-	sessions := flag.Int("sessions", 50_000, "Raygun sessions in the mirror, at most 500000")
-	requests := flag.Int("requests", 1000, "requests of each measurement")
-	only := flag.Bool("make", false, "make the database and measure nothing")
+	sizes := flag.String("sizes", "100000,1000000", "how many Raygun sessions the databases hold, the first a small one")
+	requests := flag.Int("requests", 300, "requests of each measurement of one page")
+	only := flag.Bool("make", false, "make the databases and measure nothing")
+	pages := flag.String("pages", "", "measure only the pages whose name holds this, and nothing else")
 	bare := flag.Bool("bare", false, "be the bare server that is measured against")
 	flag.Parse()
 	if *bare {
 		serveBare()
 		return
 	}
-	if *only {
-		dir, took, err := made(context.Background(), "build/bench", *sessions)
-		fmt.Println(dir, took, err)
-		return
+	var counts []int
+	for s := range strings.SplitSeq(*sizes, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(s))
+		if err != nil || n < blockSize {
+			log.Fatalf("bench: %q is no number of sessions from %d on", s, blockSize)
+		}
+		counts = append(counts, n)
 	}
-	if err := measure(context.Background(), *sessions, *requests); err != nil {
+	slices.Sort(counts)
+	b := &bench{sizes: counts, requests: *requests, only: *pages}
+	if err := b.run(context.Background(), *only); err != nil {
 		log.Fatalf("bench: %v", err)
 	}
 }
 
-// serveBare answers everything with a small text, as cheaply as net/http can.
-func serveBare() {
-	srv := &http.Server{Addr: os.Getenv("SIGHTLINE_LISTEN"), ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, "ready\n")
-	})}
-	log.Fatal(srv.ListenAndServe())
+// bench is one run.
+type bench struct {
+	sizes    []int
+	requests int
+	only     string
+
+	tmp          string
+	binary, self string // what is measured, and this program
+	plain        *running
+	misses       int
+	p50          map[string][]float64 // by page, of each size, in bare answers
 }
 
-func measure(ctx context.Context, sessions, requests int) (err error) {
-	dir, err := os.MkdirTemp("", "sightline-bench-")
-	if err != nil {
+func (b *bench) run(ctx context.Context, makeOnly bool) (err error) {
+	b.p50 = map[string][]float64{}
+	dirs := make([]string, len(b.sizes))
+	for i, n := range b.sizes {
+		dir, took, err := made(ctx, madeRoot, n)
+		if err != nil {
+			return err
+		}
+		if dirs[i] = dir; took > 0 {
+			fmt.Printf("made %d sessions in %.0f s\n", n, took.Seconds())
+		}
+	}
+	if makeOnly {
+		return nil
+	}
+	if b.tmp, err = os.MkdirTemp("", "sightline-bench-"); err != nil {
 		return err
 	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	binary, self := filepath.Join(dir, "sightline"), filepath.Join(dir, "bench")
-	for out, pkg := range map[string]string{binary: "sightline/cmd/web", self: "sightline/internal/bench"} {
+	defer func() { err = errors.Join(err, os.RemoveAll(b.tmp)) }()
+	if err := b.build(ctx); err != nil {
+		return err
+	}
+	if b.plain, err = startServer(ctx, b.self, []string{"-bare"}); err != nil {
+		return err
+	}
+	defer b.plain.stop()
+	load, _ := os.ReadFile("/proc/loadavg")
+	fmt.Printf("Everything is measured against a bare net/http answer of the same minute. Load of the machine at the start: %s", load)
+	if b.only == "" {
+		if err := b.program(ctx, dirs[0]); err != nil {
+			return err
+		}
+	}
+	for i, dir := range dirs {
+		if err := b.size(ctx, b.sizes[i], dir); err != nil {
+			return fmt.Errorf("%d sessions: %w", b.sizes[i], err)
+		}
+	}
+	b.growth()
+	if b.only == "" {
+		if err := b.ingest(ctx); err != nil {
+			return fmt.Errorf("ingest: %w", err)
+		}
+		if err := b.busy(ctx, dirs[0]); err != nil {
+			return fmt.Errorf("pages during a sync: %w", err)
+		}
+	}
+	fmt.Printf("\n%d of the targets missed\n", b.misses)
+	return nil
+}
+
+// build builds the program as it is released, and this one.
+func (b *bench) build(ctx context.Context) error {
+	b.binary, b.self = filepath.Join(b.tmp, "sightline"), filepath.Join(b.tmp, "bench")
+	for out, pkg := range map[string]string{b.binary: "sightline/cmd/web", b.self: "sightline/internal/bench"} {
 		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", out, pkg)
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if text, err := build.CombinedOutput(); err != nil {
 			return fmt.Errorf("build %s: %w\n%s", pkg, err, text)
 		}
 	}
-	data, took, err := made(ctx, "build/bench", sessions)
-	if err != nil {
-		return err
-	}
-	info, err := os.Stat(filepath.Join(data, "sightline.db"))
-	if err != nil {
-		return err
-	}
-	fmt.Printf("%-44s %8.1f s, %d bytes a session\n\n", "filled in", took.Seconds(), info.Size()/int64(sessions))
+	return nil
+}
 
-	ours, err := startServer(ctx, binary, []string{"serve"}, "SIGHTLINE_DATA_DIR="+data)
+// heading begins a part of the report.
+func heading(format string, args ...any) { fmt.Printf("\n"+format+"\n", args...) }
+
+// line prints one figure; target is empty where there is none.
+func (b *bench) line(what, got, target string, ok bool) {
+	verdict := ""
+	if target != "" {
+		verdict = "ok"
+		if !ok {
+			verdict = "MISS"
+			b.misses++
+		}
+	}
+	fmt.Printf("  %-46s %-40s %-28s %s\n", what, got, target, verdict)
+}
+
+// program measures the program itself: its size, its start and its memory.
+func (b *bench) program(ctx context.Context, dir string) error {
+	heading("The program")
+	info, err := os.Stat(b.binary)
 	if err != nil {
 		return err
 	}
-	defer ours.stop()
-	plain, err := startServer(ctx, self, []string{"-bare"})
-	if err != nil {
-		return err
+	mb := float64(info.Size()) / 1e6
+	b.line("binary, stripped", fmt.Sprintf("%.1f MB", mb), "≤ 30 MB", mb <= 30)
+	var ours, plain []float64
+	for range 5 { // by turns, and the middle one counts
+		o, err := startServer(ctx, b.binary, []string{"serve"}, "SIGHTLINE_DATA_DIR="+dir)
+		if err != nil {
+			return err
+		}
+		o.stop()
+		p, err := startServer(ctx, b.self, []string{"-bare"})
+		if err != nil {
+			return err
+		}
+		p.stop()
+		ours, plain = append(ours, o.start.Seconds()*1000), append(plain, p.start.Seconds()*1000)
 	}
-	defer plain.stop()
-	return report(ctx, binary, ours, plain, requests)
+	start := middle(ours) / middle(plain)
+	b.line("start to first answer", fmt.Sprintf("%.1f× (%.0f ms, %.0f ms)", start, middle(ours), middle(plain)), "≤ 3× a bare server's", start <= 3)
+	return nil
+}
+
+func middle(v []float64) float64 {
+	v = slices.Clone(v)
+	slices.Sort(v)
+	return v[len(v)/2]
 }

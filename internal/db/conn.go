@@ -124,13 +124,29 @@ func (c *keepingConn) take(ctx context.Context, query string) (s *keptStmt, keep
 	return s, true, nil
 }
 
+// plainStatement says whether a query may be prepared once for all.
 func plainStatement(query string) bool {
-	verb, _, _ := strings.Cut(strings.TrimLeft(query, " \t\n"), " ")
-	switch strings.TrimRight(strings.ToUpper(verb), "\n\t") {
+	switch verbOf(query) {
 	case "SELECT", "INSERT", "UPDATE", "DELETE", "WITH":
 		return true
 	}
 	return false
+}
+
+// verbOf is the first word of a statement, in capitals; the queue's begin with
+// a line of comment.
+func verbOf(query string) string {
+	for {
+		query = strings.TrimLeft(query, " \t\n")
+		if !strings.HasPrefix(query, "--") {
+			break
+		}
+		_, query, _ = strings.Cut(query, "\n")
+	}
+	if i := strings.IndexAny(query, " \t\n"); i >= 0 {
+		query = query[:i]
+	}
+	return strings.ToUpper(query)
 }
 
 // ctxOf is the context that a statement runs under.

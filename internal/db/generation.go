@@ -17,9 +17,7 @@ func (d *DB) Generation() uint64 { return d.generation.Load() }
 
 // changesPages says whether a statement may change what pages show.
 func changesPages(query string) bool {
-	query = strings.TrimLeft(query, " \t\n")
-	verb, _, _ := strings.Cut(query, " ")
-	switch strings.ToUpper(verb) {
+	switch verbOf(query) {
 	case "SELECT", "PRAGMA", "BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "EXPLAIN":
 		return false
 	}

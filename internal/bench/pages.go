@@ -1,0 +1,355 @@
+package main
+
+import (
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/a-h/templ"
+)
+
+func templWith(ctx context.Context, c templ.Component) context.Context {
+	return templ.WithChildren(ctx, c)
+}
+
+// page is one kind of page: path names the nth of them, so that no answer is
+// the one before. p50 is the most it may cost in bare answers, 0 without a
+// target; grows says that it must cost the same at every size.
+type page struct {
+	name  string
+	path  func(n int) string
+	want  int
+	p50   float64
+	rate  float64
+	grows bool
+}
+
+// Ranges of days in addresses: the made sessions end on 31 October 2026.
+const (
+	week    = "from=2026-10-25&to=2026-10-31"
+	quarter = "from=2026-08-03&to=2026-10-31"
+)
+
+// pagesOf are the pages that are measured. ids are those of the customers with
+// about 60 sessions and with 1 % of all.
+func pagesOf(fifty, heavy string, emails, people []string, deep string) []page {
+	org := "/o/" + benchOrg
+	same := func(path string) func(int) string { return func(int) string { return path } }
+	who := func(n int) string { return emails[n%len(emails)] }
+	sessions := func(filter string) func(int) string {
+		return same(org + "/sessions?" + quarter + "&" + filter)
+	}
+	return []page{
+		{name: "lookup by exact email", path: func(n int) string { return org + "/lookup?q=" + url.QueryEscape(who(n)) }, want: 303, p50: 4, rate: 0.1, grows: true},
+		{name: "lookup by prefix of an email", path: func(n int) string { return org + "/lookup?q=" + url.QueryEscape(who(n)[:6]) }, want: 200, grows: true},
+		{name: "lookup by part of an email", path: func(n int) string {
+			_, rest, _ := strings.Cut(who(n), ".")
+			return org + "/lookup?q=" + url.QueryEscape(rest[:9])
+		}, want: 200, grows: true},
+		{name: "lookup by what only others have", path: func(n int) string { return org + "/lookup?q=" + fmt.Sprintf("app%d.example.net", 1+n%8) }, want: 200, grows: true},
+		{name: "customer page", path: func(n int) string { return people[n%len(people)] }, want: 200, grows: true},
+		{name: "customer page, 50 rows", path: same(fifty), want: 200, p50: 4, rate: 0.1, grows: true},
+		{name: "customer page, heaviest", path: same(heavy), want: 200, grows: true},
+		{name: "customers", path: same(org + "/customers"), want: 200, grows: true},
+		{name: "first sessions page", path: sessions(""), want: 200, grows: true},
+		{name: "deep sessions page", path: same(deep), want: 200, grows: true},
+		{name: "sessions by identifier", path: func(n int) string { return org + "/sessions?" + quarter + "&identifier=" + url.QueryEscape(who(n)) }, want: 200},
+		{name: "sessions by country", path: sessions("countries=NZ,CL"), want: 200},
+		{name: "insight, 7 days", path: same(org + "/insight?" + week), want: 200},
+		{name: "insight, 90 days", path: same(org + "/insight?" + quarter), want: 200},
+		{name: "home", path: same(org + "/"), want: 200},
+	}
+}
+
+// size measures the pages and the store at one size.
+func (b *bench) size(ctx context.Context, sessions int, dir string) error {
+	info, err := os.Stat(filepath.Join(dir, "sightline.db"))
+	if err != nil {
+		return err
+	}
+	heading("%d sessions, a fifth of them in the organization that is asked; %d bytes a session", sessions, info.Size()/int64(sessions))
+	ours, err := startServer(ctx, b.binary, []string{"serve"}, "SIGHTLINE_DATA_DIR="+dir)
+	if err != nil {
+		return err
+	}
+	defer ours.stop()
+	idle, err := ours.memory()
+	if err != nil {
+		return err
+	}
+	if err := ours.signIn(); err != nil {
+		return err
+	}
+	pages, err := b.find(ours)
+	if err != nil {
+		return err
+	}
+	for _, p := range pages {
+		if !strings.Contains(p.name, b.only) {
+			continue
+		}
+		if err := b.page(ours, p); err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
+		}
+	}
+	if b.only != "" {
+		return nil
+	}
+	if sessions == b.sizes[0] {
+		floor, err := b.speed(b.plain, page{path: func(int) string { return "/page" }, want: 200})
+		if err != nil {
+			return err
+		}
+		b.line("a page of chi and templ, no database", floor.String(), "", true)
+	}
+	if err := b.unchanged(ours, pages); err != nil {
+		return err
+	}
+	loaded, err := ours.memory()
+	if err != nil {
+		return err
+	}
+	b.line("memory, idle", fmt.Sprintf("%.0f MB", idle), "≤ 60 MB", idle <= 60)
+	b.line("memory, after all these pages", fmt.Sprintf("%.0f MB", loaded), "", true)
+	if sessions == b.sizes[len(b.sizes)-1] {
+		if err := b.weigh(ours, pages); err != nil {
+			return err
+		}
+	}
+	return b.store(ctx, dir)
+}
+
+// find looks up the customers whom the pages are about, and a place deep in
+// the list of sessions.
+func (b *bench) find(ours *running) ([]page, error) {
+	customer := func(email string) (string, error) {
+		a, err := ours.get("/o/"+benchOrg+"/lookup?q="+url.QueryEscape(email), http.StatusSeeOther)
+		return a.header.Get("Location"), err
+	}
+	fifty, err := customer(fiftyEmail)
+	if err != nil {
+		return nil, err
+	}
+	heavy, err := customer(heavyEmail)
+	if err != nil {
+		return nil, err
+	}
+	acme := madeOrgs(blockSize)[0]
+	var emails, people []string
+	for n := range 200 { // a few came in no session
+		email, _ := acme.person(n)
+		a, err := ours.send("GET", "/o/"+benchOrg+"/lookup?q="+url.QueryEscape(email), nil)
+		if err != nil {
+			return nil, err
+		}
+		if a.status == http.StatusSeeOther {
+			emails, people = append(emails, email), append(people, a.header.Get("Location"))
+		}
+	}
+	// A place in the middle of the range, as the link to older ones names it.
+	at := lastDay().AddDate(0, 0, -45).UnixMilli()
+	deep := fmt.Sprintf("/o/%s/sessions?%s&before=%d.1", benchOrg, quarter, at)
+	return pagesOf(fifty, heavy, emails, people, deep), nil
+}
+
+// speed is what a page costs against the bare answer in the same moments.
+type speed struct {
+	p50, bare time.Duration // with one client
+	rate      float64       // of the bare answer's, with 16 clients
+}
+
+func (s speed) ratio() float64 { return float64(s.p50) / float64(s.bare) }
+
+func (s speed) String() string {
+	return fmt.Sprintf("p50 %5.1f× (%s)  rate %.3f", s.ratio(), s.p50.Round(10*time.Microsecond), s.rate)
+}
+
+// times fetches a page n times and returns how long each took.
+func times(r *running, p page, from, n int, headers ...string) ([]time.Duration, error) {
+	out := make([]time.Duration, n)
+	for i := range out {
+		began := time.Now()
+		if _, err := r.get(p.path(from+i), p.want, headers...); err != nil {
+			return nil, err
+		}
+		out[i] = time.Since(began)
+	}
+	return out, nil
+}
+
+func quantile(d []time.Duration, q float64) time.Duration {
+	d = slices.Clone(d)
+	slices.Sort(d)
+	return d[min(int(float64(len(d))*q), len(d)-1)]
+}
+
+// speed measures a page and the bare answer by turns, so that what else the
+// machine does meets both.
+func (b *bench) speed(r *running, p page, headers ...string) (speed, error) {
+	bare := page{path: func(int) string { return "/" }, want: http.StatusOK}
+	if _, err := times(r, p, 0, 20, headers...); err != nil {
+		return speed{}, err
+	}
+	var ours, theirs []time.Duration
+	turns := 10
+	for turn := range turns {
+		n := max(b.requests/turns, 5)
+		o, err := times(r, p, turn*n, n, headers...)
+		if err != nil {
+			return speed{}, err
+		}
+		t, err := times(b.plain, bare, 0, n)
+		if err != nil {
+			return speed{}, err
+		}
+		ours, theirs = append(ours, o...), append(theirs, t...)
+	}
+	s := speed{p50: quantile(ours, 0.5), bare: quantile(theirs, 0.5)}
+	n := max(10, min(b.requests, int(300*time.Millisecond/max(s.p50, time.Microsecond))))
+	mine, err := rate(r, p, n, headers...)
+	if err != nil {
+		return speed{}, err
+	}
+	of, err := rate(b.plain, bare, b.requests)
+	s.rate = mine / of
+	return s, err
+}
+
+// rate is how many pages a second 16 clients get, of n each.
+func rate(r *running, p page, n int, headers ...string) (float64, error) {
+	var wg sync.WaitGroup
+	errs := make([]error, 16)
+	began := time.Now()
+	for i := range errs {
+		wg.Go(func() { _, errs[i] = times(r, p, i*7, n, headers...) })
+	}
+	wg.Wait()
+	return float64(len(errs)*n) / time.Since(began).Seconds(), errors.Join(errs...)
+}
+
+func (b *bench) page(r *running, p page) error {
+	s, err := b.speed(r, p)
+	if err != nil {
+		return err
+	}
+	target := ""
+	if p.p50 > 0 {
+		target = fmt.Sprintf("p50 ≤ %g×, rate ≥ %.2f", p.p50, p.rate)
+	}
+	b.line(p.name, s.String(), target, s.ratio() <= p.p50 && s.rate >= p.rate)
+	if p.grows {
+		b.p50[p.name] = append(b.p50[p.name], s.ratio())
+	}
+	return nil
+}
+
+// growth prints what the pages cost at the largest size against the smallest.
+func (b *bench) growth() {
+	if len(b.sizes) < 2 {
+		return
+	}
+	first, last := b.sizes[0], b.sizes[len(b.sizes)-1]
+	heading("Growth of p50 from %d to %d sessions", first, last)
+	for _, p := range pagesOf("", "", []string{""}, []string{""}, "") {
+		if v := b.p50[p.name]; p.grows && len(v) == len(b.sizes) {
+			by := v[len(v)-1] / v[0]
+			b.line(p.name, fmt.Sprintf("%.2f× (%.1f× to %.1f× a bare answer)", by, v[0], v[len(v)-1]), "≤ 1.3×", by <= 1.3)
+		}
+	}
+}
+
+// unchanged measures pages that a browser has already.
+func (b *bench) unchanged(ours *running, pages []page) error {
+	for _, p := range pages {
+		if p.name != "customer page, 50 rows" && p.name != "first sessions page" {
+			continue
+		}
+		a, err := ours.get(p.path(0), http.StatusOK)
+		if err != nil {
+			return err
+		}
+		tag := a.header.Get("ETag")
+		if tag == "" {
+			b.line(p.name+", unchanged", "no ETag", "rate ≥ 0.40", false)
+			continue
+		}
+		// The first answer may have noted the visit; the tag of the second stays.
+		if a, err = ours.get(p.path(0), http.StatusOK); err != nil {
+			return err
+		}
+		q := p
+		q.want = http.StatusNotModified
+		s, err := b.speed(ours, q, "If-None-Match", a.header.Get("ETag"))
+		if err != nil {
+			b.line(p.name+", unchanged", err.Error(), "rate ≥ 0.40", false)
+			continue
+		}
+		b.line(p.name+", unchanged (304)", s.String(), "rate ≥ 0.40", s.rate >= 0.4)
+	}
+	return nil
+}
+
+// weigh measures what a browser must fetch for pages.
+func (b *bench) weigh(ours *running, pages []page) error {
+	for _, p := range pages {
+		if !slices.Contains([]string{"customer page, 50 rows", "first sessions page", "lookup by prefix of an email", "insight, 90 days"}, p.name) {
+			continue
+		}
+		a, err := ours.get(p.path(0), http.StatusOK)
+		if err != nil {
+			return err
+		}
+		n, err := gzipped(a.body)
+		if err != nil {
+			return err
+		}
+		kb := float64(len(a.body)) / 1024
+		b.line("HTML of "+p.name, fmt.Sprintf("%.1f KB, %.1f KB gzipped", kb, float64(n)/1024), "", true)
+		if p.name != "customer page, 50 rows" {
+			continue
+		}
+		total, files := n, 0
+		for _, m := range regexp.MustCompile(`(?:href|src)="(/static/[^"]+\.(?:css|js))"`).FindAllSubmatch(a.body, -1) {
+			f, err := ours.get(string(m[1]), http.StatusOK)
+			if err != nil {
+				return err
+			}
+			n, err := gzipped(f.body)
+			if err != nil {
+				return err
+			}
+			total, files = total+n, files+1
+		}
+		b.line("CSS, scripts and that page, gzipped", fmt.Sprintf("%.1f KB in %d requests", float64(total)/1024, files+1), "≤ 60 KB in ≤ 6", total <= 60*1024 && files < 6)
+	}
+	return nil
+}
+
+func gzipped(b []byte) (int, error) {
+	var n counter
+	w, err := gzip.NewWriterLevel(&n, 1)
+	if err != nil {
+		return 0, err
+	}
+	_, err = io.Copy(w, strings.NewReader(string(b)))
+	return int(n), errors.Join(err, w.Close())
+}
+
+type counter int
+
+// Write counts.
+func (c *counter) Write(b []byte) (int, error) {
+	*c += counter(len(b))
+	return len(b), nil
+}

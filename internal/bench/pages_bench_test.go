@@ -1,0 +1,80 @@
+package main
+
+import (
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"sightline/internal/db"
+	"sightline/internal/handlers"
+	"sightline/internal/services"
+	"sightline/internal/services/secrets"
+)
+
+// BenchmarkPage serves pages inside of this process, for a profile of what
+// they cost:
+//
+//	go test ./internal/bench -run '^$' -bench Page/customer -cpuprofile cpu.out
+func BenchmarkPage(b *testing.B) {
+	b.Chdir("../..") // where the made databases are
+	dir, _, err := made(b.Context(), madeRoot, 100_000)
+	if err != nil {
+		b.Fatal(err)
+	}
+	d, err := db.Open(b.Context(), filepath.Join(dir, "sightline.db"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer d.Close()
+	master, err := os.ReadFile(filepath.Join(dir, "master.key"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	box, err := services.OpenBox(b.Context(), d, secrets.New(string(master)), time.Now())
+	if err != nil {
+		b.Fatal(err)
+	}
+	svc, err := services.Open(b.Context(), services.Options{DB: d, Box: box, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	h, err := handlers.New(handlers.Options{Services: svc, Log: slog.New(slog.DiscardHandler), Now: time.Now})
+	if err != nil {
+		b.Fatal(err)
+	}
+	signIn := httptest.NewRequest("POST", "/login", strings.NewReader(url.Values{"email": {benchEmail}, "password": {benchPassword}}.Encode()))
+	signIn.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	signed := httptest.NewRecorder()
+	h.ServeHTTP(signed, signIn)
+	get := func(path string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest("GET", path, nil)
+		for _, c := range signed.Result().Cookies() {
+			r.AddCookie(c)
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		return w
+	}
+	to := func(q string) string {
+		return get("/o/" + benchOrg + "/lookup?q=" + url.QueryEscape(q)).Header().Get("Location")
+	}
+	email := ""
+	for n := 0; to(email) == ""; n++ {
+		email, _ = madeOrgs(blockSize)[0].person(n)
+	}
+	for _, p := range pagesOf(to(fiftyEmail), to(heavyEmail), []string{email}, []string{to(email)}, "/o/"+benchOrg+"/sessions?"+quarter) {
+		b.Run(p.name, func(b *testing.B) {
+			for b.Loop() {
+				if w := get(p.path(0)); w.Code != p.want && p.want != http.StatusSeeOther {
+					b.Fatalf("status %d", w.Code)
+				}
+			}
+		})
+	}
+}
