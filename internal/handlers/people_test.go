@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"sightline/internal/services"
 	"sightline/internal/services/sandbox"
@@ -29,7 +30,10 @@ func newSandboxSite(t *testing.T, o sandbox.Options) (*site, *sandbox.Sandbox) {
 			t.Errorf("close the stand-ins: %v", err)
 		}
 	})
-	s := newSite(t, services.Vendors{RaygunURL: sb.RaygunURL(), LogRocketURL: sb.LogRocketURL(), LogRocketAppURL: sb.LogRocketAppURL()})
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	s := newSiteAt(t, services.Vendors{RaygunURL: sb.RaygunURL(), LogRocketURL: sb.LogRocketURL(), LogRocketAppURL: sb.LogRocketAppURL()}, o.Now)
 	k := sb.Credentials()
 	actor := services.Actor{Org: s.org.ID, User: 1, Name: "owner", Role: services.Owner}
 	for _, f := range []services.ConnectionForm{

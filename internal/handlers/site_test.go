@@ -53,25 +53,31 @@ const password = "correct horse"
 // where v says.
 func newSite(t *testing.T, v services.Vendors) *site {
 	t.Helper()
+	return newSiteAt(t, v, time.Now)
+}
+
+// newSiteAt is newSite with a clock of its own.
+func newSiteAt(t *testing.T, v services.Vendors, now func() time.Time) *site {
+	t.Helper()
 	ctx := context.Background()
 	store, err := db.Open(ctx, filepath.Join(t.TempDir(), "sightline.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	box, err := services.OpenBox(ctx, store, secrets.NewMasterKey(), time.Now())
+	box, err := services.OpenBox(ctx, store, secrets.NewMasterKey(), now())
 	if err != nil {
 		t.Fatal(err)
 	}
 	logs := &logBuffer{}
 	log := slog.New(slog.NewTextHandler(logs, nil))
-	s, err := services.Open(ctx, services.Options{DB: store, Box: box, Vendors: v, Log: log})
+	s, err := services.Open(ctx, services.Options{DB: store, Box: box, Vendors: v, Log: log, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Start(ctx); err != nil {
 		t.Fatal(err)
 	}
-	h, err := handlers.New(handlers.Options{Services: s, Log: log, Now: time.Now, Version: "test"})
+	h, err := handlers.New(handlers.Options{Services: s, Log: log, Now: now, Version: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}
