@@ -298,6 +298,12 @@ func (h *Highlights) waitOn(ctx context.Context, org OrgID, row db.Highlight, co
 		}
 	}
 	if !now.Before(row.DeadlineAt) {
+		if failure == nil && answer.Status == logrocket.Unknown {
+			answer.Status = logrocket.Done // another word for it, if it came with a result
+		}
+		if end, ok := h.outcome(row, conn, answer); ok && failure == nil {
+			return 0, h.end(ctx, org, row, end)
+		}
 		return 0, h.end(ctx, org, row, h.expired(row, p.Message))
 	}
 	if p.Next.After(row.DeadlineAt) {

@@ -398,6 +398,29 @@ func TestHighlightsWaitOnAnUnknownStatus(t *testing.T) {
 	}
 }
 
+// A result under a word that nobody has heard of is paid for all the same.
+func TestHighlightsKeepAResultUnderAnUnknownStatus(t *testing.T) {
+	r := newRocketSite(t, sandbox.DialectContract)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		body := `{"requestID":"r1","status":"PENDING","result":null}`
+		if q.Method == http.MethodGet {
+			body = `{"requestID":"r1","status":"SERVED","result":{"highlights":"Here it is.","sessions":[]}}`
+		}
+		_, _ = w.Write([]byte(body))
+	}))
+	defer srv.Close()
+	r.pace.Deadline = 2 * time.Second
+	r.kill()
+	r.open()
+	r.s.Connections.vendors.LogRocketURL = srv.URL
+	r.start()
+	h := r.settled(r.ask(HighlightRequest{Email: "x@example.com"}).ID)
+	if h.State != HighlightReady || h.Markdown != "Here it is." || h.VendorStatus != "SERVED" || h.FinishedAt.Before(h.DeadlineAt) {
+		t.Errorf("ended as %+v", h)
+	}
+}
+
 func TestHighlightProblemsAreNamed(t *testing.T) {
 	r := newRocketSite(t, sandbox.DialectContract)
 	now := time.Now()
