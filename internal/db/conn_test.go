@@ -138,7 +138,7 @@ func TestGenerationChangesWithWhatPagesShow(t *testing.T) {
 		{"a visit", func() error { return o.View(ctx, 1, customer, now) }, false},
 		{"a browser that is seen again", func() error { return d.TouchWebSessionUnscoped(ctx, []byte("x"), now) }, false},
 		{"a message for the next page", func() error {
-			return d.PutWebSessionUnscoped(ctx, []byte("x"), WebSession{User: 1, Data: "{}", CreatedAt: now, SeenAt: now, ExpiresAt: now})
+			return d.AddWebSessionUnscoped(ctx, []byte("x"), WebSession{User: 1, Data: "{}", CreatedAt: now, SeenAt: now, ExpiresAt: now})
 		}, true},
 		{"another process", func() error {
 			return errors.Join(abroad.Org(org.ID).SetMember(ctx, 1, "viewer", now), nothing())

@@ -242,13 +242,19 @@ type WebSession struct {
 	ExpiresAt time.Time
 }
 
-// PutWebSessionUnscoped stores a browser's session under its token's hash.
-func (d *DB) PutWebSessionUnscoped(ctx context.Context, tokenHash []byte, s WebSession) error {
+// AddWebSessionUnscoped stores a new browser's session under its token's hash.
+func (d *DB) AddWebSessionUnscoped(ctx context.Context, tokenHash []byte, s WebSession) error {
 	_, err := exec(ctx, d.w, "web session", `
-		INSERT INTO web_sessions (token_hash, user_id, data, created_at, seen_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)
-		ON CONFLICT (token_hash) DO UPDATE SET data = excluded.data, seen_at = excluded.seen_at`,
+		INSERT INTO web_sessions (token_hash, user_id, data, created_at, seen_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)`,
 		tokenHash, s.User, s.Data, ms(s.CreatedAt), ms(s.SeenAt), ms(s.ExpiresAt))
 	return err
+}
+
+// SetWebSessionDataUnscoped stores what a browser's session holds. One that was
+// ended is ErrNotFound: a request that was under way must not bring it back.
+func (d *DB) SetWebSessionDataUnscoped(ctx context.Context, tokenHash []byte, data string, now time.Time) error {
+	return must(exec(ctx, d.w, "web session", `
+		UPDATE web_sessions SET data = ?, seen_at = ? WHERE token_hash = ?`, data, ms(now), tokenHash))
 }
 
 // WebSessionUnscoped finds a browser's session that was seen since idleSince

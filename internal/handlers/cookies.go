@@ -116,6 +116,9 @@ func (s *cookieStore) Save(r *http.Request, w http.ResponseWriter, session *sess
 	user, _ := session.Values[valueUser].(services.UserID)
 	fresh := session.ID == ""
 	token, err := s.people.SaveBrowserSession(ctx, session.ID, services.BrowserSession{User: user, Data: string(body)})
+	if !fresh && errors.Is(err, services.ErrSignedOut) {
+		return nil // ended while this request was under way: the next one is told
+	}
 	if err != nil {
 		return fmt.Errorf("store a browser's session: %w", err)
 	}

@@ -413,16 +413,22 @@ func tokenHash(token string) []byte {
 }
 
 // SaveBrowserSession stores what a browser's session holds. An empty token
-// makes a new session; the token to put into the cookie is returned.
+// makes a new session; the token to put into the cookie is returned. A session
+// that has been ended stays so: ErrSignedOut.
 func (p *People) SaveBrowserSession(ctx context.Context, token string, s BrowserSession) (string, error) {
 	now := p.now()
-	if token == "" {
-		token = randomToken()
-		if err := p.db.DeleteStaleWebSessionsUnscoped(ctx, now, now.Add(-SessionIdle)); err != nil {
-			return "", err
+	if token != "" {
+		err := p.db.SetWebSessionDataUnscoped(ctx, tokenHash(token), s.Data, now)
+		if errors.Is(err, db.ErrNotFound) {
+			err = ErrSignedOut
 		}
+		return token, err
 	}
-	err := p.db.PutWebSessionUnscoped(ctx, tokenHash(token), db.WebSession{
+	token = randomToken()
+	if err := p.db.DeleteStaleWebSessionsUnscoped(ctx, now, now.Add(-SessionIdle)); err != nil {
+		return "", err
+	}
+	err := p.db.AddWebSessionUnscoped(ctx, tokenHash(token), db.WebSession{
 		User: s.User, Data: s.Data, CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(SessionAbsolute),
 	})
 	return token, err

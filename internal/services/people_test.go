@@ -108,4 +108,9 @@ func TestBrowserSessionEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	signedOut(token, "after a password reset")
+	// A request that was under way meanwhile.
+	if _, err := p.SaveBrowserSession(ctx, token, services.BrowserSession{User: u.ID, Data: "{}"}); !errors.Is(err, services.ErrSignedOut) {
+		t.Errorf("saving a session that was ended: %v, want signed out", err)
+	}
+	signedOut(token, "after a request that was under way")
 }
