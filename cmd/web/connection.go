@@ -21,6 +21,7 @@ type connectionSettings struct {
 	vendorSettings
 	logSettings
 	org, vendor, name, lrOrg, lrApp     string
+	sync                                string
 	apiKey, clientID, clientSecret, key secretSetting
 }
 
@@ -79,6 +80,7 @@ func connectionAddCommand(s stdio) *cli.Command {
 		text("vendor", "raygun or logrocket", "", &set.vendor),
 		text("logrocket-org", "organization's part of the app's address; read off the key if not given", "", &set.lrOrg),
 		text("logrocket-app", "app's part of the app's address; read off the key if not given", "", &set.lrApp),
+		text("sync", "yes to keep a Raygun connection's mirror fresh within its budget, as the form on the page does", "yes", &set.sync),
 		set.apiKey.flag(), set.clientID.flag(), set.clientSecret.flag(), set.key.flag(),
 	)
 	return &cli.Command{
@@ -106,7 +108,9 @@ func connectionAddCommand(s stdio) *cli.Command {
 // form reads what Add wants. Secrets are read last and only if the rest is
 // right, so that nobody types them for nothing.
 func (set *connectionSettings) form(p *problems, s stdio) services.ConnectionForm {
-	f := services.ConnectionForm{Name: set.name, Vendor: services.Vendor(set.vendor), OrgSlug: set.lrOrg, AppSlug: set.lrApp}
+	f := services.ConnectionForm{
+		Name: set.name, Vendor: services.Vendor(set.vendor), OrgSlug: set.lrOrg, AppSlug: set.lrApp, Sync: checkYes(p, "sync", set.sync),
+	}
 	if f.Name == "" {
 		p.add("%s is missing: a name for the connection, such as the name of the site.", envName("name"))
 	}

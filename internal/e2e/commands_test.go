@@ -252,6 +252,16 @@ func TestConnectionsAreSetUpByScript(t *testing.T) {
 	if out := must(t, settings, "", "doctor", "--reach"); strings.Count(out, " answers") != 2 {
 		t.Errorf("the doctor said:\n%s", out)
 	}
+	// As with the form on the page, the mirror is kept fresh unless told otherwise.
+	must(t, settings, cr.RaygunAPIKey+"\n"+cr.RaygunClientID+"\n"+cr.RaygunClientSecret+"\n", "connection", "add", "--vendor=raygun", "--name=Quiet", "--sync=no")
+	must(t, settings, sitePassword+"\n", "admin", "create", "--email=owner@example.com")
+	v := newVisitor(t, serve(t, settings...).address)
+	v.signIn("owner@example.com", sitePassword)
+	eventually(t, "the mirror follows the sessions", func() bool { return v.open("/o/acme/settings/connections/1").shows("Following") })
+	v.open("/o/acme/settings/connections/3").has("Sync is off")
+	if n := box.CountCalls(sandbox.OpSessions); n == 0 {
+		t.Error("the connection that was added with sync on asked for no sessions")
+	}
 }
 
 func TestDemoMovesFromATakenPortAndKeepsNothing(t *testing.T) {

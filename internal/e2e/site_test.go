@@ -7,7 +7,8 @@ import (
 )
 
 // site is Sightline over stand-ins, with an organization, an account for each
-// role and both connections, as a script would set it up.
+// role and both connections, as a script would set it up. Sync is off: what is
+// counted is what people ask.
 type site struct {
 	*server
 	box      *sandbox.Sandbox
@@ -33,7 +34,7 @@ func newSite(t *testing.T, o sandbox.Options) *site {
 		must(t, s.settings, sitePassword+"\n", "admin", "create", "--role="+role, "--email="+role+"@example.com", "--name=The "+role)
 	}
 	cr := s.box.Credentials()
-	must(t, s.settings, cr.RaygunAPIKey+"\n"+cr.RaygunClientID+"\n"+cr.RaygunClientSecret+"\n", "connection", "add", "--vendor=raygun", "--name=Shop")
+	must(t, s.settings, cr.RaygunAPIKey+"\n"+cr.RaygunClientID+"\n"+cr.RaygunClientSecret+"\n", "connection", "add", "--vendor=raygun", "--name=Shop", "--sync=no")
 	must(t, s.settings, cr.LogRocketKey+"\n", "connection", "add", "--vendor=logrocket", "--name=Web")
 	s.server = serve(t, s.settings...)
 	return s
