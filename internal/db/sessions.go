@@ -1,12 +1,9 @@
 package db
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"errors"
-	"slices"
-	"strings"
 	"time"
 )
 
@@ -127,75 +124,6 @@ func (o Org) SessionErrors(ctx context.Context, id SessionID) ([]SessionError, e
 	}, `
 		SELECT group_id, instance_id, title, web_url, occurred_at FROM session_errors
 		WHERE session_id = ? AND org_id = ? ORDER BY position LIMIT 5000`, id, o.id)
-}
-
-// SessionFilter selects sessions of the mirror. Zero fields select all.
-type SessionFilter struct {
-	Connections []ConnectionID // empty means every one of the organization, also removed ones
-	From, To    time.Time      // From ≤ start < To
-	Identifier  string         // exactly
-	Countries   []string       // exactly, as the vendor writes them
-}
-
-// Sessions lists the mirror's sessions that a filter selects, newest first.
-func (o Org) Sessions(ctx context.Context, f SessionFilter, after Moment, limit int) ([]Session, error) {
-	conns := f.Connections
-	if len(conns) == 0 {
-		var err error
-		conns, err = list(ctx, o.db.r, "connections", func(s scanner) (id ConnectionID, err error) { return id, s.Scan(&id) }, `
-			SELECT id FROM connections WHERE org_id = ? ORDER BY id LIMIT 1000`, o.id)
-		if err != nil {
-			return nil, err
-		}
-	}
-	// Each query below is one walk along one index; their results are merged.
-	countries := f.Countries
-	if f.Identifier != "" || len(countries) == 0 {
-		countries = []string{""}
-	}
-	var out []Session
-	for _, conn := range conns {
-		for _, country := range countries {
-			part, err := o.sessionsOf(ctx, f, conn, country, after, limit)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, part...)
-		}
-	}
-	slices.SortFunc(out, func(a, b Session) int {
-		return cmp.Or(b.StartedAt.Compare(a.StartedAt), cmp.Compare(b.ID, a.ID))
-	})
-	return out[:min(limit, len(out))], nil
-}
-
-func (o Org) sessionsOf(ctx context.Context, f SessionFilter, conn ConnectionID, country string, after Moment, limit int) ([]Session, error) {
-	// One upper bound and no lower one: given both, SQLite prefers the index
-	// over the dates alone to the one that begins with the filter. The rows come
-	// newest first, so what is too old is at the end, and cut off there.
-	at, id := after.args()
-	if to := f.To; !to.IsZero() && to.UnixMilli() <= at {
-		at, id = to.UnixMilli(), 0
-	}
-	where, args := "s.connection_id = ? AND s.org_id = ? AND (s.started_at, s.id) < (?, ?)", []any{conn, o.id, at, id}
-	if f.Identifier != "" {
-		where, args = where+" AND s.user_identifier = ?", append(args, f.Identifier)
-		if len(f.Countries) > 0 {
-			where += " AND s.country IN (?" + strings.Repeat(", ?", len(f.Countries)-1) + ")"
-			for _, c := range f.Countries {
-				args = append(args, c)
-			}
-		}
-	} else if country != "" {
-		where, args = where+" AND s.country = ?", append(args, country)
-	}
-	rows, err := list(ctx, o.db.r, "sessions", scanSession, `
-		SELECT `+sessionColumns+` FROM sessions s WHERE `+where+`
-		ORDER BY s.started_at DESC, s.id DESC LIMIT ?`, append(args, limit)...)
-	if i := slices.IndexFunc(rows, func(s Session) bool { return s.StartedAt.Before(f.From) }); i >= 0 {
-		rows = rows[:i]
-	}
-	return rows, err
 }
 
 // CustomerSessions lists a customer's sessions, newest first.

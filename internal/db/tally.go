@@ -117,17 +117,36 @@ func newTally(org OrgID, conn ConnectionID) *tally {
 	}
 }
 
+// counts are the counts of this one session.
+func (f facts) counts() Counts {
+	one := Counts{Sessions: 1}
+	if f.detailed {
+		one.Detailed = 1
+	}
+	if f.hasErrors {
+		one.WithErrors = 1
+	}
+	if f.anonymous {
+		one.Anonymous = 1
+	}
+	switch {
+	case strings.EqualFold(f.rating, "excellent"):
+		one.Excellent = 1
+	case strings.EqualFold(f.rating, "good"):
+		one.Good = 1
+	case strings.EqualFold(f.rating, "average"):
+		one.Average = 1
+	case strings.EqualFold(f.rating, "poor"):
+		one.Poor = 1
+	}
+	return one
+}
+
 // session adds a session's row once (sign 1) or takes it away (sign -1).
 func (t *tally) session(f facts, sign int64) {
-	one := Counts{Sessions: sign}
-	for n, is := range map[*int64]bool{
-		&one.Detailed: f.detailed, &one.WithErrors: f.hasErrors, &one.Anonymous: f.anonymous,
-		&one.Excellent: strings.EqualFold(f.rating, "excellent"), &one.Good: strings.EqualFold(f.rating, "good"),
-		&one.Average: strings.EqualFold(f.rating, "average"), &one.Poor: strings.EqualFold(f.rating, "poor"),
-	} {
-		if is {
-			*n = sign
-		}
+	one := f.counts()
+	for _, n := range one.all() {
+		*n *= sign
 	}
 	day := dayOfMS(f.startedAt)
 	for _, key := range [...]dayKey{{FacetAll, day, ""}, {FacetCountry, day, f.country}, {FacetBrowser, day, f.browser}, {FacetOS, day, f.os}} {

@@ -3,6 +3,7 @@ package services
 import (
 	"context"
 	"errors"
+	"time"
 
 	"sightline/internal/db"
 )
@@ -10,14 +11,15 @@ import (
 // SessionList is one page of sessions, newest first.
 type SessionList struct {
 	Sessions []Session
-	// Next is where the next page begins; More says whether there may be one.
+	// Next is where the next page begins; More says whether there is or may be
+	// one.
 	Next Moment
 	More bool
-	// Cut says that the page ends early: the filter matches so few sessions that
-	// more were looked at than one request may. The list goes on from Next, which
-	// is as far back as was looked.
+	// Cut says that the page ends early: so few sessions match that more were
+	// looked at than one request may. The list goes on from Next, which is as far
+	// back as was looked.
 	Cut bool
-	// Examined is how many sessions were looked at.
+	// Examined is how many sessions were looked at, roughly.
 	Examined int
 }
 
@@ -55,81 +57,186 @@ type Choices struct {
 	Countries, Browsers, Systems []ValueRow
 }
 
-func sessionList(rows []Session, limit int) SessionList {
-	l := SessionList{Sessions: rows}
-	if len(rows) > limit {
-		l.Sessions, l.More = rows[:limit], true
-		last := l.Sessions[limit-1]
-		l.Next = Moment{At: last.StartedAt, ID: int64(last.ID)}
-	}
-	return l
-}
-
-// List returns the mirror's sessions that a checked query selects, newest first.
-func (s *Sessions) List(ctx context.Context, org OrgID, q SessionQuery, after Moment) (SessionList, error) {
-	return s.list(ctx, org, q, after, PageSize)
-}
-
-func (s *Sessions) list(ctx context.Context, org OrgID, q SessionQuery, after Moment, limit int) (SessionList, error) {
-	o := s.db.Org(org)
-	if q.UserType != "" {
-		search, err := o.Search(ctx, q.Connection, q.params().String())
-		if errors.Is(err, db.ErrNotFound) {
-			return SessionList{}, nil
-		}
-		if err != nil {
-			return SessionList{}, err
-		}
-		rows, err := o.SearchResults(ctx, search.ID, after, limit+1)
-		return sessionList(rows, limit), err
-	}
-	f := db.SessionFilter{From: q.From, To: q.To, Identifier: q.Identifier, Countries: q.Countries}
-	if q.Connection != 0 {
-		f.Connections = []ConnectionID{q.Connection}
-	}
-	rows, err := o.Sessions(ctx, f, after, limit+1)
-	return sessionList(rows, limit), err
-}
-
-// Count counts the sessions that a checked query selects: exactly where the
-// rollups tell or there are few, otherwise up to a bound.
-func (s *Sessions) Count(ctx context.Context, org OrgID, q SessionQuery) (Count, error) {
-	l, err := s.list(ctx, org, q, Moment{}, maxCount)
-	return Count{Sessions: int64(len(l.Sessions)), More: l.More}, err
-}
+// chartBudget is how many sessions a chart looks at where the rollups do not
+// tell.
+const chartBudget = 50_000
 
 // maxCount is where counting stops.
 const maxCount = 10_000
 
-// Chart counts the sessions a day that a checked query selects, by rating, on
-// the newest 400 days of the range and on as many days before it.
-func (s *Sessions) Chart(ctx context.Context, org OrgID, q SessionQuery) (SessionChart, error) {
-	iq := InsightQuery{Connection: q.Connection, From: DayOf(q.From), To: DayOf(q.To.Add(-1))}
-	iq.From = max(iq.From, iq.To-MaxInsightDays+1)
-	series, err := newInsight(s.db, s.connections).SessionsByDay(ctx, org, iq, FacetAll, "")
-	return SessionChart{DaySeries: series, Since: iq.From, Compared: true, Rated: true}, err
+// filter is the query as the store has it. ok is false if it asks for a type
+// of user that Raygun was never asked for: then nothing is known.
+func (s *Sessions) filter(ctx context.Context, org OrgID, q SessionQuery) (f db.SessionFilter, ok bool, err error) {
+	f = db.SessionFilter{
+		From: q.From, To: q.To, Identifier: q.Identifier, Email: q.Email, People: q.People,
+		Countries: q.Countries, Browsers: q.Browsers, Systems: q.Systems, State: q.State,
+		Page: q.Page, ErrorText: q.ErrorText, Ratings: q.Ratings, Errors: q.Errors, SlowMS: q.SlowMS,
+	}
+	if q.Connection != 0 {
+		f.Connections = []ConnectionID{q.Connection}
+	}
+	if q.UserType == "" {
+		return f, true, nil
+	}
+	search, err := s.db.Org(org).Search(ctx, q.Connection, q.params().String())
+	if errors.Is(err, db.ErrNotFound) {
+		return f, false, nil
+	}
+	// What Raygun was asked for it has answered.
+	f.Search, f.Identifier, f.Countries = search.ID, "", nil
+	return f, err == nil, err
+}
+
+// List returns the mirror's sessions that a checked query selects, newest first.
+func (s *Sessions) List(ctx context.Context, org OrgID, q SessionQuery, after Moment) (SessionList, error) {
+	f, ok, err := s.filter(ctx, org, q)
+	if err != nil || !ok {
+		return SessionList{}, err
+	}
+	p, err := s.db.Org(org).Sessions(ctx, f, after, PageSize)
+	return SessionList(p), err
 }
 
 // Each gives fn every session that List shows for a checked query, newest
 // first, until fn fails or ctx ends. It reads some at a time, so that it holds
 // up nobody however many there are.
 func (s *Sessions) Each(ctx context.Context, org OrgID, q SessionQuery, fn func(Session) error) error {
-	after := Moment{}
-	for {
-		l, err := s.list(ctx, org, q, after, 1000)
-		if err != nil {
-			return err
-		}
-		for _, row := range l.Sessions {
-			if err := fn(row); err != nil {
-				return err
-			}
-		}
-		if !l.More {
-			return nil
-		}
-		after = l.Next
+	f, ok, err := s.filter(ctx, org, q)
+	if err != nil || !ok {
+		return err
 	}
+	return s.db.Org(org).EachSession(ctx, f, fn)
+}
+
+// Count counts the sessions that a checked query selects: exactly where the
+// rollups tell or there are no more than 10,000 that are soon found, otherwise
+// up to a bound.
+func (s *Sessions) Count(ctx context.Context, org OrgID, q SessionQuery) (Count, error) {
+	var c Count
+	f, ok, err := s.filter(ctx, org, q)
+	if err != nil || !ok {
+		return c, err
+	}
+	o := s.db.Org(org)
+	told, edges, ok, err := s.told(ctx, o, f)
+	if err != nil {
+		return c, err
+	}
+	if !ok {
+		edges = []db.SessionFilter{f}
+	}
+	for _, d := range told.Days {
+		c.Sessions += d.Sessions
+	}
+	for _, e := range edges {
+		n, more, err := o.CountSessions(ctx, e, maxCount)
+		if err != nil {
+			return c, err
+		}
+		c.Sessions, c.More = c.Sessions+n, c.More || more
+	}
+	if q.NeedsDetail() {
+		c.Unknown, err = o.UnknownSessions(ctx, f, DayOf(f.From), DayOf(f.To.Add(-1)))
+	}
+	return c, err
+}
+
+// told counts a filter's sessions of whole days from the rollups, if they can
+// tell, and returns the filter for what is left before and after these.
+func (s *Sessions) told(ctx context.Context, o db.Org, f db.SessionFilter) (days db.SessionDays, edges []db.SessionFilter, ok bool, err error) {
+	first, last := DayOf(f.From.Add(24*time.Hour-1)), DayOf(f.To)-1
+	if first > last {
+		return days, nil, false, nil
+	}
+	days, ok, err = o.ToldDays(ctx, f, first, last)
+	if err != nil || !ok {
+		return days, nil, false, err
+	}
+	for _, e := range [][2]time.Time{{f.From, first.Time()}, {(last + 1).Time(), f.To}} {
+		if e[0].Before(e[1]) {
+			edge := f
+			edge.From, edge.To = e[0], e[1]
+			edges = append(edges, edge)
+		}
+	}
+	return days, edges, true, nil
+}
+
+// Chart counts the sessions a day that a checked query selects, by rating, on
+// the newest 400 days of the range and on as many days before it. What the
+// rollups do not tell is counted in the sessions, the newest first, up to a
+// bound.
+func (s *Sessions) Chart(ctx context.Context, org OrgID, q SessionQuery) (SessionChart, error) {
+	first, last := DayOf(q.From), DayOf(q.To.Add(-1))
+	first = max(first, last-MaxInsightDays+1)
+	n := last - first + 1
+	c := SessionChart{Since: first, Compared: true, Rated: true}
+	c.Days = make([]DayTotal, n)
+	for i := range c.Days {
+		c.Days[i].Day = first + Day(i)
+	}
+	f, ok, err := s.filter(ctx, org, q)
+	if err != nil || !ok {
+		return c, err
+	}
+	if f.From.Before(first.Time()) {
+		f.From = first.Time()
+	}
+	o := s.db.Org(org)
+	now, err := s.days(ctx, o, f, chartBudget)
+	if err != nil {
+		return c, err
+	}
+	c.Since, c.Rated, c.Examined = max(first, now.Since), now.Rated, now.Examined
+	for _, d := range now.Days {
+		if d.Day >= c.Since && d.Day <= last {
+			c.Days[d.Day-first].Add(d.Counts)
+			c.Now.Add(d.Counts)
+		}
+	}
+	c.Compared = c.Since == first && f.Search == 0
+	if !c.Compared {
+		return c, nil
+	}
+	f.From, f.To = f.From.AddDate(0, 0, -int(n)), f.To.AddDate(0, 0, -int(n))
+	before, err := s.days(ctx, o, f, max(1, chartBudget-now.Examined))
+	c.Examined += before.Examined
+	if c.Compared = before.Since <= first-n; !c.Compared || err != nil {
+		return c, err
+	}
+	for _, d := range before.Days {
+		if day := d.Day + n; day >= first && day <= last {
+			c.Days[day-first].Before += d.Sessions
+			c.Before.Add(d.Counts)
+		}
+	}
+	return c, nil
+}
+
+// days counts a filter's sessions day by day: from the rollups if they tell
+// ratings too, else from the sessions, and if these are too many, from rollups
+// that tell no ratings.
+func (s *Sessions) days(ctx context.Context, o db.Org, f db.SessionFilter, budget int) (db.SessionDays, error) {
+	told, edges, ok, err := s.told(ctx, o, f)
+	if err != nil {
+		return told, err
+	}
+	if !ok || !told.Rated {
+		counted, err := o.SessionDays(ctx, f, budget)
+		if err != nil || !ok || counted.Since <= DayOf(f.From) {
+			return counted, err
+		}
+		told.Examined = counted.Examined
+	}
+	for _, e := range edges {
+		part, err := o.SessionDays(ctx, e, budget)
+		if err != nil {
+			return told, err
+		}
+		told.Days = append(told.Days, part.Days...)
+		told.Since, told.Examined = max(told.Since, part.Since), told.Examined+part.Examined
+	}
+	return told, nil
 }
 
 // maxChoices is how many values of one field are offered.

@@ -424,7 +424,7 @@ func (s *Syncs) believe(ctx context.Context, v syncView, w db.SyncWalk, got int)
 	if expected < manySessions {
 		f := db.SessionFilter{From: w.From.Add(time.Minute), To: w.To.Add(-time.Minute), Connections: []ConnectionID{v.conn.ID}}
 		known, err := s.db.Org(v.org).Sessions(ctx, f, Moment{}, 1)
-		if err != nil || len(known) == 0 {
+		if err != nil || len(known.Sessions) == 0 {
 			return err
 		}
 	}
