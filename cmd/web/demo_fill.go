@@ -13,7 +13,7 @@ const (
 	// demoCalls is how many of the day's calls the demo spends on the days before
 	// today, and demoShare what sync may spend on today: together the last week,
 	// with most of the allowance left for trying out.
-	demoCalls, demoShare = 12, 3
+	demoCalls, demoShare = 12, 6
 	// demoFillTime bounds the wait before the address is printed.
 	demoFillTime = 20 * time.Second
 )
