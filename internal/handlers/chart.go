@@ -10,12 +10,16 @@ import (
 )
 
 // maxBars is how many bars a chart has at most; more days are drawn as weeks.
-const maxBars = 62
+// maxListBars is that above a list, where each bar's links weigh.
+const (
+	maxBars     = 62
+	maxListBars = 31
+)
 
 // ratingChart draws sessions a day by rating, against the days before. link
 // makes the address of the sessions from one day to another, both included; nil
-// makes no links.
-func ratingChart(s services.DaySeries, link func(from, to services.Day) string) templates.ChartView {
+// makes no links. More days than most are drawn as weeks.
+func ratingChart(s services.DaySeries, most int, link func(from, to services.Day) string) templates.ChartView {
 	step := 1
 	v := templates.ChartView{
 		Caption: "Sessions a day by rating", Unit: "sessions", Step: "Day",
@@ -25,7 +29,7 @@ func ratingChart(s services.DaySeries, link func(from, to services.Day) string) 
 		},
 		Compare: templates.Plural(len(s.Days), "day", "days") + " before",
 	}
-	if len(s.Days) > maxBars {
+	if len(s.Days) > most {
 		step = 7
 		v.Caption, v.Step = "Sessions a week by rating", "Week from"
 	}
@@ -64,22 +68,18 @@ type behind struct {
 }
 
 // sessions is the list of the query's sessions, narrowed by pairs of a filter's
-// name and value. It is empty for a filter that the list of sessions does not
-// have: a link to more than it says would be wrong.
-func (b behind) sessions(filter ...any) string {
+// name, as the explorer's addresses have it, and its value.
+func (b behind) sessions(filter ...string) string {
 	return b.between(b.q.From, b.q.To, filter...)
 }
 
-func (b behind) between(from, to services.Day, filter ...any) string {
+func (b behind) between(from, to services.Day, filter ...string) string {
 	v := url.Values{"from": {dayText(from)}, "to": {dayText(to)}}
 	if b.q.Connection != 0 {
 		v.Set("connection", fmt.Sprint(b.q.Connection))
 	}
 	for i := 0; i+1 < len(filter); i += 2 {
-		if filter[i] != "country" {
-			return ""
-		}
-		v.Set("countries", fmt.Sprint(filter[i+1]))
+		v.Set(filter[i], filter[i+1])
 	}
 	return b.path + "?" + v.Encode()
 }

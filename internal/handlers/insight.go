@@ -180,7 +180,7 @@ func fillInsight(r *http.Request, in insightInput, rep services.InsightReport, v
 		v.MoreHref = in.address(r, in.span, string(in.query.Sort))
 		in.query.More = false
 	}
-	v.Chart = ratingChart(rep.Series, func(a, b services.Day) string { return to.between(a, b) })
+	v.Chart = ratingChart(rep.Series, maxBars, func(a, b services.Day) string { return to.between(a, b) })
 	v.Ratings = ratingRows(now, before, to, trend)
 	v.Unrated = "Raygun rated none of these sessions. A rating comes with a session's detail."
 	if rep.V3 > 0 && rep.V3 == rep.Connections {
@@ -190,12 +190,12 @@ func fillInsight(r *http.Request, in insightInput, rep services.InsightReport, v
 	v.PageCols = pageColumns(r, in)
 	v.PageNote = fmt.Sprintf("%s of %s. %s of these sessions are here, %s of them with a load time. Percentiles are at most 10 %% off, mostly much less.",
 		templates.FormatCount(len(rep.Pages)), templates.Plural(rep.AllPages, "page", "pages"), templates.Plural(rep.Views, "page view", "page views"), templates.FormatCount(rep.Timed))
-	v.Countries = valueRows(rep.Countries, now.Sessions, "country", to, trend, templates.CountryName)
-	v.Browsers = valueRows(rep.Browsers, now.Sessions, "browser", to, trend, nil)
-	v.Systems = valueRows(rep.Systems, now.Sessions, "os", to, trend, nil)
+	v.Countries = valueRows(rep.Countries, now.Sessions, "countries", to, trend, templates.CountryName)
+	v.Browsers = valueRows(rep.Browsers, now.Sessions, "browsers", to, trend, nil)
+	v.Systems = valueRows(rep.Systems, now.Sessions, "systems", to, trend, nil)
 	for _, e := range rep.Errors {
 		v.Errors = append(v.Errors, templates.ShareRow{
-			Label: orText(e.Group.Name, "An error without a title"), Href: to.sessions("error", e.Group.ID), Count: e.Sessions, Whole: now.Detailed,
+			Label: orText(e.Group.Name, "An error without a title"), Href: errorHref(to, e.Group.Name), Count: e.Sessions, Whole: now.Detailed,
 			Trend: trend(e.Sessions, e.Before), Note: templates.Plural(e.Occurrences, "occurrence", "occurrences"),
 		})
 	}
@@ -256,7 +256,7 @@ func ratingRows(now, before services.Counts, to behind, trend trendFunc) []templ
 		{"Excellent", now.Excellent, before.Excellent}, {"Good", now.Good, before.Good},
 		{"Average", now.Average, before.Average}, {"Poor", now.Poor, before.Poor},
 	} {
-		out = append(out, templates.ShareRow{Label: r.name, Href: to.sessions("rating", r.name), Count: r.now, Whole: now.Rated(), Trend: trend(r.now, r.before)})
+		out = append(out, templates.ShareRow{Label: r.name, Href: to.sessions("ratings", strings.ToLower(r.name)), Count: r.now, Whole: now.Rated(), Trend: trend(r.now, r.before)})
 	}
 	return out
 }
@@ -282,7 +282,7 @@ func pageLoadRows(rep services.InsightReport, to behind, trend trendFunc) []temp
 	var out []templates.PageLoadRow
 	for _, p := range rep.Pages {
 		row := templates.PageLoadRow{
-			Path: p.Page.Path, Href: to.sessions("page", p.Page.ID), P50: p.P50, P75: p.P75, P95: p.P95, Views: p.Views,
+			Path: p.Page.Path, Href: to.sessions("page", p.Page.Path), P50: p.P50, P75: p.P75, P95: p.P95, Views: p.Views,
 			ViewTrend: trend(p.Views, p.ViewsBefore),
 		}
 		if p.Timed > 0 && p.TimedBefore > 0 {
@@ -309,4 +309,13 @@ func pageColumns(r *http.Request, in insightInput) []templates.ColumnView {
 		out = append(out, col)
 	}
 	return out
+}
+
+// errorHref leads to the sessions with an error; one without a name cannot be
+// searched for.
+func errorHref(to behind, name string) string {
+	if name == "" {
+		return ""
+	}
+	return to.sessions("error_text", name)
 }

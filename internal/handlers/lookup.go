@@ -34,6 +34,7 @@ func (a *app) lookup(w http.ResponseWriter, r *http.Request) error {
 			Href: orgPath(r, "customers/%d", h.Customer.ID), LastSeen: h.Customer.LastSeen,
 		})
 	}
+	v.SessionColumns = columnViews(services.ChooseColumns(nil, true))
 	if v.Sessions, err = a.sessionRows(r, f.Sessions); err != nil {
 		return err
 	}

@@ -55,7 +55,7 @@ func (a *app) sessionView(r *http.Request, d services.SessionDetail) templates.S
 	s := d.Session
 	v := templates.SessionView{
 		Now: a.now(), ID: int64(s.ID), Href: orgPath(r, "sessions/%d", s.ID), AskAction: orgPath(r, "sessions/%d/detail", s.ID),
-		Title: sessionPerson(s), Connection: d.Connection.Name, At: s.StartedAt, Active: d.Active(), Rating: s.Rating,
+		Title: services.SessionPerson(s), Connection: d.Connection.Name, At: s.StartedAt, Active: d.Active(), Rating: s.Rating,
 		VendorHref: s.WebURL, ListedAt: s.ListedAt, DetailedAt: s.DetailedAt, Detailed: d.Detailed,
 		Stats: sessionStats(d), Facts: sessionFacts(d), Inline: wantsPart(r),
 		Ask: a.askPart(r, d.Ask, "Asking Raygun for this session", orgPath(r, "sessions/%d", s.ID)),
@@ -111,7 +111,7 @@ func (a *app) sessionAnswer(w http.ResponseWriter, r *http.Request) error {
 	}
 	d := answer.Detail
 	v := templates.SessionAnswerView{
-		Now: a.now(), Title: orText(sessionPerson(d.Session), "Anonymous session"), Connection: d.Connection.Name, At: d.Session.StartedAt,
+		Now: a.now(), Title: orText(services.SessionPerson(d.Session), "Anonymous session"), Connection: d.Connection.Name, At: d.Session.StartedAt,
 		Href: orgPath(r, "sessions/%d", d.Session.ID), FileHref: orgPath(r, "sessions/%d/answer.json", d.Session.ID),
 		ReceivedAt: answer.ReceivedAt, Text: answer.Indented(),
 	}
@@ -242,8 +242,8 @@ func sessionFacts(d services.SessionDetail) []templates.DefView {
 func (a *app) sessionTicket(r *http.Request, d services.SessionDetail) string {
 	s := d.Session
 	var b strings.Builder
-	fmt.Fprintf(&b, "Session of %s", orText(sessionPerson(s), "an anonymous visitor"))
-	if s.UserEmail != "" && s.UserEmail != sessionPerson(s) {
+	fmt.Fprintf(&b, "Session of %s", orText(services.SessionPerson(s), "an anonymous visitor"))
+	if s.UserEmail != "" && s.UserEmail != services.SessionPerson(s) {
 		fmt.Fprintf(&b, " <%s>", s.UserEmail)
 	}
 	fmt.Fprintf(&b, "\nBegan %s", templates.FormatTime(s.StartedAt))

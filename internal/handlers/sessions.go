@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 
 	"sightline/internal/services"
 	"sightline/web/templates"
@@ -18,44 +17,46 @@ func (a *app) raygunConnections(r *http.Request) ([]services.Connection, error) 
 }
 
 // sessions handles GET /sessions: the mirror's sessions by the filter in the
-// address, and what Raygun was asked about it.
+// address, and what Raygun was asked about it. Without any parameter it is the
+// view that the member begins with.
 func (a *app) sessions(w http.ResponseWriter, r *http.Request) error {
 	conns, err := a.raygunConnections(r)
 	if err != nil {
 		return err
 	}
-	f := readSessionForm(r.URL.Query(), conns, a.now())
-	v := templates.SessionsView{
-		Now: a.now(), Action: orgPath(r, "sessions"), AskAction: orgPath(r, "sessions/ask"), SettingsHref: orgPath(r, "settings/connections"),
-		CanAdmin: memberOf(r).at.Role >= services.Admin, Wrong: len(f.problems) > 0, Title: "Sessions in the mirror, newest first",
-	}
-	v.Presets = sessionPresets(r, f)
-	if len(conns) > 1 {
-		v.Connections = append(v.Connections, templates.OptionView{Label: "All (mirror only)"})
-	}
-	for _, c := range conns {
-		v.Connections = append(v.Connections, templates.OptionView{Value: fmt.Sprint(c.ID), Label: c.Name})
-	}
-	if v.Wrong {
-		f.fields(&v, nil)
-		return a.page(w, r, http.StatusUnprocessableEntity, "Sessions", "sessions", templates.Sessions(v))
-	}
-	before := cursorOf(r.URL.Query().Get("before"))
-	list, err := a.Sessions.List(r.Context(), orgOf(r), f.query, before)
+	views, err := a.Views.List(r.Context(), actorOf(r))
 	if err != nil {
 		return err
 	}
-	if v.Rows, err = a.sessionRows(r, list.Sessions); err != nil {
+	in := r.URL.Query()
+	if len(in) == 0 {
+		for _, view := range views {
+			if view.Default {
+				http.Redirect(w, r, viewHref(r, view), http.StatusSeeOther)
+				return nil
+			}
+		}
+	}
+	f := readSessionForm(in, conns, a.now())
+	if len(f.problems) == 0 && submitted(in) {
+		// A form sends its empty fields too; the address is to say what is on.
+		http.Redirect(w, r, orgPath(r, "sessions?%s", f.page(f.many(conns)).Encode()), http.StatusSeeOther)
+		return nil
+	}
+	v := a.sessionsView(r, f, conns, views)
+	if v.Wrong {
+		f.fields(&v, services.Choices{})
+		return a.page(w, r, http.StatusUnprocessableEntity, "Sessions", "sessions", templates.Sessions(v))
+	}
+	if err := a.sessionFigures(r, f, conns, &v); err != nil {
 		return err
 	}
-	f.fields(&v, countriesOf(list.Sessions))
-	v.ManyConnections = len(conns) != 1 && f.query.Connection == 0
-	v.Pager = pager(orgPath(r, "sessions"), f.values(), before != services.Moment{}, list.More, list.Next, len(v.Rows), "session", "sessions")
-	if v.Coverage, err = a.sessionCoverage(r, conns, f); err != nil {
+	if err := a.sessionPage(r, f, conns, &v); err != nil {
 		return err
 	}
-	v.EmptyWhy = "The mirror holds none for this filter. Ask Raygun, or widen the dates."
 	switch {
+	case f.query.Local() && f.query.Connection != 0:
+		v.AskNote = "Raygun cannot be asked for " + f.localNames() + ": the mirror answers, with what it holds of these days."
 	case f.query.Connection != 0:
 		if err := a.searchAsk(r, f, &v); err != nil {
 			return err
@@ -66,22 +67,146 @@ func (a *app) sessions(w http.ResponseWriter, r *http.Request) error {
 	return a.page(w, r, http.StatusOK, "Sessions", "sessions", templates.Sessions(v))
 }
 
-// countriesOf are the countries of a list's sessions, for suggestions.
-func countriesOf(list []services.Session) []string {
-	var out []string
-	for _, s := range list {
-		if s.Country != "" && !slices.Contains(out, s.Country) {
-			out = append(out, s.Country)
+// submitted says that the parameters came from a form, with empty fields.
+func submitted(v url.Values) bool {
+	for _, values := range v {
+		if slices.Contains(values, "") {
+			return true
 		}
 	}
-	slices.Sort(out)
-	return out
+	return false
 }
 
-func sessionPresets(r *http.Request, f sessionForm) []templates.TabView {
+// sessionsView is the page without its sessions.
+func (a *app) sessionsView(r *http.Request, f sessionForm, conns []services.Connection, views []services.View) templates.SessionsView {
+	many := f.many(conns)
+	v := templates.SessionsView{
+		Now: a.now(), Action: orgPath(r, "sessions"), AskAction: orgPath(r, "sessions/ask"), SettingsHref: orgPath(r, "settings/connections"),
+		AllHref: orgPath(r, "sessions?span=7d"), CanAdmin: memberOf(r).at.Role >= services.Admin, Wrong: len(f.problems) > 0,
+		NoConnection: len(conns) == 0, Presets: sessionPresets(r, f, many), Chips: f.chips(r, conns),
+	}
+	if len(conns) > 1 {
+		v.Connections = append(v.Connections, templates.OptionView{Label: "All (mirror only)"})
+	}
+	for _, c := range conns {
+		v.Connections = append(v.Connections, templates.OptionView{Value: fmt.Sprint(c.ID), Label: c.Name})
+	}
+	kept := f.page(many)
+	for key := range f.values() {
+		if key != "span" {
+			kept.Del(key)
+		}
+	}
+	v.Kept = hiddenOf(kept)
+	dates := f.page(many)
+	for key := range dates {
+		if !slices.Contains([]string{"span", "from", "to", "columns"}, key) {
+			dates.Del(key)
+		}
+	}
+	v.ClearHref = orgPath(r, "sessions?%s", dates.Encode())
+	a.fillViews(r, f, many, views, &v)
+	chosen := services.ChooseColumns(f.columns, many)
+	for _, c := range services.SessionColumns() {
+		on := slices.ContainsFunc(chosen, func(o services.SessionColumn) bool { return o.Key == c.Key })
+		v.ColumnChoices.Add(c.Key, c.Label, on)
+	}
+	v.Columns = columnViews(chosen)
+	rest := f.page(many)
+	rest.Del("columns")
+	v.ColumnsKept = hiddenOf(rest)
+	file := f.page(many)
+	file.Del("view")
+	v.CSVHref, v.JSONHref = orgPath(r, "sessions.csv?%s", file.Encode()), orgPath(r, "sessions.json?%s", file.Encode())
+	return v
+}
+
+// sessionFigures adds what stands around the list: how many, the chart, the
+// values to choose from, and which days the mirror holds.
+func (a *app) sessionFigures(r *http.Request, f sessionForm, conns []services.Connection, v *templates.SessionsView) error {
+	ctx, org := r.Context(), orgOf(r)
+	choices, err := a.Sessions.Choices(ctx, org, f.query)
+	if err != nil {
+		return err
+	}
+	f.fields(v, choices)
+	n, err := a.Sessions.Count(ctx, org, f.query)
+	if err != nil {
+		return err
+	}
+	v.Title = templates.Plural(n.Sessions, "session", "sessions")
+	if n.More {
+		v.Title = "More than " + v.Title
+	}
+	if n.Unknown > 0 {
+		v.Notes = append(v.Notes, fmt.Sprintf("Page views, errors and ratings come with a session's detail. %s of these days %s none here and may match too.",
+			templates.Plural(n.Unknown, "session", "sessions"), map[bool]string{true: "has", false: "have"}[n.Unknown == 1]))
+	}
+	if days := services.DayOf(f.query.To.Add(-1)) - services.DayOf(f.query.From); days > 0 && n.Sessions > 0 {
+		if err := a.sessionChart(r, f, conns, v); err != nil {
+			return err
+		}
+	}
+	v.Coverage, err = a.sessionCoverage(r, conns, f)
+	return err
+}
+
+// sessionChart draws the sessions a day, each day a link to its sessions.
+func (a *app) sessionChart(r *http.Request, f sessionForm, conns []services.Connection, v *templates.SessionsView) error {
+	c, err := a.Sessions.Chart(r.Context(), orgOf(r), f.query)
+	if err != nil {
+		return err
+	}
+	rest := f.page(f.many(conns))
+	rest.Del("span")
+	chart := ratingChart(c.DaySeries, maxListBars, func(from, to services.Day) string {
+		rest.Set("from", dayText(from))
+		rest.Set("to", dayText(to))
+		return orgPath(r, "sessions?%s", rest.Encode())
+	})
+	days := templates.Plural(len(c.Days), "day", "days")
+	switch {
+	case !c.Compared:
+		chart.Compare = ""
+		v.ChartNote = "There are too many sessions to compare with the " + days + " before."
+	case c.Before.Sessions == 0:
+		v.ChartNote = "The mirror holds none such of the " + days + " before."
+	default:
+		v.ChartNote = fmt.Sprintf("%s against %s in the %s before.", templates.FormatTrend(c.Now.Sessions, c.Before.Sessions), templates.FormatCount(c.Before.Sessions), days)
+	}
+	if len(c.Days) > 0 && c.Since > c.Days[0].Day {
+		v.ChartNote += " Counted from " + templates.FormatDate(c.Since.Time()) + " on: of the days before there are no figures, as there are so many sessions."
+	}
+	v.Chart = &chart
+	return nil
+}
+
+// sessionPage adds one page of the list.
+func (a *app) sessionPage(r *http.Request, f sessionForm, conns []services.Connection, v *templates.SessionsView) error {
+	before := cursorOf(r.URL.Query().Get("before"))
+	list, err := a.Sessions.List(r.Context(), orgOf(r), f.query, before)
+	if err != nil {
+		return err
+	}
+	if v.Rows, err = a.sessionRows(r, list.Sessions); err != nil {
+		return err
+	}
+	v.Pager = pager(orgPath(r, "sessions"), f.page(f.many(conns)), before != services.Moment{}, list.More, list.Next, len(v.Rows), "session", "sessions")
+	v.EmptyWhy = "The mirror holds none for this filter. Ask Raygun, or widen the dates."
+	if f.query.Local() {
+		v.EmptyWhy = "The mirror holds none for this filter. Take a filter away, widen the dates, or fill the days that are missing."
+	}
+	if list.Cut {
+		v.Cut = fmt.Sprintf("Looked at %s back to %s.", templates.Plural(list.Examined, "session", "sessions"), templates.FormatTime(list.Next.At))
+		v.EmptyWhy = "None of them matches. Look further back, or narrow the dates."
+	}
+	return nil
+}
+
+func sessionPresets(r *http.Request, f sessionForm, many bool) []templates.TabView {
 	var out []templates.TabView
 	for _, s := range sessionSpans() {
-		v := f.values()
+		v := f.page(many)
 		v.Del("from")
 		v.Del("to")
 		v.Set("span", s.key)
@@ -106,141 +231,4 @@ func pager(path string, v url.Values, later, more bool, next services.Moment, sh
 		}
 	}
 	return p
-}
-
-// searchAsk says how far Raygun was asked about the filter, and offers to ask.
-func (a *app) searchAsk(r *http.Request, f sessionForm, v *templates.SessionsView) error {
-	st, err := a.Sessions.State(r.Context(), orgOf(r), f.query)
-	if err != nil {
-		return err
-	}
-	s := templates.SearchAskView{
-		Connection: "Raygun (“" + st.Connection.Name + "”)", Asked: st.Asked, AskedAt: st.AskedAt, Hidden: f.hidden(),
-		Ask: a.askPart(r, st.Ask, "Asking Raygun (“"+st.Connection.Name+"”) for these sessions", orgPath(r, "sessions?%s", f.values().Encode())),
-	}
-	s.Again = a.spendView(r, "Ask Raygun", st.Budget)
-	if st.Asked {
-		s.Again.Label, s.Again.Kind = "Ask again", templates.Secondary
-		s.Again.Name, s.Again.Value = "next", "0"
-		s.Summary = searchSummary(st)
-		if !st.Complete {
-			next := a.spendView(r, fmt.Sprintf("Fetch the next %d", services.SessionsPerCall), st.Budget)
-			next.Name, next.Value, next.Icon = "next", "1", "download"
-			s.Next = &next
-		}
-	}
-	if s.Ask != nil && s.Ask.Open {
-		s.Again.Disabled = "It is being asked right now."
-		if s.Next != nil {
-			s.Next.Disabled = s.Again.Disabled
-		}
-	}
-	v.Asking = &s
-	return nil
-}
-
-func searchSummary(st services.SearchState) string {
-	switch {
-	case st.Total == nil && st.Complete:
-		return templates.Plural(st.Found, "session matches, and it is here.", "sessions match, and all are here.")
-	case st.Total == nil:
-		return fmt.Sprintf("it did not say how many match; %s here.", templates.FormatCount(st.Found))
-	case st.Complete && st.Found >= *st.Total:
-		return fmt.Sprintf("%s match, all are here.", templates.FormatCount(*st.Total))
-	case st.Complete:
-		return fmt.Sprintf("%s match, but it sent only %s of them.", templates.FormatCount(*st.Total), templates.FormatCount(st.Found))
-	}
-	return fmt.Sprintf("%s match, %s are here.", templates.FormatCount(*st.Total), templates.FormatCount(st.Found))
-}
-
-// askSessions handles POST /sessions/ask: it puts the filter to Raygun and
-// leads back to the list.
-func (a *app) askSessions(w http.ResponseWriter, r *http.Request) error {
-	if err := r.ParseForm(); err != nil {
-		return badForm(err)
-	}
-	conns, err := a.raygunConnections(r)
-	if err != nil {
-		return err
-	}
-	f := readSessionForm(r.PostForm, conns, a.now())
-	to := orgPath(r, "sessions?%s", f.values().Encode())
-	if len(f.problems) > 0 || f.query.Connection == 0 {
-		return a.redirect(w, r, to, "", "") // the page says what is wrong
-	}
-	ask, err := a.Sessions.Ask(r.Context(), actorOf(r), f.query, 0, r.PostForm.Get("next") == "1")
-	if err != nil {
-		return err
-	}
-	ask, err = a.Asks.Wait(r.Context(), orgOf(r), ask.ID, waitForVendor)
-	if err != nil {
-		return err
-	}
-	said := ""
-	if ask.State == services.AskDone {
-		said = ask.Message
-	}
-	return a.redirect(w, r, to, "success", said)
-}
-
-// sessionRows are sessions as lists show them.
-func (a *app) sessionRows(r *http.Request, list []services.Session) ([]templates.SessionRowView, error) {
-	if len(list) == 0 {
-		return nil, nil
-	}
-	conns, err := a.Connections.All(r.Context(), orgOf(r))
-	if err != nil {
-		return nil, err
-	}
-	names := map[services.ConnectionID]string{}
-	for _, c := range conns {
-		names[c.ID] = c.Name
-	}
-	out := make([]templates.SessionRowView, len(list))
-	for i, s := range list {
-		out[i] = templates.SessionRowView{
-			Href: orgPath(r, "sessions/%d", s.ID), At: s.StartedAt, Person: sessionPerson(s), Country: s.Country, Device: deviceOf(s),
-			Pages: orUnknown(s.PageViewCount), LengthMS: orUnknown(s.LengthMS), Errors: orUnknown(s.ErrorCount),
-			Rating: s.Rating, Active: strings.EqualFold(s.Status, "active"), Ended: strings.EqualFold(s.Status, "ended"), Connection: names[s.Connection],
-		}
-		if s.Customer != 0 {
-			out[i].PersonHref = orgPath(r, "customers/%d", s.Customer)
-		}
-	}
-	return out, nil
-}
-
-// sessionPerson is what a session's person is called, empty if nothing names them.
-func sessionPerson(s services.Session) string {
-	switch {
-	case s.UserName != "":
-		return s.UserName
-	case s.UserEmail != "":
-		return s.UserEmail
-	case s.Customer != 0 && s.UserIdentifier != "":
-		return s.UserIdentifier
-	case s.Customer != 0:
-		return fmt.Sprintf("Customer %d", s.Customer)
-	}
-	return ""
-}
-
-func deviceOf(s services.Session) string {
-	switch {
-	case s.Browser != "" && s.OS != "":
-		return s.Browser + " on " + s.OS
-	case s.Browser != "":
-		return s.Browser
-	case s.OS != "":
-		return s.OS
-	}
-	return s.Platform
-}
-
-// orUnknown is a number as the views have it: negative if unknown.
-func orUnknown(n *int64) int64 {
-	if n == nil || *n < 0 {
-		return -1
-	}
-	return *n
 }

@@ -3,6 +3,8 @@ package handlers
 import (
 	"fmt"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -10,43 +12,65 @@ import (
 	"sightline/web/templates"
 )
 
-// sessionForm is the filter of the session search as it was typed.
+// sessionForm is the filter of the session explorer as it was typed, with the
+// columns and the saved view that go with it.
 type sessionForm struct {
-	connection, from, to, identifier, countries, userType, span string
-	query                                                       services.SessionQuery
-	problems                                                    services.Problems
+	// typed is what stood in the fields, one value each but for those with many.
+	typed    url.Values
+	span     string
+	query    services.SessionQuery
+	problems services.Problems
+	// columns are the keys of the columns that were chosen, none for the default.
+	columns []string
+	view    services.ViewID
 }
 
-// sessionSpans are the ranges that one click chooses.
-func sessionSpans() []struct{ key, label string } {
-	return []struct{ key, label string }{{"24h", "Last 24 hours"}, {"7d", "7 days"}, {"30d", "30 days"}, {"60d", "60 days"}}
+// sessionParams are the filter's parameters in the order of the form, those of
+// one value and those of many; the dates are apart.
+func sessionParams() []string {
+	return []string{"email", "identifier", "user_type", "people", "page", "errors", "error_text", "slow_ms", "state", "connection"}
+}
+
+func sessionManyParams() []string { return []string{"countries", "browsers", "systems", "ratings"} }
+
+// sessionSpan is a range that one click chooses.
+type sessionSpan struct {
+	key, label string
+	days       int
+}
+
+func sessionSpans() []sessionSpan {
+	return []sessionSpan{{"24h", "Last 24 hours", 1}, {"7d", "7 days", 7}, {"30d", "30 days", 30}, {"60d", "60 days", 60}}
 }
 
 // readSessionForm reads the filter and says what is wrong with it by field.
 // Without dates it is the last 7 days. Without a choice of connection it is the
 // only one there is.
 func readSessionForm(v url.Values, conns []services.Connection, now time.Time) sessionForm {
-	f := sessionForm{
-		connection: v.Get("connection"), from: strings.TrimSpace(v.Get("from")), to: strings.TrimSpace(v.Get("to")),
-		identifier: v.Get("identifier"), countries: v.Get("countries"), userType: v.Get("user_type"), span: v.Get("span"),
+	f := sessionForm{typed: url.Values{}, span: v.Get("span"), view: services.ViewID(idOf(v.Get("view")))}
+	for _, key := range sessionParams() {
+		f.typed.Set(key, v.Get(key))
 	}
-	unknown := ""
-	for _, c := range conns {
-		if id := fmt.Sprint(c.ID); id == f.connection || (f.connection == "" && len(conns) == 1) {
-			f.connection, f.query.Connection = id, c.ID
+	for _, key := range sessionManyParams() {
+		f.typed[key] = slices.DeleteFunc(slices.Clone(v[key]), func(s string) bool { return strings.TrimSpace(s) == "" })
+	}
+	for _, list := range v["columns"] {
+		f.columns = append(f.columns, strings.Split(list, ",")...)
+	}
+	unknown := f.readConnection(conns)
+	bad := f.readDates(strings.TrimSpace(v.Get("from")), strings.TrimSpace(v.Get("to")), now)
+	q := &f.query
+	q.Identifier, q.UserType, q.Email = f.typed.Get("identifier"), f.typed.Get("user_type"), f.typed.Get("email")
+	q.Countries = strings.FieldsFunc(strings.Join(f.typed["countries"], ","), func(r rune) bool { return r == ',' || r == ';' || r == ' ' })
+	q.Browsers, q.Systems, q.Ratings = f.typed["browsers"], f.typed["systems"], f.typed["ratings"]
+	q.People, q.Page, q.Errors, q.ErrorText, q.State = f.typed.Get("people"), f.typed.Get("page"), f.typed.Get("errors"), f.typed.Get("error_text"), f.typed.Get("state")
+	if slow := strings.TrimSpace(f.typed.Get("slow_ms")); slow != "" {
+		n, err := strconv.ParseInt(slow, 10, 64)
+		if err != nil {
+			bad["slow_ms"] = "Give the load time in milliseconds, such as 3000."
 		}
+		q.SlowMS = n
 	}
-	if f.connection != "" && f.query.Connection == 0 {
-		unknown = "There is no such Raygun connection any more."
-	}
-	if f.from == "" && f.to == "" {
-		f.spanDates(now)
-	} else {
-		f.span = ""
-	}
-	bad := f.readDates()
-	f.query.Identifier, f.query.UserType = f.identifier, f.userType
-	f.query.Countries = strings.FieldsFunc(f.countries, func(r rune) bool { return r == ',' || r == ';' || r == ' ' })
 	f.query, f.problems = f.query.Check()
 	for field, problem := range bad {
 		f.problems[field] = problem
@@ -54,41 +78,47 @@ func readSessionForm(v url.Values, conns []services.Connection, now time.Time) s
 			delete(f.problems, "to") // it only complains about the other
 		}
 	}
-	if unknown != "" {
+	switch {
+	case unknown != "":
 		f.problems["connection"] = unknown
-	}
-	if f.query.UserType != "" && f.query.Connection == 0 && unknown == "" {
+	case f.query.UserType != "" && f.query.Connection == 0:
 		f.problems["connection"] = "Choose a connection: only its own answers tell who is of that type."
 	}
 	return f
 }
 
-// spanDates sets the dates from the span. They stay the same for an hour or a
-// day, so that what was asked is found again.
-func (f *sessionForm) spanDates(now time.Time) {
-	now = now.UTC()
-	midnight := now.Truncate(24 * time.Hour).Add(24 * time.Hour)
-	days := map[string]int{"7d": 7, "30d": 30, "60d": 60}[f.span]
-	if f.span == "24h" {
-		f.query.To = now.Truncate(time.Hour).Add(time.Hour)
-		f.query.From = f.query.To.Add(-25 * time.Hour)
-	} else {
-		if days == 0 {
-			f.span, days = "7d", 7
+// readConnection finds the connection that was chosen, and says so if there is
+// none such.
+func (f *sessionForm) readConnection(conns []services.Connection) (problem string) {
+	typed := f.typed.Get("connection")
+	for _, c := range conns {
+		if id := fmt.Sprint(c.ID); id == typed || (typed == "" && len(conns) == 1) {
+			f.typed.Set("connection", id)
+			f.query.Connection = c.ID
 		}
-		f.query.To = midnight
-		f.query.From = midnight.AddDate(0, 0, -days)
 	}
-	f.from = f.query.From.Format(time.DateOnly)
-	f.to = f.query.To.Add(-time.Second).Format(time.DateOnly)
+	if typed != "" && f.query.Connection == 0 {
+		return "There is no such Raygun connection any more."
+	}
+	return ""
 }
 
-// readDates reads typed days, both included, and says which are none.
-func (f *sessionForm) readDates() map[string]string {
-	bad := map[string]string{}
-	if f.span != "" {
+// readDates reads typed days, both included, and says which are none. A span
+// holds as long as its own days stand in the fields, so that "the last 7 days"
+// stays that when a filter is added.
+func (f *sessionForm) readDates(from, to string, now time.Time) (bad services.Problems) {
+	bad = services.Problems{}
+	spanFrom, spanTo := f.spanDates(now)
+	firstDay, lastDay := spanFrom.Format(time.DateOnly), spanTo.Add(-time.Second).Format(time.DateOnly)
+	if from == "" && to == "" || f.span != "" && from == firstDay && to == lastDay {
+		f.query.From, f.query.To = spanFrom, spanTo
+		f.typed.Set("from", firstDay)
+		f.typed.Set("to", lastDay)
 		return bad
 	}
+	f.span = ""
+	f.typed.Set("from", from)
+	f.typed.Set("to", to)
 	read := func(field, text string, add int) time.Time {
 		if text == "" {
 			return time.Time{}
@@ -100,11 +130,29 @@ func (f *sessionForm) readDates() map[string]string {
 		}
 		return t.AddDate(0, 0, add)
 	}
-	f.query.From, f.query.To = read("from", f.from, 0), read("to", f.to, 1)
+	f.query.From, f.query.To = read("from", from, 0), read("to", to, 1)
 	return bad
 }
 
-// values are the filter as an address has it.
+// spanDates are the dates of the span, which is 7 days if it is none of ours.
+// They stay the same for an hour or a day, so that what was asked is found
+// again.
+func (f *sessionForm) spanDates(now time.Time) (from, to time.Time) {
+	now = now.UTC()
+	spans := sessionSpans()
+	i := slices.IndexFunc(spans, func(s sessionSpan) bool { return s.key == f.span })
+	if i < 0 {
+		i = 1
+	}
+	if f.span = spans[i].key; f.span == "24h" {
+		to = now.Truncate(time.Hour).Add(time.Hour)
+		return to.Add(-25 * time.Hour), to
+	}
+	to = now.Truncate(24*time.Hour).AddDate(0, 0, 1)
+	return to.AddDate(0, 0, -spans[i].days), to
+}
+
+// values are the filter as an address has it, without columns and view.
 func (f sessionForm) values() url.Values {
 	v := url.Values{}
 	add := func(key, value string) {
@@ -115,33 +163,73 @@ func (f sessionForm) values() url.Values {
 	if f.span != "" {
 		add("span", f.span)
 	} else {
-		add("from", f.from)
-		add("to", f.to)
+		add("from", f.typed.Get("from"))
+		add("to", f.typed.Get("to"))
 	}
-	add("identifier", f.identifier)
-	add("countries", f.countries)
-	add("user_type", f.userType)
-	add("connection", f.connection)
+	for _, key := range sessionParams() {
+		add(key, f.typed.Get(key))
+	}
+	for _, key := range sessionManyParams() {
+		if key == "countries" {
+			add(key, strings.Join(f.countries(), ","))
+		} else if len(f.typed[key]) > 0 {
+			v[key] = f.typed[key]
+		}
+	}
 	return v
 }
 
-func (f sessionForm) hidden() []templates.HiddenView {
-	var out []templates.HiddenView
+// countries are the codes in the spelling that was understood, and as they were
+// typed if they were not.
+func (f sessionForm) countries() []string {
+	if f.problems["countries"] != "" {
+		return f.typed["countries"]
+	}
+	return f.query.Countries
+}
+
+// columnText is the choice of columns as an address has it, empty for the
+// default.
+func (f sessionForm) columnText(many bool) string {
+	keys := func(list []services.SessionColumn) string {
+		var out []string
+		for _, c := range list {
+			out = append(out, c.Key)
+		}
+		return strings.Join(out, ",")
+	}
+	chosen := keys(services.ChooseColumns(f.columns, many))
+	if chosen == keys(services.ChooseColumns(nil, many)) {
+		return ""
+	}
+	return chosen
+}
+
+// page are the values of the page's own address: the filter, the columns and
+// the view.
+func (f sessionForm) page(many bool) url.Values {
 	v := f.values()
-	for _, key := range []string{"span", "from", "to", "identifier", "countries", "user_type", "connection"} {
-		if v.Has(key) {
-			out = append(out, templates.HiddenView{Name: key, Value: v.Get(key)})
+	if c := f.columnText(many); c != "" {
+		v.Set("columns", c)
+	}
+	if f.view != 0 {
+		v.Set("view", fmt.Sprint(f.view))
+	}
+	return v
+}
+
+// hiddenOf are values as hidden fields, in a steady order.
+func hiddenOf(v url.Values) []templates.HiddenView {
+	var out []templates.HiddenView
+	keys := make([]string, 0, len(v))
+	for key := range v {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	for _, key := range keys {
+		for _, value := range v[key] {
+			out = append(out, templates.HiddenView{Name: key, Value: value})
 		}
 	}
 	return out
-}
-
-// fields fills the view's fields with what was typed and what is wrong with it.
-func (f sessionForm) fields(v *templates.SessionsView, seen []string) {
-	v.From = templates.FieldView{ID: "from", Name: "from", Label: "From (UTC)", Type: "date", Value: f.from, Error: f.problems["from"], Required: true}
-	v.To = templates.FieldView{ID: "to", Name: "to", Label: "To (UTC), included", Type: "date", Value: f.to, Error: f.problems["to"], Required: true}
-	v.Identifier = templates.FieldView{ID: "identifier", Name: "identifier", Label: "User identifier", Value: f.identifier, Error: f.problems["identifier"], Autocomplete: "off"}
-	v.Countries = templates.FieldView{ID: "countries", Name: "countries", Label: "Countries", Value: f.countries, Error: f.problems["countries"], Placeholder: "NZ, US", Autocomplete: "off", Suggest: seen}
-	v.UserType = templates.FieldView{ID: "user_type", Name: "user_type", Label: "User type", Value: f.userType, Error: f.problems["user_type"], Autocomplete: "off"}
-	v.Connection = templates.FieldView{ID: "connection", Name: "connection", Label: "Connection", Value: f.connection, Error: f.problems["connection"]}
 }

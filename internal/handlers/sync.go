@@ -103,7 +103,7 @@ func (a *app) sessionCoverage(r *http.Request, conns []services.Connection, f se
 		if f.query.Connection != 0 && c.ID != f.query.Connection || len(out) == 5 {
 			continue
 		}
-		v, err := a.coverage(r, c.ID, f.query.From, f.query.To, orgPath(r, "sessions?%s", f.values().Encode()))
+		v, err := a.coverage(r, c.ID, f.query.From, f.query.To, orgPath(r, "sessions?%s", f.page(f.many(conns)).Encode()))
 		if err != nil {
 			return nil, err
 		}

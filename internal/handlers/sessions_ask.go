@@ -1,0 +1,90 @@
+package handlers
+
+import (
+	"fmt"
+	"net/http"
+
+	"sightline/internal/services"
+	"sightline/web/templates"
+)
+
+// searchAsk says how far Raygun was asked about the filter, and offers to ask.
+func (a *app) searchAsk(r *http.Request, f sessionForm, v *templates.SessionsView) error {
+	st, err := a.Sessions.State(r.Context(), orgOf(r), f.query)
+	if err != nil {
+		return err
+	}
+	s := templates.SearchAskView{
+		Connection: "Raygun (“" + st.Connection.Name + "”)", Asked: st.Asked, AskedAt: st.AskedAt, Hidden: hiddenOf(f.values()),
+		Ask: a.askPart(r, st.Ask, "Asking Raygun (“"+st.Connection.Name+"”) for these sessions", orgPath(r, "sessions?%s", f.values().Encode())),
+	}
+	s.Again = a.spendView(r, "Ask Raygun", st.Budget)
+	if len(v.Rows) > 0 {
+		s.Again.Kind = templates.Secondary // there is something to read
+	}
+	if st.Asked {
+		s.Again.Label, s.Again.Kind = "Ask again", templates.Secondary
+		s.Again.Name, s.Again.Value = "next", "0"
+		s.Summary = searchSummary(st)
+		if !st.Complete {
+			next := a.spendView(r, fmt.Sprintf("Fetch the next %d", services.SessionsPerCall), st.Budget)
+			next.Name, next.Value, next.Icon = "next", "1", "download"
+			s.Next = &next
+		}
+	}
+	if s.Ask != nil && s.Ask.Open {
+		s.Again.Disabled = "It is being asked right now."
+		if s.Next != nil {
+			s.Next.Disabled = s.Again.Disabled
+		}
+	}
+	v.Asking = &s
+	return nil
+}
+
+func searchSummary(st services.SearchState) string {
+	switch {
+	case st.Total == nil && st.Complete:
+		return templates.Plural(st.Found, "session matches, and it is here.", "sessions match, and all are here.")
+	case st.Total == nil:
+		return fmt.Sprintf("it did not say how many match; %s here.", templates.FormatCount(st.Found))
+	case st.Complete && st.Found >= *st.Total:
+		return fmt.Sprintf("%s match, all are here.", templates.FormatCount(*st.Total))
+	case st.Complete:
+		return fmt.Sprintf("%s match, but it sent only %s of them.", templates.FormatCount(*st.Total), templates.FormatCount(st.Found))
+	}
+	return fmt.Sprintf("%s match, %s are here.", templates.FormatCount(*st.Total), templates.FormatCount(st.Found))
+}
+
+// askSessions handles POST /sessions/ask: it puts the filter to Raygun and
+// leads back to the list.
+func (a *app) askSessions(w http.ResponseWriter, r *http.Request) error {
+	if err := r.ParseForm(); err != nil {
+		return badForm(err)
+	}
+	conns, err := a.raygunConnections(r)
+	if err != nil {
+		return err
+	}
+	f := readSessionForm(r.PostForm, conns, a.now())
+	to := orgPath(r, "sessions?%s", f.values().Encode())
+	if len(f.problems) > 0 || f.query.Connection == 0 {
+		return a.redirect(w, r, to, "", "") // the page says what is wrong
+	}
+	if f.query.Local() {
+		return &services.Error{Kind: services.Invalid, Msg: "Raygun cannot be asked for " + f.localNames() + ". Take that filter away first."}
+	}
+	ask, err := a.Sessions.Ask(r.Context(), actorOf(r), f.query, 0, r.PostForm.Get("next") == "1")
+	if err != nil {
+		return err
+	}
+	ask, err = a.Asks.Wait(r.Context(), orgOf(r), ask.ID, waitForVendor)
+	if err != nil {
+		return err
+	}
+	said := ""
+	if ask.State == services.AskDone {
+		said = ask.Message
+	}
+	return a.redirect(w, r, to, "success", said)
+}

@@ -1,0 +1,66 @@
+package handlers
+
+import (
+	"net/http"
+	"strings"
+
+	"sightline/internal/services"
+	"sightline/web/templates"
+)
+
+// sessionRows are sessions as lists show them.
+func (a *app) sessionRows(r *http.Request, list []services.Session) ([]templates.SessionRowView, error) {
+	if len(list) == 0 {
+		return nil, nil
+	}
+	conns, err := a.Connections.All(r.Context(), orgOf(r))
+	if err != nil {
+		return nil, err
+	}
+	names := map[services.ConnectionID]string{}
+	for _, c := range conns {
+		names[c.ID] = c.Name
+	}
+	out := make([]templates.SessionRowView, len(list))
+	for i, s := range list {
+		out[i] = templates.SessionRowView{
+			Href: orgPath(r, "sessions/%d", s.ID), At: s.StartedAt, Person: services.SessionPerson(s), Email: s.UserEmail,
+			Identifier: s.UserIdentifier, Country: s.Country, City: s.City, Browser: s.Browser, OS: s.OS, Platform: s.Platform, EndedAt: s.EndedAt,
+			Pages: orUnknown(s.PageViewCount), LengthMS: orUnknown(s.LengthMS), Errors: orUnknown(s.ErrorCount),
+			Rating: s.Rating, Active: strings.EqualFold(s.Status, "active"), Ended: strings.EqualFold(s.Status, "ended"), Connection: names[s.Connection],
+		}
+		if s.Customer != 0 {
+			out[i].PersonHref = orgPath(r, "customers/%d", s.Customer)
+		}
+	}
+	return out, nil
+}
+
+func deviceOf(s services.Session) string {
+	switch {
+	case s.Browser != "" && s.OS != "":
+		return s.Browser + " on " + s.OS
+	case s.Browser != "":
+		return s.Browser
+	case s.OS != "":
+		return s.OS
+	}
+	return s.Platform
+}
+
+// orUnknown is a number as the views have it: negative if unknown.
+func orUnknown(n *int64) int64 {
+	if n == nil || *n < 0 {
+		return -1
+	}
+	return *n
+}
+
+// columnViews are columns as the list shows them.
+func columnViews(list []services.SessionColumn) []templates.SessionColumnView {
+	out := make([]templates.SessionColumnView, len(list))
+	for i, c := range list {
+		out[i] = templates.SessionColumnView{Key: c.Key, Label: c.Label, Num: c.Num}
+	}
+	return out
+}

@@ -1,0 +1,150 @@
+package services
+
+import (
+	"bufio"
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+)
+
+// SessionExport is what a file of sessions holds: all that the page shows for a
+// checked query, newest first, in the same columns.
+type SessionExport struct {
+	Query   SessionQuery
+	Columns []SessionColumn
+}
+
+// headings are the names of a file's fields: Sightline's id of the session and
+// the columns. A length is in milliseconds, and its name says so.
+func (e SessionExport) headings() []string {
+	out := []string{"id"}
+	for _, c := range e.Columns {
+		key := c.Key
+		if key == "length" {
+			key = "length_ms"
+		}
+		out = append(out, key)
+	}
+	return out
+}
+
+// rows gives fn the fields of every session, in the order of the headings. The
+// slice is used again for the next one.
+func (s *Sessions) rows(ctx context.Context, org OrgID, e SessionExport, fn func(fields []any) error) error {
+	conns, err := s.connections.All(ctx, org)
+	if err != nil {
+		return err
+	}
+	names := map[ConnectionID]string{}
+	for _, c := range conns {
+		names[c.ID] = c.Name
+	}
+	fields := make([]any, 1+len(e.Columns))
+	return s.Each(ctx, org, e.Query, func(row Session) error {
+		fields[0] = int64(row.ID)
+		for i, c := range e.Columns {
+			fields[i+1] = c.value(row, names[row.Connection])
+		}
+		return fn(fields)
+	})
+}
+
+// byteOrderMark tells a spreadsheet that a file is UTF-8.
+const byteOrderMark = "\ufeff"
+
+// CSV writes the sessions as RFC 4180 behind a byte order mark, with a line of
+// headings. Times are RFC 3339 in UTC; what is not known is empty. Cells that a
+// spreadsheet would take for a formula begin with an apostrophe. It holds a few
+// rows at a time, however many there are, and stops when ctx ends.
+func (s *Sessions) CSV(ctx context.Context, org OrgID, e SessionExport, w io.Writer) error {
+	if _, err := io.WriteString(w, byteOrderMark); err != nil {
+		return fmt.Errorf("write the byte order mark: %w", err)
+	}
+	out := csv.NewWriter(w)
+	out.UseCRLF = true
+	cells := e.headings()
+	if err := out.Write(cells); err != nil {
+		return fmt.Errorf("write the headings: %w", err)
+	}
+	if err := s.rows(ctx, org, e, func(fields []any) error {
+		for i, f := range fields {
+			cells[i] = csvCell(f)
+		}
+		if err := out.Write(cells); err != nil {
+			return fmt.Errorf("write a session: %w", err)
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	out.Flush()
+	if err := out.Error(); err != nil {
+		return fmt.Errorf("write the sessions: %w", err)
+	}
+	return nil
+}
+
+func csvCell(field any) string {
+	switch v := field.(type) {
+	case string:
+		return EscapeCell(v)
+	case int64:
+		return strconv.FormatInt(v, 10)
+	}
+	return ""
+}
+
+// JSON writes the sessions as one array of objects, one a line, as CSV does;
+// what is not known is null.
+func (s *Sessions) JSON(ctx context.Context, org OrgID, e SessionExport, w io.Writer) error {
+	out := bufio.NewWriter(w)
+	keys := e.headings()
+	before := "[\n"
+	put := func(text []byte, err error) error {
+		if err == nil {
+			_, err = out.Write(text)
+		}
+		if err != nil {
+			return fmt.Errorf("write a session: %w", err)
+		}
+		return nil
+	}
+	if err := s.rows(ctx, org, e, func(fields []any) error {
+		if err := put([]byte(before+"{"), nil); err != nil {
+			return err
+		}
+		before = ",\n"
+		for i, f := range fields {
+			if f == "" {
+				f = nil
+			}
+			name := strconv.Quote(keys[i]) + ":"
+			if i > 0 {
+				name = "," + name
+			}
+			if err := put([]byte(name), nil); err != nil {
+				return err
+			}
+			if err := put(json.Marshal(f)); err != nil {
+				return err
+			}
+		}
+		return put([]byte("}"), nil)
+	}); err != nil {
+		return err
+	}
+	end := "\n]\n"
+	if before == "[\n" {
+		end = "[]\n"
+	}
+	if err := put([]byte(end), nil); err != nil {
+		return err
+	}
+	if err := out.Flush(); err != nil {
+		return fmt.Errorf("write the sessions: %w", err)
+	}
+	return nil
+}
