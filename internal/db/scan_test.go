@@ -264,6 +264,20 @@ func askEverything(t *testing.T, d, watched *DB) {
 			return err
 		},
 		func() error { _, err := o.SyncDays(ctx, 1, 0, 100); return err },
+		func() error {
+			_, err := o.AddSavedView(ctx, SavedView{Owner: 1, Name: "a", Shared: true, UpdatedAt: now}, 9, &HistoryEntry{At: now})
+			return err
+		},
+		func() error {
+			_, err := o.AddSavedView(ctx, SavedView{Owner: 1, Name: "a", UpdatedAt: now}, 9, nil)
+			return err
+		},
+		func() error { return o.SetDefaultView(ctx, 1, 1) },
+		func() error { return o.ChangeSavedView(ctx, 1, SavedView{ID: 1, Name: "b", UpdatedAt: now}, 9, nil) },
+		func() error { _, err := o.SavedViews(ctx, 1); return err },
+		func() error { _, err := o.SavedView(ctx, 1, 1); return err },
+		func() error { return o.DeleteSavedView(ctx, 1, 1, nil) },
+		func() error { return o.SetDefaultView(ctx, 1, 0) },
 		func() error { _, err := o.CallHours(ctx, 0, now, now); return err },
 		func() error { _, err := o.CallHours(ctx, 1, now, now); return err },
 	} {

@@ -41,7 +41,7 @@ func columnValues() map[string]any {
 		"trait_edits.state": "queued", "trait_changes.field": "trait", "highlights.subject_kind": "email", "highlights.state": "queued",
 		"trait_edits.request": "{}", "sync_walks.purpose": "follow", "sync_walks.todo": "[]",
 		// what Go reads as a bool
-		"connections.check_ok": 1, "calls.counts": 1, "sessions.user_anonymous": 1, "syncs.enabled": 1, "session_searches.complete": 1,
+		"connections.check_ok": 1, "calls.counts": 1, "sessions.user_anonymous": 1, "syncs.enabled": 1, "session_searches.complete": 1, "saved_views.shared": 1,
 	}
 }
 
@@ -82,13 +82,14 @@ func statesFor(method string) map[string]any {
 // either, and why that proves no less about the stranger.
 func ownerMisses() map[string]string {
 	return map[string]string{
-		"AddConnection": "the owner has that name already",
-		"AddInvitation": "the stranger's has taken the token",
-		"IsPinned":      "answers yes or no",
-		"Pin":           "it is pinned already",
-		"CallHours":     "names hours, of which the test knows none",
-		"SyncDays":      "names days, of which the test knows none",
-		"SharesWith":    "needs a second customer",
+		"AddConnection":  "the owner has that name already",
+		"AddInvitation":  "the stranger's has taken the token",
+		"IsPinned":       "answers yes or no",
+		"Pin":            "it is pinned already",
+		"CallHours":      "names hours, of which the test knows none",
+		"SyncDays":       "names days, of which the test knows none",
+		"SharesWith":     "needs a second customer",
+		"SetDefaultView": "it is their default already",
 		// The explorer's own test asks as a stranger too.
 		"CountSessions":   "answers a number",
 		"SessionDays":     "answers numbers",

@@ -242,6 +242,8 @@ func historyIcon(k services.HistoryKind) (icon, label string) {
 		return "log-in", "Sign-in"
 	case services.HistoryMembers:
 		return "users", "Members"
+	case services.HistoryViews:
+		return "list-filter", "Saved view"
 	}
 	return "history", "Other"
 }

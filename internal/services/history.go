@@ -27,6 +27,7 @@ const (
 	HistoryConnections HistoryKind = "connection"
 	HistorySignIns     HistoryKind = "sign_in"
 	HistoryMembers     HistoryKind = "member"
+	HistoryViews       HistoryKind = "view"
 	HistoryCalls       HistoryKind = "call"
 )
 
@@ -46,6 +47,7 @@ func HistoryKinds() []struct {
 		{HistoryCalls, "Vendor calls"},
 		{HistorySignIns, "Sign-ins"},
 		{HistoryMembers, "Members"},
+		{HistoryViews, "Saved views"},
 	}
 }
 
