@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
 	"github.com/klauspost/compress/gzhttp"
 
 	"sightline/internal/services"
@@ -171,10 +172,10 @@ func New(o Options) (http.Handler, error) {
 	cross.SetDenyHandler(a.public(a.crossOrigin))
 
 	r := chi.NewRouter()
+	r.Use(middleware.GetHead) // what answers GET answers HEAD: monitors ask so
 	r.Method("GET", "/static/*", files)
-	r.Method("HEAD", "/static/*", files)
-	r.Get("/healthz", a.healthz)
-	r.Get("/readyz", a.readyz)
+	r.With(a.secure).Get("/healthz", a.healthz)
+	r.With(a.secure).Get("/readyz", a.readyz)
 	r.Group(func(r chi.Router) {
 		r.Use(a.secure, func(next http.Handler) http.Handler { return gz(next) }, cross.Handler)
 		r.Method("GET", "/", a.public(a.root))
