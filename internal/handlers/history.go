@@ -135,8 +135,8 @@ func (a *app) historyView(r *http.Request, in historyInput) (templates.HistoryVi
 		Person: templates.FieldView{ID: "person", Name: "person", Label: "Member", Value: strconv.FormatInt(int64(in.query.Person), 10)},
 		Who: templates.FieldView{ID: "who", Name: "who", Label: "Customer", Value: in.who, Placeholder: "email or id", MaxLength: 1024,
 			Autocomplete: "off", Error: in.problems["who"]},
-		From:  templates.FieldView{ID: "from", Name: "from", Label: "From", Value: in.from, Error: in.problems["from"]},
-		Until: templates.FieldView{ID: "until", Name: "until", Label: "To", Value: in.until, Error: in.problems["until"]},
+		From:  templates.FieldView{ID: "from", Name: "from", Label: "From (UTC)", Value: in.from, Error: in.problems["from"]},
+		Until: templates.FieldView{ID: "until", Name: "until", Label: "To (UTC), included", Value: in.until, Error: in.problems["until"]},
 		Kinds: []templates.OptionView{{Label: "All kinds"}}, People: []templates.OptionView{{Value: "0", Label: "Everybody"}},
 	}
 	if len(in.values()) > 0 || len(in.problems) > 0 {
