@@ -28,7 +28,7 @@ func (f sessionForm) fields(v *templates.SessionsView, choices services.Choices)
 	v.Email = field("email", "Email")
 	v.Email.InputMode = "email"
 	v.Countries = f.countriesPick(choices.Countries)
-	v.Ratings = templates.PickView{Field: field("ratings", "Rating"), None: "Any"}
+	v.Ratings = templates.PickView{None: "Any", Field: templates.FieldView{ID: "ratings", Name: "ratings", Label: "Rating", Error: f.problems["ratings"]}}
 	for _, r := range services.Ratings() {
 		v.Ratings.Add(r, strings.ToUpper(r[:1])+r[1:], slices.Contains(f.query.Ratings, r))
 	}
