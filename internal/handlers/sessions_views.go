@@ -25,7 +25,7 @@ func viewHref(r *http.Request, view services.View) string {
 }
 
 // canShare says whether the member may save views for the organization.
-func canShare(r *http.Request) bool { return memberOf(r).at.Role >= services.Support }
+func canShare(r *http.Request) bool { return services.MayShareViews(memberOf(r).at.Role) }
 
 // fillViews adds the menu of views and the form that saves this one.
 func (a *app) fillViews(r *http.Request, f sessionForm, many bool, views []services.View, v *templates.SessionsView) {
@@ -33,7 +33,7 @@ func (a *app) fillViews(r *http.Request, f sessionForm, many bool, views []servi
 	v.ViewsHref = orgPath(r, "sessions/views")
 	v.Save = templates.SaveViewView{
 		Action: v.ViewsHref, Query: query, Columns: columns, CanShare: canShare(r),
-		Name: templates.FieldView{ID: "view-name", Name: "name", Label: "Name", Required: true, MaxLength: 100, Autocomplete: "off"},
+		Name: templates.FieldView{ID: "view-name", Name: "name", Label: "Name", Required: true, MaxLength: services.MaxViewName, Autocomplete: "off"},
 	}
 	for _, view := range views {
 		row := viewRow(r, view)
@@ -61,7 +61,7 @@ func viewRow(r *http.Request, view services.View) templates.ViewRow {
 		ID: fmt.Sprint(view.ID), Name: view.Name, Href: viewHref(r, view), Owner: view.OwnerName, Shared: view.Shared, Default: view.Default, Editable: view.Editable,
 		RenameAction: orgPath(r, "sessions/views/%d/name", view.ID), DefaultAction: orgPath(r, "sessions/views/%d/default", view.ID),
 		DeleteAction: orgPath(r, "sessions/views/%d/delete", view.ID),
-		Rename:       templates.FieldView{ID: "name-" + fmt.Sprint(view.ID), Name: "name", Label: "New name of " + view.Name, HideLabel: true, Value: view.Name, Required: true, MaxLength: 100, Autocomplete: "off"},
+		Rename:       templates.FieldView{ID: "name-" + fmt.Sprint(view.ID), Name: "name", Label: "New name of " + view.Name, HideLabel: true, Value: view.Name, Required: true, MaxLength: services.MaxViewName, Autocomplete: "off"},
 	}
 }
 
@@ -124,10 +124,10 @@ func (a *app) saveView(w http.ResponseWriter, r *http.Request) error {
 	if len(problems) > 0 {
 		v := templates.SaveViewView{
 			Action: orgPath(r, "sessions/views"), Query: query, Columns: columns, CanShare: canShare(r), Shared: form.Shared, Default: r.PostForm.Get("default") == "1",
-			Name: templates.FieldView{ID: "view-name", Name: "name", Label: "Name", Value: form.Name, Error: problems["name"], Required: true, MaxLength: 100, Autocomplete: "off"},
+			Name: templates.FieldView{ID: "view-name", Name: "name", Label: "Name", Value: form.Name, Error: problems["name"], Required: true, MaxLength: services.MaxViewName, Autocomplete: "off"},
 		}
 		if v.Name.Error == "" {
-			v.Name.Error = problems["query"] + problems["columns"]
+			v.Name.Error = problems["query"] + problems["columns"] + problems["shared"]
 		}
 		return a.page(w, r, http.StatusUnprocessableEntity, "Save this view", "sessions", templates.SaveView(v))
 	}
@@ -143,17 +143,7 @@ func (a *app) saveView(w http.ResponseWriter, r *http.Request) error {
 
 // viewOf finds a view that the member sees.
 func (a *app) viewOf(r *http.Request) (services.View, error) {
-	views, err := a.Views.List(r.Context(), actorOf(r))
-	if err != nil {
-		return services.View{}, err
-	}
-	id := services.ViewID(idOf(chi.URLParam(r, "id")))
-	for _, v := range views {
-		if v.ID == id {
-			return v, nil
-		}
-	}
-	return services.View{}, &services.Error{Kind: services.NotFound, Msg: "There is no such view any more."}
+	return a.Views.Get(r.Context(), actorOf(r), services.ViewID(idOf(chi.URLParam(r, "id"))))
 }
 
 // updateView handles POST /sessions/views/{id}: the view takes the filter and

@@ -1,0 +1,245 @@
+package handlers_test
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"html"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+
+	"sightline/internal/services"
+	"sightline/internal/services/sandbox"
+)
+
+// explorerSite has 500 sessions in the mirror, some with their detail.
+func explorerSite(t *testing.T) (*site, *browser) {
+	t.Helper()
+	s, _ := newSandboxSite(t, sandbox.Options{Customers: 60, Sessions: 1800, RaygunDailyLimit: 50})
+	b := s.as(t, "support@example.com")
+	a := b.post("/o/acme/sessions/ask", "span", "60d", "connection", "1")
+	page := b.until(a.location, "500 are here.")
+	for _, path := range regexp.MustCompile(`/o/acme/sessions/\d+`).FindAllString(page.body, 6) {
+		b.post(path + "/detail").wants(t, http.StatusSeeOther)
+		b.until(path, "Page views with load time")
+	}
+	return s, b
+}
+
+// titleOf is the heading of the list: how many there are.
+func titleOf(t *testing.T, body string) string {
+	t.Helper()
+	m := regexp.MustCompile(`panel-title">([^<]* sessions?)<`).FindStringSubmatch(body)
+	if m == nil {
+		t.Fatal("the list says nowhere how many there are")
+	}
+	return m[1]
+}
+
+func TestFiltersCombineAndStandInTheAddress(t *testing.T) {
+	_, b := explorerSite(t)
+	all := b.get("/o/acme/sessions?span=60d")
+	all.wants(t, 200, "500 sessions", "Sessions a week by rating", "Numbers: Sessions a week by rating", "the mirror holds", "Save view")
+	if strings.Contains(all.body, "Clear all") || strings.Contains(all.body, `class="filter-more" open`) {
+		t.Error("without a filter there is something to clear, or the rest is open")
+	}
+	two := b.get("/o/acme/sessions?span=60d&countries=NZ&countries=us&browsers=Chrome&state=ended")
+	two.wants(t, 200, "Remove Country New Zealand", "Remove Country United States", "Remove Browser Chrome", "Remove State ended", "Clear all",
+		`class="filter-more" open`, "Raygun cannot be asked for browser or state", `value="Chrome" checked`)
+	if strings.Contains(two.body, "Ask Raygun") || strings.Contains(two.body, "Ask again") {
+		t.Error("Raygun is offered a question that it cannot be asked")
+	}
+	// The cross takes one value away and leaves the others.
+	m := regexp.MustCompile(`chip-x" href="([^"]*)"[^>]*>[^/]*</i> ?<span class="sr-only">Remove Country New Zealand`).FindStringSubmatch(two.body)
+	if m == nil {
+		t.Fatal("no cross for New Zealand")
+	}
+	left, err := url.Parse(html.UnescapeString(m[1]))
+	if err != nil || left.Query().Get("countries") != "US" || left.Query().Get("browsers") != "Chrome" || left.Query().Get("span") != "60d" {
+		t.Errorf("the cross leads to %v %v", left, err)
+	}
+	// A form sends its empty fields too: the address is cleaned, and the range
+	// that was chosen by name keeps its name.
+	from := regexp.MustCompile(`name="from"[^>]*`).FindString(all.body)
+	if from == "" {
+		from = regexp.MustCompile(`[^<]*name="from"`).FindString(all.body)
+	}
+	day := func(name string) string {
+		return regexp.MustCompile(`type="date" value="([^"]*)" id="` + name + `"`).FindStringSubmatch(all.body)[1]
+	}
+	sent := b.get("/o/acme/sessions?" + url.Values{"span": {"60d"}, "from": {day("from")}, "to": {day("to")}, "email": {""}, "countries": {"NZ", ""}, "slow_ms": {""}, "people": {""}}.Encode())
+	if want := "/o/acme/sessions?connection=1&countries=NZ&span=60d"; sent.status != http.StatusSeeOther || sent.location != want {
+		t.Errorf("%d to %q, want %q", sent.status, sent.location, want)
+	}
+	b.get("/o/acme/sessions?span=60d&ratings=poor&errors=with").wants(t, 200, "come with a session&#39;s detail", "have none here and may match too")
+	b.get("/o/acme/sessions?span=60d&email=nobody%40nowhere.example").wants(t, 200, "No sessions here", "Take a filter away")
+	b.get("/o/acme/sessions?from=2020-01-01&to=2020-01-02&state=active").wants(t, 200, "No sessions here")
+	b.post("/o/acme/sessions/ask", "span", "60d", "connection", "1", "state", "ended").wants(t, 422, "Raygun cannot be asked for state")
+}
+
+func TestWrongFiltersComeBackAsTypedWithASentence(t *testing.T) {
+	_, b := explorerSite(t)
+	for _, c := range []struct{ query, sentence, typed string }{
+		{"slow_ms=fast", "Give the load time in milliseconds", `value="fast"`},
+		{"slow_ms=-1", "Give the load time in milliseconds", `value="-1"`},
+		{"people=robots", "is not a choice here", ""},
+		{"state=gone", "is not a choice here", ""},
+		{"ratings=superb", "is not a choice here", ""},
+		{"countries=NZL", "not a country code", `value="NZL"`},
+		{"errors=without&error_text=TypeError", "A session without errors has none", `value="TypeError"`},
+		{"email=" + strings.Repeat("x", 2000), "an email has at most", ""},
+		{"page=" + url.QueryEscape("<script>") + "&from=soon", "Write the day like", `value="&lt;script&gt;"`},
+	} {
+		a := b.get("/o/acme/sessions?" + c.query)
+		a.wants(t, 422, c.sentence, "your attention", c.typed)
+		for _, file := range []string{"csv", "json"} {
+			if f := b.get("/o/acme/sessions." + file + "?" + c.query); f.status != 422 || f.header.Get("Content-Disposition") != "" {
+				t.Errorf("%s?%.40s: %d", file, c.query, f.status)
+			}
+		}
+	}
+}
+
+func TestFilesHoldWhatThePageShows(t *testing.T) {
+	s, b := explorerSite(t)
+	for _, query := range []string{"span=60d", "span=60d&countries=US,NZ", "span=60d&ratings=poor&ratings=good&ratings=average&ratings=excellent", "span=60d&state=ended&columns=person,email,length,errors", "from=2020-01-01&to=2020-01-02"} {
+		title := "0 sessions"
+		if page := b.get("/o/acme/sessions?" + query); !strings.Contains(page.body, "No sessions here") {
+			title = titleOf(t, page.body)
+		}
+		file := b.get("/o/acme/sessions.csv?" + query)
+		file.wants(t, 200)
+		if !strings.HasPrefix(file.body, "\ufeffid,started,person") || !strings.Contains(file.body, "\r\n") {
+			t.Errorf("%s begins with %.60q", query, file.body)
+		}
+		if name := file.header.Get("Content-Disposition"); !regexp.MustCompile(`^attachment; filename="sessions-acme-\d{4}-\d\d-\d\d-\d{4}-\d\d-\d\d.csv"$`).MatchString(name) {
+			t.Errorf("the file is called %q", name)
+		}
+		rows, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(file.body, "\ufeff"))).ReadAll()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var objects []map[string]any
+		if err := json.Unmarshal([]byte(b.get("/o/acme/sessions.json?"+query).body), &objects); err != nil {
+			t.Fatalf("%s: %v", query, err)
+		}
+		if got := strings.ReplaceAll(title, ",", ""); fmt.Sprintf("%d sessions", len(rows)-1) != got && fmt.Sprintf("%d session", len(rows)-1) != got || len(objects) != len(rows)-1 {
+			t.Errorf("%s: the page says %s, the CSV has %d, the JSON %d", query, title, len(rows)-1, len(objects))
+		}
+		for i, o := range objects {
+			for j, key := range rows[0] {
+				want := ""
+				if o[key] != nil {
+					want = services.EscapeCell(fmt.Sprint(o[key]))
+				}
+				if n, ok := o[key].(float64); ok {
+					want = fmt.Sprintf("%.0f", n)
+				}
+				if rows[i+1][j] != want {
+					t.Fatalf("%s: row %d has %s %q in the CSV and %v in the JSON", query, i, key, rows[i+1][j], o[key])
+				}
+			}
+		}
+	}
+	if page := b.get("/o/acme/sessions?span=60d&columns=length,nonsense,person"); strings.Contains(page.body, ">Browser</th>") || !strings.Contains(page.body, ">Length</th>") {
+		t.Error("the columns are not those that were chosen")
+	}
+	s.as(t, "viewer@example.com").get("/o/acme/sessions.csv?span=60d").wants(t, 200)
+	other, err := s.services.People.AddOrganization(t.Context(), "other", "Other")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.member(t, other, "eve@example.com", services.Owner)
+	eve := s.as(t, "eve@example.com")
+	eve.get("/o/acme/sessions.csv").wants(t, 404)
+	if a := eve.get("/o/other/sessions.json?span=60d"); a.body != "[]\n" {
+		t.Errorf("a stranger's file is %.80q", a.body)
+	}
+}
+
+func TestViewsAreSavedOpenedSharedAndDeleted(t *testing.T) {
+	s, b := explorerSite(t)
+	viewer := s.as(t, "viewer@example.com")
+	query := "connection=1&countries=US&span=60d"
+	a := b.post("/o/acme/sessions/views", "name", "  From the <US>  ", "query", query, "columns", "started,person,length", "default", "1")
+	if want := "/o/acme/sessions?columns=started%2Cperson%2Clength&connection=1&countries=US&span=60d&view=1"; a.status != http.StatusSeeOther || a.location != want {
+		t.Fatalf("%d to %q, want %q", a.status, a.location, want)
+	}
+	page := b.get(a.location)
+	page.wants(t, 200, `data-focus>From the &lt;US&gt;</h1>`, "is saved, and Sessions opens with it.", ">Length</th>", "Remove Country United States", "Mine")
+	if strings.Contains(page.body, "Changed since it was saved") {
+		t.Error("the view differs from itself")
+	}
+	// Without a parameter the default opens; "all sessions" gets out of it.
+	if got := b.get("/o/acme/sessions"); got.status != http.StatusSeeOther || got.location != a.location {
+		t.Errorf("%d to %q, want the default view", got.status, got.location)
+	}
+	b.get("/o/acme/sessions?span=7d").wants(t, 200, "All sessions")
+	viewer.get("/o/acme/sessions").wants(t, 200)
+
+	// Another filter on top of it can be kept in it, or undone.
+	b.get(a.location+"&browsers=Chrome").wants(t, 200, "Changed since it was saved.", "Save changes", "Undo them")
+	b.post("/o/acme/sessions/views/1", "query", query+"&browsers=Chrome", "columns", "").wants(t, http.StatusSeeOther)
+	if got := b.get("/o/acme/sessions").location; !strings.Contains(got, "browsers=Chrome") || strings.Contains(got, "columns=") {
+		t.Errorf("the view is %q", got)
+	}
+
+	// Names are checked, and what was typed stays.
+	b.post("/o/acme/sessions/views", "name", " ", "query", query).wants(t, 422, "Give the view a name.", `name="query"`)
+	b.post("/o/acme/sessions/views", "name", "From the <US>", "query", query).wants(t, 422, "a view of this name already", `value="From the &lt;US&gt;"`)
+	b.post("/o/acme/sessions/views", "name", "x", "query", "from=soon").wants(t, 422, "Write the day like")
+	b.post("/o/acme/sessions/views/1/name", "name", strings.Repeat("x", 200)).wants(t, 422, "That is too long")
+	b.post("/o/acme/sessions/views/1/name", "name", "Americans").wants(t, http.StatusSeeOther)
+
+	// One's own is nobody else's; the organization's is changed from support up.
+	viewer.get("/o/acme/sessions/views").wants(t, 200, "No saved views yet")
+	viewer.post("/o/acme/sessions/views/1/delete").wants(t, 404)
+	viewer.post("/o/acme/sessions/views", "name", "All", "query", query, "shared", "1").wants(t, 403)
+	b.post("/o/acme/sessions/views", "name", "All of ours", "query", "span=30d", "shared", "1").wants(t, http.StatusSeeOther)
+	viewer.get("/o/acme/sessions/views").wants(t, 200, "All of ours", "Make default", "The role support and above change it")
+	viewer.post("/o/acme/sessions/views/2/name", "name", "Mine").wants(t, 403)
+	viewer.post("/o/acme/sessions/views/2/default").wants(t, http.StatusSeeOther)
+	if got := viewer.get("/o/acme/sessions").location; !strings.Contains(got, "view=2") {
+		t.Errorf("the viewer begins with %q", got)
+	}
+	viewer.post("/o/acme/sessions/views/0/default").wants(t, http.StatusSeeOther)
+	viewer.get("/o/acme/sessions").wants(t, 200)
+	b.post("/o/acme/sessions/views/1/delete").wants(t, http.StatusSeeOther)
+	b.get("/o/acme/sessions").wants(t, 200)
+	b.post("/o/acme/sessions/views/1/default").wants(t, 404)
+}
+
+func TestFiguresLeadToTheSessionsBehindThem(t *testing.T) {
+	_, b := explorerSite(t)
+	page := html.UnescapeString(b.get("/o/acme/insight?span=60d&from=&to=").body)
+	seen := map[string]bool{}
+	for _, m := range regexp.MustCompile(`<td class="share-label"> ?<a class="stretched" href="([^"]*)">([^<]*)</a>.{0,200}?<td class="num">([\d,]+)</td>`).FindAllStringSubmatch(page, -1) {
+		u, err := url.Parse(m[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, key := range []string{"countries", "browsers", "systems", "ratings", "error_text"} {
+			if !u.Query().Has(key) || seen[key] {
+				continue
+			}
+			seen[key] = true
+			list := b.get(m[1])
+			if got := strings.Fields(titleOf(t, list.body))[0]; got != m[3] {
+				t.Errorf("%s is %s on the page of figures and %s behind it (%s)", m[2], m[3], got, m[1])
+			}
+		}
+	}
+	for _, key := range []string{"countries", "browsers", "systems", "ratings"} {
+		if !seen[key] {
+			t.Errorf("no figure leads to sessions by %s", key)
+		}
+	}
+	if m := regexp.MustCompile(`<td class="page-path"> ?<a class="stretched" data-item href="([^"]*)">`).FindStringSubmatch(page); m == nil {
+		t.Error("no page leads to its sessions")
+	} else if list := b.get(m[1]); strings.Contains(list.body, "No sessions here") {
+		t.Errorf("no session behind %s", m[1])
+	}
+}
