@@ -8,6 +8,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"github.com/urfave/cli/v3"
 
@@ -20,9 +21,9 @@ type connectionSettings struct {
 	storeSettings
 	vendorSettings
 	logSettings
-	org, vendor, name, lrOrg, lrApp     string
-	sync                                string
-	apiKey, clientID, clientSecret, key secretSetting
+	org, vendor, name, lrOrg, lrApp, application string
+	sync                                         string
+	apiKey, clientID, clientSecret, key, token   secretSetting
 }
 
 func newConnectionSettings() *connectionSettings {
@@ -31,6 +32,7 @@ func newConnectionSettings() *connectionSettings {
 		clientID:     secretSetting{name: "raygun-client-id", what: "the Raygun client id"},
 		clientSecret: secretSetting{name: "raygun-client-secret", what: "the Raygun client secret"},
 		key:          secretSetting{name: "logrocket-key", what: "the LogRocket API key"},
+		token:        secretSetting{name: "raygun-token", what: "the Raygun personal access token"},
 	}
 }
 
@@ -49,7 +51,7 @@ func (set *connectionSettings) nameFlag() cli.Flag {
 func connectionCommand(s stdio) *cli.Command {
 	return &cli.Command{
 		Name: "connection", Usage: "add, list, test and remove connections to Raygun and LogRocket", Action: needsCommand,
-		Commands: []*cli.Command{connectionAddCommand(s), connectionListCommand(s), connectionTestCommand(s), connectionRemoveCommand(s)},
+		Commands: []*cli.Command{connectionAddCommand(s), connectionApplicationCommand(s), connectionListCommand(s), connectionTestCommand(s), connectionRemoveCommand(s)},
 	}
 }
 
@@ -77,15 +79,16 @@ func (set *connectionSettings) run(ctx context.Context, s stdio, p *problems, fn
 func connectionAddCommand(s stdio) *cli.Command {
 	set := newConnectionSettings()
 	flags := append(set.flags(), set.nameFlag(),
-		text("vendor", "raygun or logrocket", "", &set.vendor),
+		text("vendor", "raygun (API v1), raygun-v3 or logrocket", "", &set.vendor),
+		set.applicationFlag(),
 		text("logrocket-org", "organization's part of the app's address; read off the key if not given", "", &set.lrOrg),
 		text("logrocket-app", "app's part of the app's address; read off the key if not given", "", &set.lrApp),
 		text("sync", "yes to keep a Raygun connection's mirror fresh within its budget, as the form on the page does", "yes", &set.sync),
-		set.apiKey.flag(), set.clientID.flag(), set.clientSecret.flag(), set.key.flag(),
+		set.apiKey.flag(), set.clientID.flag(), set.clientSecret.flag(), set.key.flag(), set.token.flag(),
 	)
 	return &cli.Command{
 		Name: "add", Usage: "store a connection; what is given by neither variable nor file is asked for, or read line by line from standard input",
-		Description: "raygun wants its API key, client id and client secret, in this order; logrocket wants its key.",
+		Description: "raygun wants its API key, client id and client secret, in this order; raygun-v3 its personal access token; logrocket its key.",
 		Flags:       flags,
 		Action: leaf(func(ctx context.Context) error {
 			var p problems
@@ -98,6 +101,10 @@ func connectionAddCommand(s stdio) *cli.Command {
 				if len(faults) > 0 {
 					return usage("The connection was not stored.\n  - %s", strings.Join(describeFaults(faults), "\n  - "))
 				}
+				if c.Vendor == services.RaygunV3 && c.Application == "" {
+					s.say("The %s connection %q was stored. It still needs an application.", c.Vendor, c.Name)
+					return set.listApplications(ctx, s, st, actor, c)
+				}
 				s.say("The %s connection %q was stored. See whether it works: sightline connection test --org %s --name %q", c.Vendor, c.Name, set.org, c.Name)
 				return nil
 			})
@@ -109,7 +116,7 @@ func connectionAddCommand(s stdio) *cli.Command {
 // right, so that nobody types them for nothing.
 func (set *connectionSettings) form(p *problems, s stdio) services.ConnectionForm {
 	f := services.ConnectionForm{
-		Name: set.name, Vendor: services.Vendor(set.vendor), OrgSlug: set.lrOrg, AppSlug: set.lrApp, Sync: checkYes(p, "sync", set.sync),
+		Name: set.name, Vendor: services.Vendor(strings.ReplaceAll(set.vendor, "-", "_")), OrgSlug: set.lrOrg, AppSlug: set.lrApp, Application: set.application, Sync: checkYes(p, "sync", set.sync),
 	}
 	if f.Name == "" {
 		p.add("%s is missing: a name for the connection, such as the name of the site.", envName("name"))
@@ -120,11 +127,17 @@ func (set *connectionSettings) form(p *problems, s stdio) services.ConnectionFor
 	case services.Raygun:
 		order = []*secretSetting{&set.apiKey, &set.clientID, &set.clientSecret}
 		wanted[&set.apiKey], wanted[&set.clientID], wanted[&set.clientSecret] = &f.APIKey, &f.ClientID, &f.ClientSecret
+	case services.RaygunV3:
+		order = []*secretSetting{&set.token}
+		wanted[&set.token] = &f.Token
 	case services.LogRocket:
 		order = []*secretSetting{&set.key}
 		wanted[&set.key] = &f.Key
 	default:
-		p.add("%s must be raygun or logrocket, but is %q.", envName("vendor"), shown(set.vendor))
+		p.add("%s must be raygun, raygun-v3 or logrocket, but is %q.", envName("vendor"), shown(set.vendor))
+	}
+	if f.Application != "" && f.Vendor != services.RaygunV3 {
+		p.add("%s is for a connection to raygun-v3 only.", envName("application"))
 	}
 	if len(*p) > 0 {
 		return f
@@ -145,6 +158,7 @@ func faultFlags() map[string]string {
 		services.FieldVendor: "vendor", services.FieldName: "name", services.FieldAPIKey: "raygun-api-key",
 		services.FieldClientID: "raygun-client-id", services.FieldClientSecret: "raygun-client-secret", services.FieldKey: "logrocket-key",
 		services.FieldOrgSlug: "logrocket-org", services.FieldAppSlug: "logrocket-app",
+		services.FieldToken: "raygun-token", services.FieldApplication: "application",
 	}
 }
 
@@ -183,7 +197,89 @@ func connectionListCommand(s stdio) *cli.Command {
 	}
 }
 
+func (set *connectionSettings) applicationFlag() cli.Flag {
+	return text("application", "identifier of the Raygun v3 application; without it, those that the token sees are listed", "", &set.application)
+}
+
+// listApplications writes what a token sees, and how to choose of it.
+func (set *connectionSettings) listApplications(ctx context.Context, s stdio, st *store, actor services.Actor, c services.Connection) error {
+	list, err := st.services.Connections.ListApplications(ctx, actor, c.ID)
+	if err != nil {
+		return err
+	}
+	if len(list) == 0 {
+		return fmt.Errorf("%s: the token sees no applications", c.Name)
+	}
+	w := tabwriter.NewWriter(s.out, 0, 8, 2, ' ', 0)
+	_, _ = fmt.Fprintln(w, "APPLICATION\tNAME\tSESSIONS\tSAME AS")
+	for _, a := range list {
+		sessions, same := "none yet", "-"
+		if a.Sessions {
+			sessions = "yes"
+		}
+		if a.Same != "" {
+			same = a.Same
+		}
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", a.ID, printable(a.Name), sessions, same)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	s.say("Choose one: sightline connection application --org %s --name %q --application %s", set.org, c.Name, list[0].ID)
+	return nil
+}
+
+// printable keeps a vendor's text from moving the terminal's cursor.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, text)
+}
+
+func connectionApplicationCommand(s stdio) *cli.Command {
+	set := newConnectionSettings()
+	return &cli.Command{
+		Name: "application", Usage: "choose the application of a Raygun v3 connection, or list those that its token sees",
+		Flags: append(set.flags(), set.nameFlag(), set.applicationFlag()),
+		Action: leaf(func(ctx context.Context) error {
+			var p problems
+			if set.name == "" {
+				p.add("%s is missing: the name of the connection.", envName("name"))
+			}
+			return set.run(ctx, s, &p, func(ctx context.Context, st *store, actor services.Actor) error {
+				c, err := connectionByName(ctx, st, actor.Org, set.name)
+				if err != nil {
+					return err
+				}
+				if set.application == "" {
+					return set.listApplications(ctx, s, st, actor, c)
+				}
+				if _, _, known, err := st.services.Connections.Applications(ctx, c); err == nil && !known {
+					if _, err := st.services.Connections.ListApplications(ctx, actor, c.ID); err != nil {
+						return err
+					}
+				}
+				faults, err := st.services.Connections.ChooseApplication(ctx, actor, c.ID, set.application)
+				if err != nil {
+					return err
+				}
+				if len(faults) > 0 {
+					return usage("The application was not chosen.\n  - %s", strings.Join(describeFaults(faults), "\n  - "))
+				}
+				s.say("%q is for the application %s now. See whether it works: sightline connection test --org %s --name %q", c.Name, set.application, set.org, c.Name)
+				return nil
+			})
+		}),
+	}
+}
+
 func appOf(c services.Connection) string {
+	if c.Application != "" {
+		return c.Application
+	}
 	if c.OrgSlug == "" {
 		return "-"
 	}

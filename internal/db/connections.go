@@ -12,7 +12,8 @@ type Connection struct {
 	ID     ConnectionID
 	Vendor string // "raygun", "raygun_v3" or "logrocket"
 	Name   string // unique among the organization's connections that are not removed
-	// OrgSlug and AppSlug are LogRocket's name for the app; empty for Raygun.
+	// OrgSlug and AppSlug are LogRocket's name for the app. With "raygun_v3" they
+	// are the application's name and identifier, with "raygun" empty.
 	OrgSlug, AppSlug string
 	// Dialect is what the client found out about the server, JSON.
 	Dialect string
@@ -190,6 +191,17 @@ func (o Org) RotateConnection(ctx context.Context, id ConnectionID, orgSlug, app
 			return n, err
 		}
 		return n, o.putSecrets(ctx, tx, id, seal, e.At)
+	})
+}
+
+// SetApplication says which application a "raygun_v3" connection in use is for,
+// and forgets its last test. One that has an application already is ErrNotFound:
+// its mirror is of that one.
+func (o Org) SetApplication(ctx context.Context, id ConnectionID, name, application string, e HistoryEntry) error {
+	return o.changeConnection(ctx, e, id, func(tx *sql.Tx) (int64, error) {
+		return exec(ctx, tx, "connection", `
+			UPDATE connections SET org_slug = ?, app_slug = ?, checked_at = NULL, check_ok = 0, check_message = ''
+			WHERE id = ? AND org_id = ? AND vendor = 'raygun_v3' AND app_slug = '' AND removed_at IS NULL`, name, application, id, o.id)
 	})
 }
 

@@ -97,6 +97,9 @@ type Sighting struct {
 	// Anonymous is Raygun's flag. Without an email it means that the ids name a
 	// browser and not a person, and no customer is made.
 	Anonymous bool
+	// Partial says that RaygunUser is all that the vendor told: it leads to a
+	// customer who is known by it, and makes none.
+	Partial bool
 	// SeenAt is when the person was last on the site, and Since when first, if
 	// that is known apart. SeenAt is zero where a member only wrote about them
 	// (a trait edit): that makes nobody "seen".
@@ -156,6 +159,9 @@ func resolveCustomer(ctx context.Context, q querier, org OrgID, s Sighting) (Cus
 	id, err := findCustomer(ctx, q, org, s, ids)
 	if err != nil {
 		return 0, err
+	}
+	if id == 0 && s.Partial && s.Email == "" {
+		return 0, nil
 	}
 	if id == 0 {
 		n, err := one(ctx, q, "customer", scanInt, `

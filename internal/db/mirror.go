@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -34,7 +36,7 @@ func (o Org) PutSessions(ctx context.Context, conn ConnectionID, rows []Session,
 		if page == nil {
 			return nil
 		}
-		return putSearchPage(ctx, q, o.id, conn, *page, ids, receivedAt)
+		return putSearchPage(ctx, q, o.id, conn, *page, ids[:len(ids)-min(page.Others, len(ids))], receivedAt)
 	})
 }
 
@@ -45,14 +47,9 @@ func (o Org) putSessions(ctx context.Context, conn ConnectionID, rows []Session,
 	err := o.put(ctx, conn, receivedAt, func(p *putter) error {
 		for _, s := range rows {
 			s.Connection, s.ListedAt, s.DetailedAt = conn, receivedAt, time.Time{}
-			was, is, err := p.session(ctx, s, nil)
+			is, err := p.listed(ctx, s)
 			if err != nil {
 				return err
-			}
-			if was.detailed && was.startedAt != is.startedAt {
-				if err := p.moveDetail(ctx, was, is); err != nil {
-					return err
-				}
 			}
 			ids = append(ids, is.id)
 		}
@@ -85,7 +82,24 @@ type putter struct {
 	org        OrgID
 	receivedAt time.Time
 	who        people
-	tally      *tally
+	// conn brings the sessions; a row may belong to a twin of it.
+	conn    ConnectionID
+	tallies map[ConnectionID]*tally
+	// rivals are the connections through the other version of Raygun's API, by
+	// whose rows a session may be known already.
+	rivals []ConnectionID
+	// twinned are those that were written down as twins.
+	twinned map[ConnectionID]bool
+}
+
+// tally is that of the connection that a row belongs to.
+func (p *putter) tally(conn ConnectionID) *tally {
+	t := p.tallies[conn]
+	if t == nil {
+		t = newTally(p.org, conn)
+		p.tallies[conn] = t
+	}
+	return t
 }
 
 // put runs fn in a transaction and brings the rollups in step at its end.
@@ -96,13 +110,22 @@ func (o Org) put(ctx context.Context, conn ConnectionID, receivedAt time.Time, f
 		}
 		q := prepared{tx: tx, stmts: map[string]*sql.Stmt{}}
 		p := &putter{
-			q: q, org: o.id, receivedAt: receivedAt,
-			who: people{org: o.id, known: map[Sighting]sighted{}}, tally: newTally(o.id, conn),
+			q: q, org: o.id, receivedAt: receivedAt, conn: conn,
+			who: people{org: o.id, known: map[Sighting]sighted{}}, tallies: map[ConnectionID]*tally{}, twinned: map[ConnectionID]bool{},
+		}
+		var err error
+		if p.rivals, err = o.rivals(ctx, q, conn); err != nil {
+			return err
 		}
 		if err := fn(p); err != nil {
 			return err
 		}
-		return p.tally.flush(ctx, q)
+		for _, id := range slices.Sorted(maps.Keys(p.tallies)) {
+			if err := p.tallies[id].flush(ctx, q); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 
@@ -149,6 +172,24 @@ func (p *people) resolve(ctx context.Context, q querier, s Sighting) (CustomerID
 	return id, nil
 }
 
+// listed stores a session that a list held.
+func (p *putter) listed(ctx context.Context, s Session) (facts, error) {
+	s, home, err := p.home(ctx, s)
+	if err != nil {
+		return facts{}, err
+	}
+	was, is, err := p.session(ctx, s, nil)
+	if err != nil {
+		return is, err
+	}
+	if was.detailed && was.startedAt != is.startedAt {
+		if err := p.moveDetail(ctx, s.Connection, was, is); err != nil {
+			return is, err
+		}
+	}
+	return is, p.sighted(ctx, home, is)
+}
+
 // session stores a session's own row and returns what it added to the rollups
 // before, with id 0 if it was not here, and what it adds now. slowest is used
 // if the row comes with its detail.
@@ -170,11 +211,7 @@ func (p *putter) session(ctx context.Context, s Session, slowest *int64) (was, i
 	if seen.After(p.receivedAt) { // a clock that is wrong makes nobody seen tomorrow
 		seen = p.receivedAt
 	}
-	customer, err := p.who.resolve(ctx, p.q, Sighting{
-		Connection: s.Connection, Email: s.UserEmail, Name: s.UserName,
-		RaygunUser: s.UserID, RaygunIdentifier: s.UserIdentifier,
-		Anonymous: s.UserAnonymous, Since: s.StartedAt, SeenAt: seen,
-	})
+	customer, err := p.customer(ctx, s, seen)
 	if err != nil {
 		return was, is, err
 	}
@@ -188,36 +225,82 @@ func (p *putter) session(ctx context.Context, s Session, slowest *int64) (was, i
 		s.Status, s.LengthMS, s.PageViewCount, s.UserID, clip(s.UserIdentifier), s.UserAnonymous, clip(s.UserName), clip(s.UserEmail),
 		clip(s.UserURL), clip(s.Browser), clip(s.BrowserVersion), clip(s.OS), clip(s.OSVersion), clip(s.Platform), clip(s.Country), clip(s.IPAddress), clip(s.CountryName),
 		clip(s.State), clip(s.City), clip(s.Rating), s.ErrorCount, clip(s.WebURL), ms(s.ListedAt), ms(s.DetailedAt),
-		slowest, slowClass(slowest))
+		slowest, slowClass(slowest), s.UserPartial, s.ViewportWidth, s.ViewportHeight, clip(s.Deployment), nullID(s.DetailFrom))
 	if err != nil {
 		return was, is, err
 	}
 	if was != is { // most of what a list repeats changes nothing here
 		if was.id != 0 {
-			p.tally.session(was, -1)
+			p.tally(s.Connection).session(was, -1)
 		}
-		p.tally.session(is, 1)
+		p.tally(s.Connection).session(is, 1)
 	}
 	return was, is, nil
 }
 
-// full stores a session with its page views and errors.
-func (p *putter) full(ctx context.Context, s FullSession, receivedAt time.Time) (SessionID, error) {
-	s.Connection, s.ListedAt, s.DetailedAt = p.tally.conn, time.Time{}, receivedAt
-	n := int64(len(s.Errors))
-	s.ErrorCount = &n
-	s.Views, s.Errors = s.Views[:min(len(s.Views), maxViews)], s.Errors[:min(len(s.Errors), maxViews)]
-	d := newDetail()
-	pages, groups := make([]PageID, len(s.Views)), make([]ErrorGroupID, len(s.Errors))
-	var err error
-	for i, v := range s.Views {
-		if pages[i], err = p.tally.page(ctx, p.q, v.URL); err != nil {
+// customer finds or makes the customer of a session that was seen then.
+func (p *putter) customer(ctx context.Context, s Session, seen time.Time) (CustomerID, error) {
+	who := Sighting{
+		Connection: s.Connection, Email: s.UserEmail, Name: s.UserName,
+		RaygunUser: s.UserID, RaygunIdentifier: s.UserIdentifier, Anonymous: s.UserAnonymous, Partial: s.UserPartial,
+	}
+	if s.told != nil {
+		who = *s.told
+	}
+	who.Since, who.SeenAt = s.StartedAt, seen
+	if s.ownCustomer == 0 {
+		return p.who.resolve(ctx, p.q, who)
+	}
+	// The row is somebody's already, and so is the id by which the twin names them.
+	who, ids := who.clean()
+	for _, v := range ids {
+		if err := putIdentity(ctx, p.q, p.org, s.ownCustomer, who, v); err != nil {
 			return 0, err
 		}
-		p.tally.view(&d, pages[i], v.LoadMS)
+	}
+	return s.ownCustomer, nil
+}
+
+// full stores a session with its page views and errors. The detail of a twin,
+// which tells other things, does not replace a detail of the row's own.
+func (p *putter) full(ctx context.Context, s FullSession, receivedAt time.Time) (SessionID, error) {
+	s.Connection, s.ListedAt, s.DetailedAt = p.conn, time.Time{}, receivedAt
+	n := int64(len(s.Errors))
+	s.ErrorCount = &n
+	var home *home
+	var err error
+	if s.Session, home, err = p.home(ctx, s.Session); err != nil {
+		return 0, err
+	}
+	if home != nil {
+		s.DetailFrom = p.conn
+		if home.row.DetailFrom == 0 && !home.row.DetailedAt.IsZero() {
+			s.DetailedAt, s.ErrorCount = time.Time{}, nil
+			_, is, err := p.session(ctx, s.Session, nil)
+			if err != nil {
+				return 0, err
+			}
+			home.detailedAt = receivedAt
+			return is.id, p.sighted(ctx, home, is)
+		}
+		for i := range s.Errors { // so that it is the same error as in the row's own details
+			if s.Errors[i].Alias != "" {
+				s.Errors[i].GroupID = s.Errors[i].Alias
+			}
+		}
+		home.detailedAt = receivedAt
+	}
+	s.Views, s.Errors = s.Views[:min(len(s.Views), maxViews)], s.Errors[:min(len(s.Errors), maxViews)]
+	t, d := p.tally(s.Connection), newDetail()
+	pages, groups := make([]PageID, len(s.Views)), make([]ErrorGroupID, len(s.Errors))
+	for i, v := range s.Views {
+		if pages[i], err = t.page(ctx, p.q, v.URL); err != nil {
+			return 0, err
+		}
+		t.view(&d, pages[i], v.LoadMS)
 	}
 	for i, e := range s.Errors {
-		if groups[i], err = p.tally.group(ctx, p.q, e); err != nil {
+		if groups[i], err = t.group(ctx, p.q, e); err != nil {
 			return 0, err
 		}
 		d.errs[groups[i]]++
@@ -227,15 +310,18 @@ func (p *putter) full(ctx context.Context, s FullSession, receivedAt time.Time) 
 		return 0, err
 	}
 	if was.detailed {
-		if err := p.dropDetail(ctx, was); err != nil {
+		if err := p.dropDetail(ctx, s.Connection, was); err != nil {
 			return 0, err
 		}
 	}
-	p.tally.detail(is.startedAt, d, 1)
-	if err := p.tally.putIndex(ctx, p.q, is.id, is.startedAt, d); err != nil {
+	t.detail(is.startedAt, d, 1)
+	if err := t.putIndex(ctx, p.q, is.id, is.startedAt, d); err != nil {
 		return 0, err
 	}
 	if err := p.putDetail(ctx, is.id, s, pages, groups); err != nil {
+		return 0, err
+	}
+	if err := p.sighted(ctx, home, is); err != nil {
 		return 0, err
 	}
 	if len(s.Answer) == 0 && !was.detailed {
@@ -246,27 +332,29 @@ func (p *putter) full(ctx context.Context, s FullSession, receivedAt time.Time) 
 
 // moveDetail counts a session's detail at another time: a list said that it
 // began earlier than was known.
-func (p *putter) moveDetail(ctx context.Context, was, is facts) error {
-	d, err := p.tally.readDetail(ctx, p.q, is.id)
+func (p *putter) moveDetail(ctx context.Context, conn ConnectionID, was, is facts) error {
+	t := p.tally(conn)
+	d, err := t.readDetail(ctx, p.q, is.id)
 	if err != nil {
 		return err
 	}
-	p.tally.detail(was.startedAt, d, -1)
-	p.tally.detail(is.startedAt, d, 1)
-	if err := p.tally.dropIndex(ctx, p.q, is.id, was.startedAt, d); err != nil {
+	t.detail(was.startedAt, d, -1)
+	t.detail(is.startedAt, d, 1)
+	if err := t.dropIndex(ctx, p.q, is.id, was.startedAt, d); err != nil {
 		return err
 	}
-	return p.tally.putIndex(ctx, p.q, is.id, is.startedAt, d)
+	return t.putIndex(ctx, p.q, is.id, is.startedAt, d)
 }
 
 // dropDetail takes away a session's page views and errors.
-func (p *putter) dropDetail(ctx context.Context, was facts) error {
-	d, err := p.tally.readDetail(ctx, p.q, was.id)
+func (p *putter) dropDetail(ctx context.Context, conn ConnectionID, was facts) error {
+	t := p.tally(conn)
+	d, err := t.readDetail(ctx, p.q, was.id)
 	if err != nil {
 		return err
 	}
-	p.tally.detail(was.startedAt, d, -1)
-	if err := p.tally.dropIndex(ctx, p.q, was.id, was.startedAt, d); err != nil {
+	t.detail(was.startedAt, d, -1)
+	if err := t.dropIndex(ctx, p.q, was.id, was.startedAt, d); err != nil {
 		return err
 	}
 	for _, table := range []string{"page_views", "session_errors"} {
@@ -284,8 +372,9 @@ const upsertSession = `
 	INSERT INTO sessions AS s (org_id, connection_id, vendor_id, customer_id, started_at, updated_at, ended_at,
 		status, length_ms, page_view_count, user_id, user_identifier, user_anonymous, user_name, user_email,
 		user_url, browser, browser_version, os, os_version, platform, country, ip_address, country_name,
-		state, city, rating, error_count, web_url, listed_at, detailed_at, slowest_ms, slow_class, counted)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)
+		state, city, rating, error_count, web_url, listed_at, detailed_at, slowest_ms, slow_class,
+		user_partial, viewport_width, viewport_height, deployment, detail_from, counted)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)
 	ON CONFLICT (connection_id, vendor_id) DO UPDATE SET
 		customer_id     = coalesce(excluded.customer_id, s.customer_id),
 		started_at      = min(excluded.started_at, s.started_at),
@@ -294,7 +383,7 @@ const upsertSession = `
 		length_ms       = CASE WHEN ` + newer + ` THEN coalesce(excluded.length_ms, s.length_ms) ELSE coalesce(s.length_ms, excluded.length_ms) END,
 		page_view_count = CASE WHEN ` + newer + ` THEN coalesce(excluded.page_view_count, s.page_view_count) ELSE coalesce(s.page_view_count, excluded.page_view_count) END,
 		error_count     = CASE WHEN ` + newer + ` THEN coalesce(excluded.error_count, s.error_count) ELSE coalesce(s.error_count, excluded.error_count) END,
-		user_anonymous  = CASE WHEN ` + newer + ` THEN excluded.user_anonymous ELSE s.user_anonymous END,
+		user_anonymous  = CASE WHEN excluded.user_partial = 0 AND (s.user_partial = 1 OR ` + newer + `) THEN excluded.user_anonymous ELSE s.user_anonymous END,
 		status          = CASE WHEN excluded.status = '' OR (s.status <> '' AND NOT ` + newer + `) THEN s.status ELSE excluded.status END,
 		user_id         = CASE WHEN excluded.user_id = '' OR (s.user_id <> '' AND NOT ` + newer + `) THEN s.user_id ELSE excluded.user_id END,
 		user_identifier = CASE WHEN excluded.user_identifier = '' OR (s.user_identifier <> '' AND NOT ` + newer + `) THEN s.user_identifier ELSE excluded.user_identifier END,
@@ -317,6 +406,11 @@ const upsertSession = `
 		listed_at       = coalesce(excluded.listed_at, s.listed_at),
 		slowest_ms      = CASE WHEN excluded.detailed_at IS NULL THEN s.slowest_ms ELSE excluded.slowest_ms END,
 		slow_class      = CASE WHEN excluded.detailed_at IS NULL THEN s.slow_class ELSE excluded.slow_class END,
+		detail_from     = CASE WHEN excluded.detailed_at IS NULL THEN s.detail_from ELSE excluded.detail_from END,
+		user_partial    = min(excluded.user_partial, s.user_partial),
+		viewport_width  = coalesce(excluded.viewport_width, s.viewport_width),
+		viewport_height = coalesce(excluded.viewport_height, s.viewport_height),
+		deployment      = CASE WHEN excluded.deployment = '' THEN s.deployment ELSE excluded.deployment END,
 		detailed_at     = coalesce(excluded.detailed_at, s.detailed_at)
 	WHERE s.org_id = excluded.org_id
 	RETURNING ` + factColumns
@@ -326,8 +420,8 @@ const newer = `coalesce(excluded.updated_at >= s.updated_at, 1)`
 func (p *putter) putDetail(ctx context.Context, id SessionID, s FullSession, pages []PageID, groups []ErrorGroupID) error {
 	for i, v := range s.Views {
 		_, err := exec(ctx, p.q, "page view", `
-			INSERT INTO page_views (session_id, position, org_id, url, load_ms, view_ms, viewed_at, page_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-			id, i, p.org, clip(v.URL), v.LoadMS, v.ViewMS, ms(v.ViewedAt), nullID(pages[i]))
+			INSERT INTO page_views (session_id, position, org_id, url, load_ms, view_ms, viewed_at, page_id, vendor_page) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			id, i, p.org, clip(v.URL), v.LoadMS, v.ViewMS, ms(v.ViewedAt), nullID(pages[i]), clip(v.PageID))
 		if err != nil {
 			return err
 		}

@@ -260,7 +260,7 @@ func askEverything(t *testing.T, d, watched *DB) {
 			if err != nil {
 				return err
 			}
-			_, err = o.PutSyncPage(ctx, walks[0], []Session{row}, now, func(w SyncWalk, _ int64) SyncWalk { w.Todo = nil; return w })
+			_, err = o.PutSyncPage(ctx, walks[0], []Session{row}, nil, now, func(w SyncWalk, _ int64) SyncWalk { w.Todo = nil; return w })
 			return err
 		},
 		func() error { _, err := o.SyncDays(ctx, 1, 0, 100); return err },

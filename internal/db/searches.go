@@ -30,6 +30,9 @@ type SearchPage struct {
 	Skip     int    // what the page was asked with
 	NextSkip int
 	Last     bool // nothing follows the page
+	// Others is how many rows at the end of the page do not match: they are kept,
+	// but are no results.
+	Others int
 }
 
 const searchColumns = "id, connection_id, params, total, found, next_skip, complete, created_at, asked_at"

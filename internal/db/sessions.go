@@ -34,6 +34,24 @@ type Session struct {
 	WebURL                        string
 	ListedAt                      time.Time // when a list last held the session
 	DetailedAt                    time.Time // when its detail was fetched, zero if never
+
+	// UserPartial says that UserID is all that is known of the person, and that
+	// they may or may not have a name: v3 tells it apart.
+	UserPartial bool
+	// Alias is the session's id as the other version of Raygun's API writes it, by
+	// which both are known to tell of the same one. It is not stored.
+	Alias string
+	// ViewportWidth and ViewportHeight are pixels, and Deployment the version of
+	// the site's code; v3 alone tells them.
+	ViewportWidth, ViewportHeight *int64
+	Deployment                    string
+	// DetailFrom is the connection whose detail is here, 0 for the session's own.
+	DetailFrom ConnectionID
+
+	// told is whom a twin of the row's connection names, nil if its own connection
+	// told of the session; ownCustomer is whose the row is already.
+	told        *Sighting
+	ownCustomer CustomerID
 }
 
 // PageView is one page seen in a session, in the vendor's order.
@@ -42,6 +60,9 @@ type PageView struct {
 	LoadMS   *int64
 	ViewMS   *int64 // negative in some old data
 	ViewedAt time.Time
+	// PageID is v3's identifier of the page, by which it is named where URL is not
+	// known yet.
+	PageID string
 }
 
 // SessionError is an error that occurred in a session.
@@ -50,6 +71,9 @@ type SessionError struct {
 	Title               string
 	WebURL              string
 	OccurredAt          time.Time // with v3 only
+	// Alias is GroupID as the other version of Raygun's API writes it. It is not
+	// stored.
+	Alias string
 }
 
 // Moment is a place in a list that is ordered newest first: what comes after
@@ -70,7 +94,8 @@ func (m Moment) args() (at, id int64) {
 const sessionColumns = `s.id, s.connection_id, s.vendor_id, coalesce(s.customer_id, 0), s.started_at, s.updated_at, s.ended_at,
 	s.status, s.length_ms, s.page_view_count, s.user_id, s.user_identifier, s.user_anonymous, s.user_name, s.user_email,
 	s.user_url, s.browser, s.browser_version, s.os, s.os_version, s.platform, s.country, s.ip_address, s.country_name,
-	s.state, s.city, s.rating, s.error_count, s.web_url, s.listed_at, s.detailed_at`
+	s.state, s.city, s.rating, s.error_count, s.web_url, s.listed_at, s.detailed_at,
+	s.user_partial, s.viewport_width, s.viewport_height, s.deployment, coalesce(s.detail_from, 0)`
 
 func scanSession(r scanner) (Session, error) {
 	var s Session
@@ -78,7 +103,8 @@ func scanSession(r scanner) (Session, error) {
 	err := r.Scan(&s.ID, &s.Connection, &s.VendorID, &s.Customer, &started, &updated, &ended,
 		&s.Status, &s.LengthMS, &s.PageViewCount, &s.UserID, &s.UserIdentifier, &s.UserAnonymous, &s.UserName, &s.UserEmail,
 		&s.UserURL, &s.Browser, &s.BrowserVersion, &s.OS, &s.OSVersion, &s.Platform, &s.Country, &s.IPAddress, &s.CountryName,
-		&s.State, &s.City, &s.Rating, &s.ErrorCount, &s.WebURL, &listed, &detailed)
+		&s.State, &s.City, &s.Rating, &s.ErrorCount, &s.WebURL, &listed, &detailed,
+		&s.UserPartial, &s.ViewportWidth, &s.ViewportHeight, &s.Deployment, &s.DetailFrom)
 	s.StartedAt, s.UpdatedAt, s.EndedAt = timeOf(started), timeOf(updated), timeOf(ended)
 	s.ListedAt, s.DetailedAt = timeOf(listed), timeOf(detailed)
 	return s, err
@@ -105,11 +131,11 @@ func (o Org) PageViews(ctx context.Context, id SessionID) ([]PageView, error) {
 	return list(ctx, o.db.r, "page views", func(s scanner) (PageView, error) {
 		var v PageView
 		var at sql.NullInt64
-		err := s.Scan(&v.URL, &v.LoadMS, &v.ViewMS, &at)
+		err := s.Scan(&v.URL, &v.LoadMS, &v.ViewMS, &at, &v.PageID)
 		v.ViewedAt = timeOf(at)
 		return v, err
 	}, `
-		SELECT url, load_ms, view_ms, viewed_at FROM page_views
+		SELECT url, load_ms, view_ms, viewed_at, vendor_page FROM page_views
 		WHERE session_id = ? AND org_id = ? ORDER BY position LIMIT 5000`, id, o.id)
 }
 

@@ -39,9 +39,10 @@ func columnValues() map[string]any {
 		"connections.blocked_until": nil, "calls.purpose": "person", "calls.state": "sending",
 		"identities.kind": "email", "sessions.status": "active", "sessions.slow_class": 3, "asks.purpose": "person", "asks.state": "queued", "asks.result": "{}",
 		"trait_edits.state": "queued", "trait_changes.field": "trait", "highlights.subject_kind": "email", "highlights.state": "queued",
-		"trait_edits.request": "{}", "sync_walks.purpose": "follow", "sync_walks.todo": "[]",
+		"trait_edits.request": "{}", "raygun_names.kind": "page", "vital_days.buckets": "[]", "sync_walks.purpose": "follow", "sync_walks.todo": "[]",
 		// what Go reads as a bool
 		"connections.check_ok": 1, "calls.counts": 1, "sessions.user_anonymous": 1, "syncs.enabled": 1, "session_searches.complete": 1, "saved_views.shared": 1,
+		"sessions.user_partial": 1, "raygun_users.anonymous": 1, "vital_days.whole": 0,
 	}
 }
 
@@ -55,6 +56,7 @@ func fieldValues() map[string]string {
 		"TraitChange.Field": "trait", "SetMember.1": "viewer", "Invitation.Role": "viewer",
 		"MemberChange.Role": "viewer", "MemberByEmail.0": fmt.Sprint("u", owner), "Identity.Kind": "email", "Match.Kind": "email",
 		"SyncWalk.Purpose": "follow", "SessionFilter.People": "anonymous", "SessionFilter.Errors": "with", "SessionFilter.State": "active",
+		"PutRaygunNames.1": "page", "RaygunNames.1": "page",
 	}
 }
 
@@ -72,6 +74,8 @@ func statesFor(method string) map[string]any {
 		return map[string]any{"highlights.state": "expired"}
 	case "Sessions", "EachSession":
 		return map[string]any{"identities.connection_id": 0}
+	case "SetApplication":
+		return map[string]any{"connections.vendor": "raygun_v3", "connections.app_slug": ""}
 	case "EndTraitEdit":
 		return map[string]any{"trait_edits.state": "sending"}
 	}
@@ -95,6 +99,10 @@ func ownerMisses() map[string]string {
 		"SessionDays":     "answers numbers",
 		"ToldDays":        "answers numbers, and not about a search",
 		"UnknownSessions": "answers a number",
+
+		"ConnectionTwins":  "needs a second connection",
+		"CountRaygunUsers": "answers a number",
+		"PutRaygunNames":   "takes a map, which the test leaves empty",
 	}
 }
 

@@ -323,10 +323,11 @@ type WalkStep func(w SyncWalk, fresh int64) SyncWalk
 // PutSyncPage stores a page of a walk's sessions and how far the walk is then,
 // all or nothing. A walk without anything left to do is done: the days that it
 // covers are written and its row goes. If another page of the walk was stored
-// since it was read, the sessions are kept and the walk stays as it is.
-func (o Org) PutSyncPage(ctx context.Context, walk SyncWalk, rows []Session, receivedAt time.Time, step WalkStep) (SyncWalk, error) {
+// since it was read, the sessions are kept and the walk stays as it is. others
+// came with the page and are kept, but are not of the walk's range.
+func (o Org) PutSyncPage(ctx context.Context, walk SyncWalk, rows, others []Session, receivedAt time.Time, step WalkStep) (SyncWalk, error) {
 	var out SyncWalk
-	_, err := o.putSessions(ctx, walk.Connection, rows, receivedAt, func(q querier, ids []SessionID) error {
+	_, err := o.putSessions(ctx, walk.Connection, slices.Concat(rows, others), receivedAt, func(q querier, ids []SessionID) error {
 		w, err := one(ctx, q, "sync walk", scanWalk, `SELECT `+walkColumns+` FROM sync_walks WHERE id = ? AND org_id = ?`, walk.ID, o.id)
 		if err != nil {
 			return err
@@ -340,7 +341,7 @@ func (o Org) PutSyncPage(ctx context.Context, walk SyncWalk, rows []Session, rec
 			return nil
 		}
 		var fresh int64
-		for _, id := range ids {
+		for _, id := range ids[:len(rows)] {
 			n, err := exec(ctx, q, "sync seen", `
 				INSERT INTO sync_seen (walk_id, session_id, org_id) VALUES (?, ?, ?) ON CONFLICT (walk_id, session_id) DO NOTHING`, w.ID, id, o.id)
 			if err != nil {

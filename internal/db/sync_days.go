@@ -45,7 +45,8 @@ func (o Org) endWalk(ctx context.Context, q querier, w SyncWalk) error {
 		// alone: pages read it from here.
 		_, err := exec(ctx, q, "sync day", `
 			INSERT INTO sync_days AS d (connection_id, day, org_id, from_at, to_at, sessions, lacking, walks, walked_at)
-			SELECT ?1, ?2, ?3, ?4, ?5, (SELECT count(*) FROM sessions WHERE connection_id = ?1 AND started_at >= ?6 AND started_at < ?7), ?8, 1, ?9
+			SELECT ?1, ?2, ?3, ?4, ?5, (SELECT count(*) FROM sessions WHERE connection_id = ?1 AND started_at >= ?6 AND started_at < ?7)
+				+ (SELECT count(*) FROM session_sightings WHERE connection_id = ?1 AND started_at >= ?6 AND started_at < ?7), ?8, 1, ?9
 			WHERE true
 			ON CONFLICT (connection_id, day) DO UPDATE SET
 				from_at = CASE WHEN `+touches+` THEN min(d.from_at, excluded.from_at) WHEN `+longer+` THEN excluded.from_at ELSE d.from_at END,

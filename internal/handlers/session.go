@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -32,7 +33,8 @@ func (a *app) askSession(w http.ResponseWriter, r *http.Request) error {
 		return badForm(err)
 	}
 	id := services.SessionID(idParam(r, "id"))
-	ask, asked, err := a.Sessions.AskDetail(r.Context(), actorOf(r), id, r.PostForm.Get("again") == "1")
+	through, _ := strconv.ParseInt(r.PostForm.Get("through"), 10, 64) // what is no number is the session's own
+	ask, asked, err := a.Sessions.AskDetailThrough(r.Context(), actorOf(r), id, services.ConnectionID(through), r.PostForm.Get("again") == "1")
 	if err != nil {
 		return err
 	}
@@ -79,6 +81,7 @@ func (a *app) sessionView(r *http.Request, d services.SessionDetail) templates.S
 	if d.Connection.Removed() {
 		v.Fetch.Disabled = "The connection was removed."
 	}
+	a.sourceViews(r, d, &v)
 	switch {
 	case d.Active():
 		v.Stale = "Raygun calls this session active, so it may still change. It does so for half an hour and more after the last event."
@@ -135,7 +138,7 @@ func (a *app) sessionAnswerFile(w http.ResponseWriter, r *http.Request) error {
 }
 
 func sessionErrorTitle(e services.SessionError) string {
-	return orText(e.Title, "Error without a title")
+	return orText(e.Title, errorWithout(e))
 }
 
 func orText(s, otherwise string) string {
@@ -159,7 +162,7 @@ func waterfall(d services.SessionDetail) ([]templates.WaterfallRow, string) {
 		if (p.LoadMS != nil && *p.LoadMS < 0) || (p.ViewMS != nil && *p.ViewMS < 0) {
 			negative++
 		}
-		all = append(all, moment{p.ViewedAt, templates.WaterfallRow{Label: orText(p.URL, "Page without an address"), LoadMS: orUnknown(p.LoadMS), ViewMS: orUnknown(p.ViewMS)}})
+		all = append(all, moment{p.ViewedAt, templates.WaterfallRow{Label: orText(p.URL, pageWithout(p)), LoadMS: orUnknown(p.LoadMS), ViewMS: orUnknown(p.ViewMS)}})
 	}
 	for _, e := range d.Errors {
 		if !e.OccurredAt.IsZero() {
@@ -186,6 +189,9 @@ func waterfall(d services.SessionDetail) ([]templates.WaterfallRow, string) {
 	if negative > 0 {
 		return out, fmt.Sprintf("Raygun gave a time below zero for %s; it is shown as unknown.", templates.Plural(negative, "page view", "page views"))
 	}
+	if !shownTells(d, services.FieldLoadTime) && len(d.PageViews) > 0 {
+		return out, "Load time and time on the page are not in v3."
+	}
 	return out, ""
 }
 
@@ -205,11 +211,15 @@ func sessionStats(d services.SessionDetail) []templates.StatView {
 	if pages < 0 && d.Detailed {
 		pages = int64(len(d.PageViews))
 	}
+	rating := templates.StatView{Label: "Satisfaction", Value: orText(s.Rating, "unknown"), Hint: "as Raygun rates it"}
+	if s.Rating == "" && !d.Tells(services.FieldRating) {
+		rating.Value, rating.Hint = "not in v3", "Raygun's API v3 gives no ratings"
+	}
 	return []templates.StatView{
 		{Label: "Length", Value: length},
 		{Label: "Page views", Value: count(pages)},
 		{Label: "Errors", Value: count(orUnknown(s.ErrorCount))},
-		{Label: "Satisfaction", Value: orText(s.Rating, "unknown"), Hint: "as Raygun rates it"},
+		rating,
 	}
 }
 
@@ -223,10 +233,13 @@ func sessionFacts(d services.SessionDetail) []templates.DefView {
 	}
 	place := strings.Join(slices.DeleteFunc([]string{s.City, s.State, orText(s.CountryName, templates.CountryName(s.Country))}, func(p string) bool { return p == "" }), ", ")
 	anonymous := "no"
-	if s.UserAnonymous {
+	switch {
+	case s.UserPartial:
+		anonymous = "not known yet: v3 names the user by an id"
+	case s.UserAnonymous:
 		anonymous = "yes, as Raygun says"
 	}
-	return []templates.DefView{
+	return append([]templates.DefView{
 		{Term: "Name", Text: s.UserName}, {Term: "Email", Text: s.UserEmail},
 		{Term: "Raygun identifier", Text: s.UserIdentifier, Mono: true}, {Term: "Raygun user id", Text: s.UserID, Mono: true},
 		{Term: "Anonymous", Text: anonymous},
@@ -235,7 +248,7 @@ func sessionFacts(d services.SessionDetail) []templates.DefView {
 		{Term: "Platform", Text: s.Platform}, {Term: "Place", Text: place}, {Term: "IP address", Text: s.IPAddress, Mono: true},
 		{Term: "Status", Text: s.Status}, {Term: "Began", Text: moment(s.StartedAt)}, {Term: "Last update", Text: moment(s.UpdatedAt)},
 		{Term: "Ended", Text: moment(s.EndedAt)}, {Term: "Raygun session id", Text: s.VendorID, Mono: true},
-	}
+	}, sourceFacts(d)...)
 }
 
 // sessionTicket is the session in a few lines for a support ticket.

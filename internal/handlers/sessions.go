@@ -13,7 +13,7 @@ import (
 // raygunConnections are the Raygun connections in use.
 func (a *app) raygunConnections(r *http.Request) ([]services.Connection, error) {
 	conns, err := a.Connections.List(r.Context(), orgOf(r))
-	return slices.DeleteFunc(conns, func(c services.Connection) bool { return c.Vendor != services.Raygun }), err
+	return slices.DeleteFunc(conns, func(c services.Connection) bool { return !c.Vendor.IsRaygun() }), err
 }
 
 // sessions handles GET /sessions: the mirror's sessions by the filter in the

@@ -14,6 +14,10 @@ func (a *app) searchAsk(r *http.Request, f sessionForm, v *templates.SessionsVie
 	if err != nil {
 		return err
 	}
+	if st.Cannot != "" {
+		v.AskNote = st.Cannot
+		return nil
+	}
 	s := templates.SearchAskView{
 		Connection: "Raygun (“" + st.Connection.Name + "”)", Asked: st.Asked, AskedAt: st.AskedAt, Hidden: hiddenOf(f.values()),
 		Ask: a.askPart(r, st.Ask, "Asking Raygun (“"+st.Connection.Name+"”) for these sessions", orgPath(r, "sessions?%s", f.values().Encode())),

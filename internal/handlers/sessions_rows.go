@@ -17,9 +17,13 @@ func (a *app) sessionRows(r *http.Request, list []services.Session) ([]templates
 	if err != nil {
 		return nil, err
 	}
-	names := map[services.ConnectionID]string{}
+	names, rates := map[services.ConnectionID]string{}, map[services.ConnectionID]bool{}
 	for _, c := range conns {
-		names[c.ID] = c.Name
+		names[c.ID], rates[c.ID] = c.Name, c.Tells(services.FieldRating)
+	}
+	others, err := a.Sessions.SeenBy(r.Context(), orgOf(r), list)
+	if err != nil {
+		return nil, err
 	}
 	out := make([]templates.SessionRowView, len(list))
 	for i, s := range list {
@@ -29,6 +33,12 @@ func (a *app) sessionRows(r *http.Request, list []services.Session) ([]templates
 			Pages: orUnknown(s.PageViewCount), LengthMS: orUnknown(s.LengthMS), Errors: orUnknown(s.ErrorCount),
 			Rating: s.Rating, Active: strings.EqualFold(s.Status, "active"), Ended: strings.EqualFold(s.Status, "ended"), Connection: names[s.Connection],
 		}
+		told := rates[s.Connection]
+		for _, id := range others[s.ID] {
+			out[i].Connection += ", " + names[id]
+			told = told || rates[id]
+		}
+		out[i].Unrated = !told
 		if s.Customer != 0 {
 			out[i].PersonHref = orgPath(r, "customers/%d", s.Customer)
 		}

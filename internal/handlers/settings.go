@@ -73,10 +73,10 @@ func (a *app) connectionState(c services.Connection) templates.ConnectionState {
 // then its form.
 func (a *app) newConnection(w http.ResponseWriter, r *http.Request) error {
 	vendor := services.Vendor(r.URL.Query().Get("vendor"))
-	if vendor != services.Raygun && vendor != services.LogRocket {
+	if !vendor.IsRaygun() && vendor != services.LogRocket {
 		here := orgPath(r, "settings/connections/new")
 		return a.page(w, r, http.StatusOK, "Add a connection", "settings", templates.ConnectionChoicePage(templates.ConnectionChoiceView{
-			RaygunURL: here + "?vendor=raygun", LogRocketURL: here + "?vendor=logrocket", BackURL: orgPath(r, "settings/connections"),
+			RaygunURL: here + "?vendor=raygun", RaygunV3URL: here + "?vendor=raygun_v3", LogRocketURL: here + "?vendor=logrocket", BackURL: orgPath(r, "settings/connections"),
 		}))
 	}
 	return a.connectionForm(w, r, http.StatusOK, services.ConnectionForm{Vendor: vendor, Sync: true}, nil)
@@ -95,6 +95,7 @@ func readConnectionForm(r *http.Request) (services.ConnectionForm, error) {
 		ClientID:     services.NewSecret(f.Get(services.FieldClientID)),
 		ClientSecret: services.NewSecret(f.Get(services.FieldClientSecret)),
 		Key:          services.NewSecret(f.Get(services.FieldKey)),
+		Token:        services.NewSecret(f.Get(services.FieldToken)),
 		OrgSlug:      strings.TrimSpace(f.Get(services.FieldOrgSlug)), AppSlug: strings.TrimSpace(f.Get(services.FieldAppSlug)),
 		SlugsMeant: f.Get("slugs_meant") == "1", Sync: f.Get("sync") == "1",
 	}, nil
@@ -111,7 +112,12 @@ func (a *app) connectionForm(w http.ResponseWriter, r *http.Request, status int,
 	}
 	v.Fields = append([]templates.FieldView{name}, credentialFields(f, problems, true)...)
 	v.MeanSlugs = meanSlugs(f)
-	if f.Vendor == services.Raygun {
+	switch f.Vendor {
+	case services.RaygunV3:
+		v.Submit = "Check the token"
+		sync := syncField("Follows new sessions and fills the last 60 days, once the application is chosen. It leaves 1,000 of the 10,000 calls a day to people; that can be changed later.")
+		v.Sync, v.SyncOn = &sync, f.Sync
+	case services.Raygun:
 		sync := syncField("Follows new sessions and fills the last 60 days. It spends up to 40 of the 50 calls a day, spread over the day, and leaves 10 to people; both can be changed later.")
 		v.Sync, v.SyncOn = &sync, f.Sync
 	}
@@ -126,6 +132,10 @@ func credentialFields(f services.ConnectionForm, problems services.Problems, req
 			ID: name, Name: name, Label: label, Type: "password", Hint: hint, Error: problems[name],
 			Autocomplete: "off", Required: required, Mono: true,
 		}
+	}
+	if f.Vendor == services.RaygunV3 {
+		return []templates.FieldView{secret(services.FieldToken, "Personal access token",
+			"In Raygun: your account's settings, Personal access tokens. Give it applications:read, rum.sessions:read, customers:read, rum.pages:read, cr.errors:read and metrics:pages.")}
 	}
 	if f.Vendor == services.LogRocket {
 		slug := func(name, label, value, hint string) templates.FieldView {
@@ -168,6 +178,9 @@ func (a *app) addConnection(w http.ResponseWriter, r *http.Request) error {
 	}
 	if len(problems) > 0 {
 		return a.connectionForm(w, r, http.StatusUnprocessableEntity, f, problems)
+	}
+	if c.Vendor == services.RaygunV3 {
+		return a.listApplications(w, r, c.ID)
 	}
 	return a.testAndShow(w, r, c.ID, "“"+c.Name+"” was added.")
 }
@@ -231,9 +244,19 @@ func (a *app) connectionPage(w http.ResponseWriter, r *http.Request, status int,
 		TestURL: here + "/test", RenameURL: here + "/name", RotateURL: here + "/credentials", BudgetURL: here + "/budget", RemoveURL: here + "/remove",
 		TestPrice: "Asks LogRocket for one exported session.",
 	}
-	if c.Vendor == services.LogRocket {
+	switch c.Vendor {
+	case services.LogRocket:
 		v.App = c.OrgSlug + "/" + c.AppSlug
-	} else {
+	case services.RaygunV3:
+		v.TestPrice = "Tries each permission of the token: 6 of the day's calls."
+		if v.App = c.Application; c.ApplicationName != "" {
+			v.App = c.ApplicationName + " (" + c.Application + ")"
+		}
+		if c.Application == "" {
+			v.ChooseURL = here + "/application"
+			v.TestPrice = "Asks for one application that the token sees: 1 of the day's calls."
+		}
+	default:
 		v.TestPrice = "Signs in to Raygun, which takes none of the day's calls."
 	}
 	v.Rename, v.RotateFields, v.MeanSlugs, v.AllowanceField, v.ReserveField = connectionForms(c, in)
@@ -274,9 +297,16 @@ func connectionForms(c services.Connection, in connectionInput) (name templates.
 		form = *in.rotate
 	}
 	form.Vendor = c.Vendor
-	allowance = numberField(p, services.FieldAllowance, "Calls a day", or(in.allowance, strconv.Itoa(c.Allowance)), "What Raygun allows this application, by default 50. 0 is no limit.")
+	allowance = numberField(p, services.FieldAllowance, "Calls a day", or(in.allowance, strconv.Itoa(c.Allowance)), allowanceHint(c.Vendor))
 	reserve = numberField(p, services.FieldReserve, "Kept for people", or(in.reserve, strconv.Itoa(c.Reserve)), "How many of them background work leaves alone.")
 	return name, credentialFields(form, p, false), meanSlugs(form), allowance, reserve
+}
+
+func allowanceHint(v services.Vendor) string {
+	if v == services.RaygunV3 {
+		return "What Raygun allows the token's owner, by default 10,000. 0 is no limit. The 10 calls a second and 600 a minute are kept besides."
+	}
+	return "What Raygun allows this application, by default 50. 0 is no limit."
 }
 
 // renameConnection handles POST /settings/connections/{id}/name.
@@ -304,6 +334,13 @@ func (a *app) rotateConnection(w http.ResponseWriter, r *http.Request) error {
 	}
 	if len(problems) > 0 {
 		return a.connectionAgain(w, r, id, connectionInput{problems: problems, rotate: &f})
+	}
+	c, err := a.Connections.Get(r.Context(), orgOf(r), id)
+	if err != nil {
+		return err
+	}
+	if c.Vendor == services.RaygunV3 && c.Application == "" {
+		return a.listApplications(w, r, id)
 	}
 	return a.testAndShow(w, r, id, "The credentials were rotated.")
 }

@@ -14,6 +14,13 @@ const (
 	raygunReserve   = 10
 )
 
+// The same of Raygun v3. The 10 a second and 600 a minute are kept by the
+// client's pace.
+const (
+	raygunV3Allowance = 10_000
+	raygunV3Reserve   = 1_000
+)
+
 // Budget is what a connection may spend on the current UTC day.
 type Budget struct {
 	Connection ConnectionID

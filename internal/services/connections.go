@@ -2,11 +2,14 @@ package services
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"log/slog"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"sightline/internal/db"
 	"sightline/internal/services/logrocket"
@@ -14,20 +17,27 @@ import (
 	"sightline/internal/services/secrets"
 )
 
-// Vendor is one of the two kinds of connection.
+// Vendor is one of the three kinds of connection.
 type Vendor string
 
-// The vendors, as they are stored.
+// The vendors, as they are stored. RaygunV3 is Raygun through its API v3, which
+// is another contract with other credentials and limits.
 const (
 	Raygun    Vendor = "raygun"
+	RaygunV3  Vendor = "raygun_v3"
 	LogRocket Vendor = "logrocket"
 )
+
+// IsRaygun says whether a connection brings sessions, through either API.
+func (v Vendor) IsRaygun() bool { return v == Raygun || v == RaygunV3 }
 
 // String is the vendor's name as it is shown.
 func (v Vendor) String() string {
 	switch v {
 	case Raygun:
 		return "Raygun"
+	case RaygunV3:
+		return "Raygun v3"
 	case LogRocket:
 		return "LogRocket"
 	}
@@ -43,6 +53,7 @@ const (
 	fieldClientID     = "client_id"
 	fieldClientSecret = "client_secret"
 	fieldKey          = "key"
+	fieldToken        = "token"
 )
 
 // Connection is one set of vendor credentials, without the credentials.
@@ -53,6 +64,9 @@ type Connection struct {
 	Name   string
 	// OrgSlug and AppSlug are LogRocket's name for the app; empty for Raygun.
 	OrgSlug, AppSlug string
+	// Application is the identifier of a Raygun v3 connection's application, empty
+	// until one was chosen, and ApplicationName what it was called then.
+	Application, ApplicationName string
 	// Allowance and Reserve are as in Budget.
 	Allowance, Reserve, Share int
 	// BlockedUntil may have passed.
@@ -70,13 +84,29 @@ type Connection struct {
 // Removed says whether it is out of use: its secrets are gone, what it brought stays.
 func (c Connection) Removed() bool { return !c.RemovedAt.IsZero() }
 
+// ready says whether sessions can be asked for: an application is chosen.
+func (c Connection) ready() bool { return c.Vendor != RaygunV3 || c.Application != "" }
+
+// capabilities are those of the version of Raygun's API that a connection
+// speaks.
+func (c Connection) capabilities() raygun.Capabilities {
+	if c.Vendor == RaygunV3 {
+		return (*raygun.V3)(nil).Capabilities()
+	}
+	return (*raygun.V1)(nil).Capabilities()
+}
+
 func connectionOf(org OrgID, c db.Connection) Connection {
-	return Connection{
+	out := Connection{
 		ID: c.ID, Org: org, Vendor: Vendor(c.Vendor), Name: c.Name, OrgSlug: c.OrgSlug, AppSlug: c.AppSlug,
 		Allowance: c.Allowance, Reserve: c.Reserve, Share: c.Share, BlockedUntil: c.BlockedUntil,
 		CheckedAt: c.CheckedAt, CheckOK: c.CheckOK, CheckMessage: c.CheckMessage,
 		CreatedAt: c.CreatedAt, RotatedAt: c.RotatedAt, RemovedAt: c.RemovedAt,
 	}
+	if out.Vendor == RaygunV3 {
+		out.ApplicationName, out.Application, out.OrgSlug, out.AppSlug = c.OrgSlug, c.AppSlug, "", ""
+	}
+	return out
 }
 
 // Vendors says where the vendors are. The operator sets it, never a member.
@@ -100,6 +130,9 @@ type Connections struct {
 
 	mu      sync.Mutex
 	clients map[ConnectionID]client
+	// paces are what keeps v3's calls apart, one for each token: its limits hold
+	// for the token's owner, however many applications are connected with it.
+	paces map[[sha256.Size]byte]*rate.Limiter
 }
 
 // client is a vendor's client and what it was made from.
@@ -122,7 +155,7 @@ func NewConnections(d *db.DB, box *secrets.Box, v Vendors, log *slog.Logger, now
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Connections{db: d, box: box, vendors: v, log: log, now: now, clients: map[ConnectionID]client{}}
+	return &Connections{db: d, box: box, vendors: v, log: log, now: now, clients: map[ConnectionID]client{}, paces: map[[sha256.Size]byte]*rate.Limiter{}}
 }
 
 // List returns the connections in use, by name.
@@ -155,11 +188,39 @@ func (c *Connections) Get(ctx context.Context, org OrgID, id ConnectionID) (Conn
 	return connectionOf(org, row), nil
 }
 
+// application returns a connection and those that told of the same sessions: a
+// session is one row, of whichever told of it first, so what is asked of one of
+// them is answered from all. 0 gives none.
+func (c *Connections) application(ctx context.Context, org OrgID, id ConnectionID) ([]ConnectionID, error) {
+	if id == 0 {
+		return nil, nil
+	}
+	twins, err := c.db.Org(org).ConnectionTwins(ctx, []ConnectionID{id})
+	return append([]ConnectionID{id}, twins...), err
+}
+
 // raygun returns the client of a Raygun connection in use. It is shared, so
 // that the session key is renewed once and not by every caller.
 func (c *Connections) raygun(ctx context.Context, org OrgID, id ConnectionID) (raygun.API, Connection, error) {
 	cl, conn, err := c.client(ctx, org, id, Raygun)
+	if err == nil && conn.Vendor == RaygunV3 && conn.Application == "" {
+		err = &Error{Kind: Conflict, Msg: fmt.Sprintf("No application is chosen for “%s” yet. Somebody with the admin role can choose one under Settings.", conn.Name)}
+	}
 	return cl.raygun, conn, err
+}
+
+// raygunV3 returns the client of a Raygun v3 connection in use, with or without
+// an application.
+func (c *Connections) raygunV3(ctx context.Context, org OrgID, id ConnectionID) (*raygun.V3, Connection, error) {
+	cl, conn, err := c.client(ctx, org, id, Raygun)
+	if err != nil {
+		return nil, conn, err
+	}
+	v3, ok := cl.raygun.(*raygun.V3)
+	if !ok {
+		return nil, conn, invalid("“%s” speaks Raygun's API v1, which cannot tell this.", conn.Name)
+	}
+	return v3, conn, nil
 }
 
 // logrocket returns the client of a LogRocket connection in use.
@@ -177,10 +238,10 @@ func (c *Connections) client(ctx context.Context, org OrgID, id ConnectionID, wa
 	switch {
 	case conn.Removed():
 		return client{}, conn, &Error{Kind: Conflict, Msg: fmt.Sprintf("The connection “%s” was removed. Nothing can be asked through it.", conn.Name)}
-	case conn.Vendor != want:
+	case conn.Vendor.IsRaygun() != want.IsRaygun():
 		return client{}, conn, invalid("“%s” is a connection to %s, not to %s.", conn.Name, conn.Vendor, want)
 	}
-	m := made{org: org, orgSlug: conn.OrgSlug, appSlug: conn.AppSlug}
+	m := made{org: org, orgSlug: row.OrgSlug, appSlug: row.AppSlug}
 	if !conn.RotatedAt.IsZero() {
 		m.rotatedAt = conn.RotatedAt.UnixMilli()
 	}
@@ -214,6 +275,13 @@ func (c *Connections) newClient(ctx context.Context, conn Connection, dialect st
 	}
 	l := ledger{db: c.db.Org(conn.Org), connection: conn.ID, vendor: conn.Vendor, now: c.now}
 	log := c.log.With("connection", int64(conn.ID))
+	if conn.Vendor == RaygunV3 {
+		v3, err := raygun.NewV3(raygun.OptionsV3{
+			BaseURL: c.vendors.RaygunURL, Token: keys[fieldToken], Application: conn.Application, Known: c.known(conn),
+			Ledger: l, Pace: c.pace(keys[fieldToken]), Now: c.now, Log: log, Timeout: c.vendors.Timeout,
+		})
+		return client{raygun: v3}, err
+	}
 	if conn.Vendor == Raygun {
 		o := raygun.Options{
 			BaseURL:     c.vendors.RaygunURL,
@@ -233,6 +301,15 @@ func (c *Connections) newClient(ctx context.Context, conn Connection, dialect st
 	c.readDialect(conn, dialect, &o.Dialect)
 	lr, err := logrocket.New(o)
 	return client{logrocket: lr}, err
+}
+
+// pace returns what keeps the calls of one token apart. The caller holds c.mu.
+func (c *Connections) pace(token secrets.Secret) *rate.Limiter {
+	key := sha256.Sum256([]byte(token.Reveal()))
+	if c.paces[key] == nil {
+		c.paces[key] = raygun.NewPace()
+	}
+	return c.paces[key]
 }
 
 // readDialect reads what was found out before. What cannot be read is as good

@@ -11,6 +11,7 @@ const askCheck = "check"
 // useAsks lets connections be tested through asks.
 func (c *Connections) useAsks(a *Asks) {
 	c.asks = a
+	a.handle(askApplications, c.applications)
 	a.handle(askCheck, func(ctx context.Context, ask Ask) (any, string, error) {
 		sentence, err := c.check(ctx, ask.Org, ask.Connection)
 		return nil, sentence, err
@@ -74,12 +75,13 @@ func (c *Connections) check(ctx context.Context, org OrgID, id ConnectionID) (se
 }
 
 func (c *Connections) putCheck(ctx context.Context, conn Connection) (string, error) {
-	if conn.Vendor == Raygun {
-		api, _, err := c.raygun(ctx, conn.Org, conn.ID)
+	if conn.Vendor.IsRaygun() {
+		// Not through raygun: a token can be tested before an application is chosen.
+		cl, _, err := c.client(ctx, conn.Org, conn.ID, Raygun)
 		if err != nil {
 			return "", err
 		}
-		r, err := api.Check(ctx)
+		r, err := cl.raygun.Check(ctx)
 		return r.Sentence, err
 	}
 	api, _, err := c.logrocket(ctx, conn.Org, conn.ID)

@@ -11,6 +11,7 @@ import (
 
 	"sightline/internal/db"
 	"sightline/internal/services/logrocket"
+	"sightline/internal/services/raygun"
 	"sightline/internal/services/secrets"
 )
 
@@ -36,6 +37,10 @@ type ConnectionForm struct {
 	Name   string
 	// Raygun's three.
 	APIKey, ClientID, ClientSecret Secret
+	// Token is Raygun v3's personal access token. Application may be empty, to be
+	// chosen from those that the token sees: see ChooseApplication.
+	Token       Secret
+	Application string
 	// LogRocket's key, and the app that it is for. Empty slugs are read off the key.
 	Key              Secret
 	OrgSlug, AppSlug string
@@ -55,6 +60,8 @@ const (
 	FieldClientID     = fieldClientID
 	FieldClientSecret = fieldClientSecret
 	FieldKey          = fieldKey
+	FieldToken        = fieldToken
+	FieldApplication  = "application"
 	FieldOrgSlug      = "org_slug"
 	FieldAppSlug      = "app_slug"
 	FieldAllowance    = "allowance"
@@ -66,13 +73,17 @@ const (
 // secretLabels are the secrets' names for people and for the history.
 var secretLabels = map[string]string{
 	fieldAPIKey: "API key", fieldClientID: "Client ID", fieldClientSecret: "Client secret", fieldKey: "API key",
+	fieldToken: "Personal access token",
 }
 
 // secretsOf are the fields that the vendor's connections have, in the order of
 // the form.
 func (f ConnectionForm) secretsOf() (order []string, given map[string]Secret) {
-	if f.Vendor == LogRocket {
+	switch f.Vendor {
+	case LogRocket:
 		return []string{fieldKey}, map[string]Secret{fieldKey: f.Key}
+	case RaygunV3:
+		return []string{fieldToken}, map[string]Secret{fieldToken: f.Token}
 	}
 	return []string{fieldAPIKey, fieldClientID, fieldClientSecret},
 		map[string]Secret{fieldAPIKey: f.APIKey, fieldClientID: f.ClientID, fieldClientSecret: f.ClientSecret}
@@ -109,6 +120,9 @@ func (f ConnectionForm) check(required bool) (ConnectionForm, Problems) {
 	}
 	if f.Vendor != LogRocket {
 		f.OrgSlug, f.AppSlug = "", ""
+		if f.Application = strings.TrimSpace(f.Application); f.Vendor == RaygunV3 && !raygun.IsID(f.Application) && f.Application != "" {
+			p[FieldApplication] = "An application's identifier has letters and digits only. It stands in the address of the application in Raygun."
+		}
 		return f, p
 	}
 	if disagrees := f.KeyDisagrees(); disagrees != "" && !f.SlugsMeant {
@@ -183,7 +197,7 @@ func (c *Connections) Add(ctx context.Context, actor Actor, f ConnectionForm) (C
 	if err := mayConnect(actor); err != nil {
 		return Connection{}, nil, err
 	}
-	if f.Vendor != Raygun && f.Vendor != LogRocket {
+	if !f.Vendor.IsRaygun() && f.Vendor != LogRocket {
 		return Connection{}, Problems{FieldVendor: "Choose Raygun or LogRocket."}, nil
 	}
 	f.Name = strings.TrimSpace(f.Name)
@@ -197,12 +211,17 @@ func (c *Connections) Add(ctx context.Context, actor Actor, f ConnectionForm) (C
 	row := db.Connection{
 		Vendor: string(f.Vendor), Name: f.Name, OrgSlug: f.OrgSlug, AppSlug: f.AppSlug, CreatedBy: actor.User, CreatedAt: c.now(),
 	}
-	if f.Vendor == Raygun {
-		row.Allowance, row.Reserve, row.Share = raygunAllowance, raygunReserve, max(0, f.Share)
-	}
 	order, given := f.secretsOf()
 	after := map[string]string{"Vendor": f.Vendor.String(), "Name": f.Name}
-	if f.Vendor == LogRocket {
+	switch f.Vendor {
+	case Raygun:
+		row.Allowance, row.Reserve, row.Share = raygunAllowance, raygunReserve, max(0, f.Share)
+	case RaygunV3:
+		row.Allowance, row.Reserve, row.Share = raygunV3Allowance, raygunV3Reserve, max(0, f.Share)
+		if row.AppSlug = f.Application; row.AppSlug != "" {
+			after["Application"] = f.Application
+		}
+	case LogRocket:
 		after["App"] = f.OrgSlug + "/" + f.AppSlug
 	}
 	for _, field := range order {
@@ -285,6 +304,9 @@ func (c *Connections) Rotate(ctx context.Context, actor Actor, id ConnectionID, 
 	}
 	e := c.entry(actor, "connection.rotate", conn.Name, fmt.Sprintf("Rotated the credentials of the %s connection “%s”", conn.Vendor, conn.Name))
 	e.Before, e.After = historyFields(before), historyFields(after)
+	if conn.Vendor == RaygunV3 { // which keeps its application
+		f.OrgSlug, f.AppSlug = conn.ApplicationName, conn.Application
+	}
 	err = c.db.Org(actor.Org).RotateConnection(ctx, id, f.OrgSlug, f.AppSlug, c.seal(actor.Org, given), e)
 	c.drop(id)
 	if err != nil {

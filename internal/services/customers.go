@@ -226,7 +226,7 @@ func (c *Customers) links(ctx context.Context, p CustomerPage, newest []Session,
 		if conn.Removed() {
 			continue
 		}
-		if conn.Vendor == Raygun {
+		if conn.Vendor.IsRaygun() {
 			for _, s := range newest {
 				if s.Connection == conn.ID && s.UserURL != "" {
 					out = append(out, VendorLink{Vendor: Raygun, Connection: conn.Name, URL: s.UserURL})
@@ -261,7 +261,7 @@ const maxRefresh = 12
 func (c *Customers) refreshOptions(ctx context.Context, org OrgID, p CustomerPage, conns []Connection) ([]RefreshOption, error) {
 	var out []RefreshOption
 	for _, conn := range conns {
-		if conn.Removed() || conn.Vendor != Raygun {
+		if conn.Removed() || !conn.asksForOne() {
 			continue
 		}
 		var ids []string

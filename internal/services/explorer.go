@@ -73,7 +73,9 @@ func (s *Sessions) filter(ctx context.Context, org OrgID, q SessionQuery) (f db.
 		Page: q.Page, ErrorText: q.ErrorText, Ratings: q.Ratings, Errors: q.Errors, SlowMS: q.SlowMS,
 	}
 	if q.Connection != 0 {
-		f.Connections = []ConnectionID{q.Connection}
+		if f.Connections, err = s.connections.application(ctx, org, q.Connection); err != nil {
+			return f, false, err
+		}
 	}
 	if q.UserType == "" {
 		return f, true, nil

@@ -310,6 +310,20 @@ func callSummary(v Vendor, operation string, attempt int) string {
 		"createHighlights":    "Requested highlights from LogRocket",
 		"getHighlights":       "Asked LogRocket how far the highlights are",
 		"executeGraphQLQuery": "Asked LogRocket's GraphQL",
+
+		"list-applications":             "Asked Raygun v3 which applications the token sees",
+		"get-application-by-identifier": "Asked Raygun v3 about the application",
+		"get-application-by-apikey":     "Asked Raygun v3 which application an API key is of",
+		"list-sessions":                 "Asked Raygun v3 for a list of sessions",
+		"get-session-by-identifier":     "Asked Raygun v3 for one session",
+		"list-customers":                "Asked Raygun v3 for a list of users",
+		"get-customer-by-identifier":    "Asked Raygun v3 for one user",
+		"list-pages":                    "Asked Raygun v3 for the names of pages",
+		"get-page":                      "Asked Raygun v3 for the name of a page",
+		"list-error-groups":             "Asked Raygun v3 for the names of errors",
+		"get-error-group":               "Asked Raygun v3 for the name of an error",
+		"metrics-pages-time-series":     "Asked Raygun v3 for page metrics over time",
+		"metrics-pages-histogram":       "Asked Raygun v3 for a day's Core Web Vitals",
 	}[operation]
 	if words == "" {
 		words = fmt.Sprintf("Asked %s: %s", v, operation)

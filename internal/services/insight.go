@@ -131,15 +131,16 @@ type Insight struct {
 
 func newInsight(d *db.DB, c *Connections) *Insight { return &Insight{db: d, connections: c} }
 
-// isRaygun says whether a connection brings sessions.
-func (v Vendor) isRaygun() bool { return v != LogRocket }
-
 // sources are the connections of a query, and how many of them are v3, which
 // gives neither ratings nor load times.
 func (s *Insight) sources(ctx context.Context, org OrgID, id ConnectionID) (ids []ConnectionID, v3 int, err error) {
 	all, err := s.connections.All(ctx, org)
+	if err != nil {
+		return nil, 0, err
+	}
+	of, err := s.connections.application(ctx, org, id)
 	for _, c := range all {
-		if c.Vendor.isRaygun() && (id == 0 || c.ID == id) {
+		if c.Vendor.IsRaygun() && (id == 0 || slices.Contains(of, c.ID)) {
 			ids = append(ids, c.ID)
 			if c.Vendor != Raygun {
 				v3++

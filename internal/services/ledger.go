@@ -14,6 +14,9 @@ import (
 // day does no harm.
 const maxBlock = 24 * time.Hour
 
+// v3Pause is how long Raygun v3 is left alone after a 429 that names no time.
+const v3Pause = time.Minute
+
 // spender is who a vendor call is for. It travels in the context, because the
 // vendor clients know nothing of members.
 type spender struct {
@@ -65,8 +68,8 @@ func (l ledger) Begin(ctx context.Context, call upstream.Call) (int64, error) {
 }
 
 // End writes how the call ended. A 429 holds the connection back: until the
-// vendor's own time, else, where calls are counted by the day, until the next
-// UTC midnight.
+// vendor's own time, which with Raygun v3 may be seconds; else, where calls are
+// counted by the day, until the next UTC midnight.
 func (l ledger) End(ctx context.Context, id int64, out upstream.Outcome) error {
 	o := db.CallOutcome{
 		State: db.CallOK, Status: out.Status, ErrorKind: string(out.Kind), Says: out.Says,
@@ -82,6 +85,12 @@ func (l ledger) End(ctx context.Context, id int64, out upstream.Outcome) error {
 		}
 		// Without a time of the vendor's, EndCall knows whether the call counted.
 		o.BlockCounted = nextDay(l.now())
+		if l.vendor == RaygunV3 {
+			// It has limits a second, a minute and a day, and did not say which was
+			// met: most likely the shortest. Should it be the day's, each minute asks
+			// one call in vain at most.
+			o.BlockCounted = l.now().Add(v3Pause)
+		}
 	}
 	return l.db.EndCall(ctx, db.CallID(id), o)
 }

@@ -212,7 +212,7 @@ func (c *Customers) askOptions(ctx context.Context, org OrgID, f Found) ([]AskOp
 	}
 	var out []AskOption
 	for _, conn := range conns {
-		if conn.Vendor != Raygun || len(out) == maxRefresh {
+		if !conn.asksForOne() || len(out) == maxRefresh {
 			continue
 		}
 		st, err := c.sessions.State(ctx, org, RecentOf(conn.ID, f.Query, c.now()))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -75,11 +76,14 @@ func (m *mirror) sessionsPage(ctx context.Context, ask Ask) (any, string, error)
 	if err != nil {
 		return nil, "", vendorError(conn, err)
 	}
-	if err := m.storePage(ctx, ask, p, page); err != nil {
+	if err := m.storePage(ctx, ask, p, conn.Vendor, page); err != nil {
 		return nil, "", err
 	}
 	answer := PageAnswer{Received: len(page.Sessions), Unreadable: page.Unreadable}
-	said := fmt.Sprintf("Raygun sent %s.", plural(len(page.Sessions), "session"))
+	said := fmt.Sprintf("%s sent %s.", conn.Vendor, plural(len(page.Sessions), "session"))
+	if len(page.FilteredHere) > 0 {
+		said = fmt.Sprintf("%s sent its %s, newest first. %s of them match and the others are kept too.", conn.Vendor, plural(page.Received, "session"), thousands(len(page.Sessions)))
+	}
 	if page.Total >= 0 {
 		answer.Total = &page.Total
 		said = fmt.Sprintf("Raygun sent %s of %s that match.", plural(len(page.Sessions), "session"), thousands(page.Total))
@@ -90,14 +94,12 @@ func (m *mirror) sessionsPage(ctx context.Context, ask Ask) (any, string, error)
 	return answer, said, nil
 }
 
-func (m *mirror) storePage(ctx context.Context, ask Ask, p searchParams, page raygun.SessionPage) error {
-	rows := make([]db.Session, len(page.Sessions))
-	for i, s := range page.Sessions {
-		rows[i] = sessionRow(s)
-	}
-	got := len(page.Sessions) + page.Unreadable
+func (m *mirror) storePage(ctx context.Context, ask Ask, p searchParams, vendor Vendor, page raygun.SessionPage) error {
+	rows := sessionRows(page, vendor)
+	got := max(page.Received, len(rows)+page.Unreadable)
 	progress := db.SearchPage{
-		Skip: p.Skip, NextSkip: max(page.NextSkip, p.Skip+got),
+		Others: len(page.Others),
+		Skip:   p.Skip, NextSkip: max(page.NextSkip, p.Skip+got),
 		// An empty page is the end, whatever the total says: asking on would
 		// spend call after call.
 		Last: !page.More || got == 0,
@@ -115,6 +117,7 @@ func (m *mirror) storePage(ctx context.Context, ask Ask, p searchParams, page ra
 
 // sessionDetail asks for one session in full and stores it.
 func (m *mirror) sessionDetail(ctx context.Context, ask Ask) (any, string, error) {
+	note := ""
 	api, conn, err := m.connections.raygun(ctx, ask.Org, ask.Connection)
 	if err != nil {
 		return nil, "", err
@@ -127,22 +130,58 @@ func (m *mirror) sessionDetail(ctx context.Context, ask Ask) (any, string, error
 	if err != nil {
 		return nil, "", vendorError(conn, err)
 	}
+	if v3, ok := api.(*raygun.V3); ok {
+		l := learner{api: v3, org: m.db.Org(ask.Org), conn: ask.Connection, m: m}
+		if err := l.detail(ctx, &s); err != nil {
+			m.connections.log.WarnContext(ctx, "a session's names could not all be learned", "ask", int64(ask.ID), "err", err)
+			note = " " + vendorError(conn, err).Msg
+		}
+	}
 	// The answer is about the session that was asked for, however it spells its id.
 	s.ID = ask.Subject
 	views := make([]db.PageView, len(s.PageViews))
 	for i, v := range s.PageViews {
-		views[i] = db.PageView{URL: v.Page, LoadMS: v.LoadingMS, ViewMS: v.ViewingMS, ViewedAt: v.ViewedOn}
+		views[i] = db.PageView{URL: v.Page, LoadMS: v.LoadingMS, ViewMS: v.ViewingMS, ViewedAt: v.ViewedOn, PageID: v.PageID}
 	}
 	errs := make([]db.SessionError, len(s.Errors))
 	for i, e := range s.Errors {
-		errs[i] = db.SessionError{GroupID: e.GroupID, InstanceID: e.InstanceID, Title: e.Title, WebURL: e.WebLink, OccurredAt: e.At}
+		errs[i] = db.SessionError{GroupID: e.GroupID, InstanceID: e.InstanceID, Title: e.Title, WebURL: e.WebLink, OccurredAt: e.At, Alias: alias(conn.Vendor, e.GroupID)}
 	}
-	full := db.FullSession{Session: sessionRow(s), Views: views, Errors: errs, Answer: s.Raw}
+	full := db.FullSession{Session: sessionRow(s, conn.Vendor), Views: views, Errors: errs, Answer: s.Raw}
 	_, err = m.db.Org(ask.Org).PutFullSessions(context.WithoutCancel(ctx), ask.Connection, []db.FullSession{full}, m.received(time.Time{}))
 	if err != nil {
 		return nil, "", err
 	}
-	return nil, fmt.Sprintf("Raygun sent the session with %s and %s.", plural(len(views), "page view"), plural(len(errs), "error")), nil
+	if s.Truncated {
+		note += fmt.Sprintf(" %s never sends more than 500 of either, so there may be more.", conn.Vendor)
+	}
+	return nil, fmt.Sprintf("%s sent the session with %s and %s.%s", conn.Vendor, plural(len(views), "page view"), plural(len(errs), "error"), note), nil
+}
+
+// sessionRows are a page's sessions, those that match the question first.
+func sessionRows(page raygun.SessionPage, vendor Vendor) []db.Session {
+	rows := make([]db.Session, 0, len(page.Sessions)+len(page.Others))
+	for _, s := range page.Sessions {
+		rows = append(rows, sessionRow(s, vendor))
+	}
+	for _, s := range page.Others {
+		rows = append(rows, sessionRow(s, vendor))
+	}
+	return rows
+}
+
+// alias is an id as the other version of Raygun's API writes it: v1 counts, v3
+// writes the same number in base 36. Empty if it is no such number.
+func alias(vendor Vendor, id string) string {
+	if vendor == RaygunV3 {
+		number, _ := raygun.BaseTen(id)
+		return number
+	}
+	n, err := strconv.ParseInt(id, 10, 64)
+	if err != nil || n < 0 {
+		return ""
+	}
+	return strconv.FormatInt(n, 36)
 }
 
 func (m *mirror) received(at time.Time) time.Time {
@@ -152,7 +191,7 @@ func (m *mirror) received(at time.Time) time.Time {
 	return at
 }
 
-func sessionRow(s raygun.Session) db.Session {
+func sessionRow(s raygun.Session, vendor Vendor) db.Session {
 	name := s.User.FullName
 	if name == "" {
 		name = s.User.FirstName
@@ -164,6 +203,11 @@ func sessionRow(s raygun.Session) db.Session {
 		Browser: s.Browser.Name, BrowserVersion: s.Browser.Version, OS: s.OS.Name, OSVersion: s.OS.Version, Platform: s.Platform.Name,
 		Country: s.Country, IPAddress: s.IP, CountryName: s.CountryName, State: s.State, City: s.City,
 		Rating: s.Rating, WebURL: s.WebLink,
+		UserPartial: s.User.Partial, Alias: alias(vendor, s.ID), Deployment: s.Deployment,
+	}
+	if s.Viewport.Width > 0 && s.Viewport.Height > 0 {
+		w, h := int64(s.Viewport.Width), int64(s.Viewport.Height)
+		row.ViewportWidth, row.ViewportHeight = &w, &h
 	}
 	if s.PageViewCount >= 0 {
 		n := int64(s.PageViewCount)

@@ -3,6 +3,7 @@ package services
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -62,8 +63,32 @@ type SearchState struct {
 	Complete bool
 	// Ask is the last question about it, open or ended; nil if there was none.
 	Ask *Ask
+	// Cannot says in a sentence why this cannot be asked through the connection;
+	// empty if it can.
+	Cannot string
 	// skip is where the next page begins.
 	skip int
+}
+
+// asksForOne says whether a connection can be asked for one person's sessions.
+func (c Connection) asksForOne() bool {
+	return c.Vendor.IsRaygun() && c.ready() && c.capabilities().CanFilter(raygun.FilterUserIdentifier)
+}
+
+// cannotAsk says why a search cannot be put through a connection. v3 lists all
+// sessions, newest first: a range of dates or a country is a part of that, a
+// person may be anywhere in it.
+func cannotAsk(c Connection, q SessionQuery) string {
+	caps := c.capabilities()
+	switch {
+	case !c.ready():
+		return "Its application is not chosen yet."
+	case q.Identifier != "" && !caps.CanFilter(raygun.FilterUserIdentifier):
+		return "Raygun's API " + caps.Version + " cannot search by identifier: with sync on, the person's sessions come with all the others."
+	case q.UserType != "" && !caps.CanFilter(raygun.FilterUserType):
+		return "User type is not in " + caps.Version + "."
+	}
+	return ""
 }
 
 // State says how far a checked query with a connection was asked.
@@ -73,12 +98,13 @@ func (s *Sessions) State(ctx context.Context, org OrgID, q SessionQuery) (Search
 	if st.Connection, err = s.connections.Get(ctx, org, q.Connection); err != nil {
 		return st, err
 	}
-	if st.Connection.Vendor != Raygun {
+	if !st.Connection.Vendor.IsRaygun() {
 		return st, invalid("“%s” is a connection to %s. Sessions are searched through a Raygun connection.", st.Connection.Name, st.Connection.Vendor)
 	}
 	if st.Budget, err = s.connections.Budget(ctx, org, q.Connection); err != nil {
 		return st, err
 	}
+	st.Cannot = cannotAsk(st.Connection, q)
 	p := q.params()
 	search, err := s.db.Org(org).Search(ctx, q.Connection, p.String())
 	switch {
@@ -112,6 +138,9 @@ func (s *Sessions) Ask(ctx context.Context, actor Actor, q SessionQuery, custome
 	if err != nil {
 		return Ask{}, err
 	}
+	if st.Cannot != "" {
+		return Ask{}, invalid("“%s” was not asked. %s", st.Connection.Name, st.Cannot)
+	}
 	if st.Ask != nil && st.Ask.State.Open() {
 		return *st.Ask, nil
 	}
@@ -133,11 +162,98 @@ type SessionDetail struct {
 	Detailed  bool
 	PageViews []PageView
 	Errors    []SessionError
+	// Sources are the connections that told of the session, its own first.
+	Sources []SessionSource
 	// Earlier and Later are the person's sessions beside this one, 0 for none.
 	Earlier, Later SessionID
 	Budget         Budget
 	// Ask is the last question about the session, nil if there was none.
 	Ask *Ask
+}
+
+// SessionSource is a connection that told of a session.
+type SessionSource struct {
+	Connection Connection
+	Budget     Budget
+	VendorID   string // the session's id there
+	WebURL     string // its page at the vendor, empty if unknown
+	// Calls is what its detail costs at most through this connection.
+	Calls int
+	// Detail says that the page views and errors shown came through it.
+	Detail bool
+}
+
+// sources finds them, and the last question about the session through any.
+func (s *Sessions) sources(ctx context.Context, org OrgID, d *SessionDetail) error {
+	seen, err := s.db.Org(org).SessionSightings(ctx, []SessionID{d.Session.ID})
+	if err != nil {
+		return err
+	}
+	own := db.SessionSighting{Connection: d.Session.Connection, VendorID: d.Session.VendorID, WebURL: d.Session.WebURL}
+	for i, g := range append([]db.SessionSighting{own}, seen...) {
+		src := SessionSource{VendorID: g.VendorID, WebURL: g.WebURL, Calls: 1}
+		if src.Connection, err = s.connections.Get(ctx, org, g.Connection); err != nil {
+			return err
+		}
+		if src.Budget, err = s.connections.Budget(ctx, org, g.Connection); err != nil {
+			return err
+		}
+		if src.Connection.Vendor == RaygunV3 {
+			src.Calls = DetailCalls
+		}
+		src.Detail = d.Detailed && (d.Session.DetailFrom == g.Connection || i == 0 && d.Session.DetailFrom == 0)
+		d.Sources = append(d.Sources, src)
+		ask, ok, err := s.asks.Latest(ctx, org, g.Connection, askSession, g.VendorID)
+		if err != nil {
+			return err
+		}
+		if ok && (d.Ask == nil || ask.ID > d.Ask.ID) {
+			d.Ask = &ask
+		}
+	}
+	return nil
+}
+
+// Field is something about a session that one version of Raygun's API tells and
+// another does not.
+type Field = raygun.Field
+
+// The fields that pages say are "not in v3".
+const (
+	FieldRating   = raygun.FieldRating
+	FieldLoadTime = raygun.FieldLoadTime
+)
+
+// Tells says whether the connection's version of the API tells a field.
+func (s SessionSource) Tells(f Field) bool { return s.Connection.Tells(f) }
+
+// Tells says whether a Raygun connection's version of the API tells a field.
+func (c Connection) Tells(f Field) bool { return c.capabilities().Tells(f) }
+
+// SeenBy is which other connections than a session's own told of each of some
+// sessions; those that none told of are left out.
+func (s *Sessions) SeenBy(ctx context.Context, org OrgID, list []Session) (map[SessionID][]ConnectionID, error) {
+	ids := make([]SessionID, len(list))
+	for i, row := range list {
+		ids[i] = row.ID
+	}
+	rows, err := s.db.Org(org).SessionSightings(ctx, ids)
+	out := map[SessionID][]ConnectionID{}
+	for _, g := range rows {
+		out[g.Session] = append(out[g.Session], g.Connection)
+	}
+	return out, err
+}
+
+// Tells says whether any connection that told of the session could have told
+// the field: where none could, its absence says nothing about the session.
+func (d SessionDetail) Tells(f Field) bool {
+	for _, src := range d.Sources {
+		if src.Tells(f) {
+			return true
+		}
+	}
+	return false
 }
 
 // Stale says that the session went on after its detail was fetched, or may
@@ -184,17 +300,19 @@ func (s *Sessions) Get(ctx context.Context, org OrgID, id SessionID) (SessionDet
 	if d.Earlier, d.Later, err = o.SessionNeighbours(ctx, row); err != nil {
 		return d, err
 	}
-	ask, ok, err := s.asks.Latest(ctx, org, row.Connection, askSession, row.VendorID)
-	if ok {
-		d.Ask = &ask
-	}
-	return d, err
+	return d, s.sources(ctx, org, &d)
 }
 
 // AskDetail asks Raygun for a session's page views and errors, which costs one
 // call. A session that has ended and whose detail is here is not asked for
 // again unless again is true: it does not change any more. asked is false then.
 func (s *Sessions) AskDetail(ctx context.Context, actor Actor, id SessionID, again bool) (ask Ask, asked bool, err error) {
+	return s.AskDetailThrough(ctx, actor, id, 0, again)
+}
+
+// AskDetailThrough is AskDetail through one of the session's sources, 0 for its
+// own connection.
+func (s *Sessions) AskDetailThrough(ctx context.Context, actor Actor, id SessionID, through ConnectionID, again bool) (ask Ask, asked bool, err error) {
 	row, err := s.db.Org(actor.Org).Session(ctx, id)
 	if err != nil {
 		return Ask{}, false, notFound(err, noSession)
@@ -203,6 +321,17 @@ func (s *Sessions) AskDetail(ctx context.Context, actor Actor, id SessionID, aga
 	if d.Detailed && !d.Stale() && !again {
 		return Ask{}, false, nil
 	}
-	ask, err = s.asks.Put(ctx, actor, AskSpec{Connection: row.Connection, Kind: askSession, Subject: row.VendorID, Customer: row.Customer})
+	spec := AskSpec{Connection: row.Connection, Kind: askSession, Subject: row.VendorID, Customer: row.Customer}
+	if through != 0 && through != row.Connection {
+		if err := s.sources(ctx, actor.Org, &d); err != nil {
+			return Ask{}, false, err
+		}
+		i := slices.IndexFunc(d.Sources, func(src SessionSource) bool { return src.Connection.ID == through })
+		if i < 0 {
+			return Ask{}, false, invalid("That connection does not know this session.")
+		}
+		spec.Connection, spec.Subject = through, d.Sources[i].VendorID
+	}
+	ask, err = s.asks.Put(ctx, actor, spec)
 	return ask, err == nil, err
 }

@@ -168,11 +168,12 @@ type syncView struct {
 // look reads it. A connection that nobody decided about has its sync off.
 func (s *Syncs) look(ctx context.Context, org OrgID, id ConnectionID) (syncView, error) {
 	o := s.db.Org(org)
-	v := syncView{org: org, now: s.now(), byTime: true}
+	v := syncView{org: org, now: s.now()}
 	var err error
 	if v.conn, err = s.connections.Get(ctx, org, id); err != nil {
 		return v, err
 	}
+	v.byTime = v.conn.capabilities().CanFilter(raygun.FilterTime)
 	v.sync, err = o.Sync(ctx, id)
 	if errors.Is(err, db.ErrNotFound) {
 		v.sync, err = db.Sync{Connection: id, SyncSettings: db.SyncSettings{RetentionDays: DefaultRetentionDays}}, nil
@@ -192,7 +193,7 @@ func (s *Syncs) look(ctx context.Context, org OrgID, id ConnectionID) (syncView,
 		return v, err
 	}
 	v.perDay = perDay(v.days)
-	v.batches = batches(v.olderGaps(), v.perDay, v.byTime)
+	v.batches = batches(v.olderGaps(), v.perDay, v.byTime, v.now)
 	return v, nil
 }
 
@@ -218,7 +219,7 @@ func (v syncView) followed(g gap, old time.Duration) bool {
 
 // choose finds the walk to go on with. Without one it says until when to rest.
 func (s *Syncs) choose(ctx context.Context, v syncView) (walk *db.SyncWalk, rest db.SyncOutcome, stop bool, err error) {
-	if v.conn.Removed() {
+	if v.conn.Removed() || !v.conn.ready() {
 		return nil, db.SyncOutcome{NextAt: v.now}, true, nil
 	}
 	for _, w := range v.walks {
@@ -377,15 +378,17 @@ func (s *Syncs) page(ctx context.Context, v syncView, w db.SyncWalk) error {
 	if err != nil {
 		return err
 	}
-	got := max(len(page.Sessions)+page.Unreadable, page.NextSkip-w.Skip)
+	got := max(page.Received, len(page.Sessions)+page.Unreadable, page.NextSkip-w.Skip)
 	if err := s.believe(ctx, v, w, got); err != nil {
 		return err
 	}
-	rows := make([]db.Session, len(page.Sessions))
-	for i, row := range page.Sessions {
-		rows[i] = sessionRow(row)
+	rows := sessionRows(page, v.conn.Vendor)
+	taken := pageTaken{
+		got: got - len(page.Others), listed: got, unreadable: int64(page.Unreadable), nextSkip: page.NextSkip, more: page.More,
+		// Sorted newest first, the list only ever pushes rows along: what is behind
+		// the range's beginning is its end, and nothing can have been missed.
+		sorted: page.NewestFirst, past: page.NewestFirst && page.Oldest.Before(r.From.Add(-rangeOverlap)),
 	}
-	taken := pageTaken{got: got, unreadable: int64(page.Unreadable), nextSkip: page.NextSkip, more: page.More}
 	if page.Total >= 0 {
 		n := int64(page.Total)
 		taken.total = &n
@@ -395,7 +398,7 @@ func (s *Syncs) page(ctx context.Context, v syncView, w db.SyncWalk) error {
 		received = s.now()
 	}
 	// What was paid for is kept even while Sightline is being stopped.
-	_, err = s.db.Org(org).PutSyncPage(context.WithoutCancel(ctx), w, rows, received, func(now db.SyncWalk, fresh int64) db.SyncWalk {
+	_, err = s.db.Org(org).PutSyncPage(context.WithoutCancel(ctx), w, rows[:len(page.Sessions)], rows[len(page.Sessions):], received, func(now db.SyncWalk, fresh int64) db.SyncWalk {
 		taken.fresh = fresh
 		if now.CallsLeft != nil {
 			left := *now.CallsLeft - 1
@@ -403,6 +406,9 @@ func (s *Syncs) page(ctx context.Context, v syncView, w db.SyncWalk) error {
 		}
 		return advance(now, taken)
 	})
+	if err == nil {
+		s.learnUsers(ctx, v, api, page)
+	}
 	return err
 }
 

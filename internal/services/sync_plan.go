@@ -189,9 +189,16 @@ func (b batch) span() db.SyncRange {
 // batches puts gaps together into walks. An unknown number of sessions a day
 // (negative) puts each day by itself. Without a filter by time (v3), reading an
 // old day means reading all that came after it: one walk reads them all.
-func batches(gaps []gap, sessionsPerDay float64, byTime bool) []batch {
+func batches(gaps []gap, sessionsPerDay float64, byTime bool, now time.Time) []batch {
 	var out []batch
 	sum := 0.0
+	if !byTime {
+		if len(gaps) == 0 {
+			return nil
+		}
+		back := now.Sub(gaps[len(gaps)-1].From).Hours() / 24
+		return []batch{{gaps: gaps, calls: callsFor(max(0, sessionsPerDay) * back)}}
+	}
 	for _, g := range gaps {
 		n := max(0, sessionsPerDay) * g.To.Sub(g.From).Hours() / 24
 		joins := false
@@ -201,7 +208,7 @@ func batches(gaps []gap, sessionsPerDay float64, byTime bool) []batch {
 			joins = before.day == g.day+1 && before.From.Equal(before.day.Time()) && g.To.Equal(before.day.Time()) &&
 				sessionsPerDay >= 0 && sum+n <= batchTo
 		}
-		if joins || !byTime && len(out) > 0 {
+		if joins {
 			sum += n
 			b := &out[len(out)-1]
 			b.gaps, b.calls = append(b.gaps, g), callsFor(sum)

@@ -72,7 +72,7 @@ func (s *Syncs) Statuses(ctx context.Context, org OrgID) ([]SyncStatus, error) {
 }
 
 // syncs says whether a vendor's connections have a mirror of sessions.
-func syncs(v Vendor) bool { return v != LogRocket }
+func syncs(v Vendor) bool { return v.IsRaygun() }
 
 func (v syncView) status() SyncStatus {
 	st := SyncStatus{
@@ -84,6 +84,10 @@ func (v syncView) status() SyncStatus {
 		if w := v.reading(); w != nil && w.Purpose == db.WalkPerson {
 			st.State, st.Sentence = SyncReading, walkSentence(*w)
 		}
+		return st
+	}
+	if !v.conn.ready() {
+		st.State, st.Sentence, st.Plan.Done = SyncWaiting, "Waits until its application is chosen.", time.Time{}
 		return st
 	}
 	st.NextAt = later(v.sync.NextAt, v.now)
@@ -251,7 +255,7 @@ func (v syncView) coverage(days []db.SyncDay, first, last db.Day) Coverage {
 			fillable = append(fillable, g)
 		}
 	}
-	c.batches = batches(fillable, v.perDay, v.byTime)
+	c.batches = batches(fillable, v.perDay, v.byTime, v.now)
 	for _, b := range c.batches {
 		c.Calls += b.calls
 	}

@@ -23,12 +23,16 @@ const (
 
 // pageTaken is what one page told a walk.
 type pageTaken struct {
-	got        int   // rows on the page, those that could not be read too
+	got        int   // rows of the range on the page, those that could not be read too
+	listed     int   // rows on the page in all; 0 means got
 	fresh      int64 // of them, sessions that the range had not met before
 	unreadable int64
 	total      *int64 // nil if the vendor did not say
 	nextSkip   int
 	more       bool
+	// sorted says that the list comes newest first, past that it has left the
+	// range behind.
+	sorted, past bool
 }
 
 // advance says how a walk goes on after a page. Nothing about the vendor's
@@ -52,14 +56,21 @@ func advance(w db.SyncWalk, p pageTaken) db.SyncWalk {
 		n := *p.total
 		w.Total = &n
 	}
+	p.listed = max(p.listed, p.got)
+	if p.past {
+		return nextRange(w, 0)
+	}
 	all := w.Total != nil && w.Seen+w.Unreadable >= *w.Total
 	// A page that is not full and names no next one is the end, an empty one is
 	// whatever it names. Repeats may push rows behind the end that the count
 	// suggests, so a full page is followed until the count is met.
-	end := p.got == 0 || !p.more && (all || p.got < raygun.MaxLimit) || w.PassPages > pagesAtMost(w)
+	end := p.listed == 0 || !p.more && (all || p.listed < raygun.MaxLimit) || w.PassPages > pagesAtMost(w)
 	if !end {
-		w.Skip = max(p.nextSkip, w.Skip+p.got)
+		w.Skip = max(p.nextSkip, w.Skip+p.listed)
 		return w
+	}
+	if p.sorted && w.Total == nil {
+		return nextRange(w, 0)
 	}
 	onePage := w.Skip == 0
 	switch {
@@ -79,7 +90,7 @@ func advance(w db.SyncWalk, p pageTaken) db.SyncWalk {
 // repeats, and a few.
 func pagesAtMost(w db.SyncWalk) int {
 	if w.Total == nil {
-		return 4000
+		return 40_000
 	}
 	return int(*w.Total)/raygun.MaxLimit*2 + 4
 }

@@ -37,6 +37,9 @@ const fromMirror = " What is shown is from the mirror."
 // refusedSentence says why our own ledger said no.
 func refusedSentence(c Connection, r *db.CallRefused) string {
 	when := fmt.Sprintf("%s (in %s)", utc(r.Until, r.At), inWords(r.Until.Sub(r.At)))
+	if r.Until.Sub(r.At) < 2*time.Minute {
+		when = r.Until.UTC().Format("15:04:05 UTC") + fmt.Sprintf(" (in %s)", inWords(r.Until.Sub(r.At)))
+	}
 	switch r.Why {
 	case db.RefusedRemoved:
 		return fmt.Sprintf("The connection “%s” was removed, so nothing can be asked through it.", c.Name)
@@ -59,7 +62,10 @@ func vendorSentence(c Connection, e *upstream.Error) (Kind, string) {
 	case upstream.Forbidden:
 		scope := ""
 		if e.Scope != "" {
-			scope = fmt.Sprintf(" It names the permission “%s”.", e.Scope)
+			scope = fmt.Sprintf(" It needs the permission “%s”.", e.Scope)
+		}
+		if c.Vendor == RaygunV3 {
+			return Unavailable, fmt.Sprintf("%s accepts the token, but it may not do this%s.%s Give the token that permission in Raygun, under your account's personal access tokens, or rotate to one that has it.%s", who, answered(e), scope, fromMirror)
 		}
 		return Unavailable, fmt.Sprintf("%s accepts the credentials, but they may not do this%s.%s Give the key that permission at %s, or rotate to one that has it.", who, answered(e), scope, c.Vendor)
 	case upstream.NotFound:
@@ -71,7 +77,13 @@ func vendorSentence(c Connection, e *upstream.Error) (Kind, string) {
 		return Invalid, fmt.Sprintf("%s did not accept the request%s.", who, answered(e))
 	case upstream.RateLimited:
 		until := "Try again later."
-		if !e.Until.IsZero() {
+		switch wait := time.Until(e.Until); {
+		case e.Until.IsZero() && c.Vendor == RaygunV3:
+			until = "It takes calls again in a minute."
+		case e.Until.IsZero():
+		case wait < 2*time.Minute:
+			until = fmt.Sprintf("It takes calls again in %s.", inWords(wait))
+		default:
 			until = fmt.Sprintf("It takes calls again from %s.", e.Until.UTC().Format("2 January 2006, 15:04 UTC"))
 		}
 		return Limited, fmt.Sprintf("%s says that it was called too often%s. %s%s", who, answered(e), until, fromMirror)

@@ -421,6 +421,8 @@ func vendorBadge(vendor string) badge {
 	switch strings.ToLower(vendor) {
 	case "raygun":
 		return badge{"Raygun", "raygun", "zap"}
+	case "raygun_v3", "raygun v3":
+		return badge{"Raygun v3", "raygun", "zap"}
 	case "logrocket":
 		return badge{"LogRocket", "logrocket", "rocket"}
 	case "":

@@ -129,6 +129,9 @@ func isID(text string) bool {
 	return text != "" && len(text) <= 64
 }
 
+// IsID says whether text may be an identifier of v3, such as an application's.
+func IsID(text string) bool { return isID(text) }
+
 // question is one operation of the document and the permission it needs.
 type question struct {
 	// operation is the document's operationId.

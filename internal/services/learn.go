@@ -1,0 +1,218 @@
+package services
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"sightline/internal/db"
+	"sightline/internal/services/raygun"
+)
+
+// known is what the mirror knows of the users, pages and errors that Raygun v3
+// names by id.
+func (c *Connections) known(conn Connection) raygun.Known {
+	o := c.db.Org(conn.Org)
+	failed := func(ctx context.Context, what string, err error) {
+		if err != nil { // as good as not known
+			c.log.WarnContext(ctx, "what is known already could not be read", "what", what, "connection", int64(conn.ID), "err", err)
+		}
+	}
+	names := func(kind string) func(ctx context.Context, ids []string) map[string]string {
+		return func(ctx context.Context, ids []string) map[string]string {
+			out, err := o.RaygunNames(ctx, conn.ID, kind, ids)
+			failed(ctx, kind, err)
+			return out
+		}
+	}
+	return raygun.Known{
+		Users: func(ctx context.Context, ids []string) map[string]raygun.User {
+			rows, err := o.RaygunUsers(ctx, conn.ID, ids)
+			failed(ctx, "users", err)
+			out := make(map[string]raygun.User, len(rows))
+			for id, u := range rows {
+				out[id] = raygun.User{ID: id, Identifier: u.Identifier, Email: u.Email, FullName: u.Name, Anonymous: u.Anonymous}
+			}
+			return out
+		},
+		Pages: names(db.NamePage), ErrorGroups: names(db.NameError),
+	}
+}
+
+// learner asks Raygun v3 for what its answers leave to identifiers, and keeps
+// it, so that each thing is asked for once.
+type learner struct {
+	api  *raygun.V3
+	org  db.Org
+	conn ConnectionID
+	m    *mirror
+}
+
+func userRow(u raygun.User) db.RaygunUser {
+	name := u.FullName
+	if name == "" {
+		name = u.FirstName
+	}
+	return db.RaygunUser{ID: u.ID, Identifier: u.Identifier, Email: u.Email, Name: name, Anonymous: u.Anonymous}
+}
+
+// singly is up to how many things are asked for one by one; a list, which has
+// 500 for the price of one, is the way to learn more.
+const singly = 2
+
+// DetailCalls is what a session's detail costs at most through v3: the session,
+// its user, and the names of its pages and errors.
+const DetailCalls = 2 + 2*singly
+
+// detail names what a session's detail leaves to identifiers. What cannot be
+// learned, for lack of a permission or because the vendor fails, stays unnamed:
+// the detail is worth keeping without it.
+func (l learner) detail(ctx context.Context, s *raygun.Session) error {
+	var trouble error
+	note := func(err error) {
+		if err != nil && trouble == nil {
+			trouble = err
+		}
+	}
+	if s.User.Partial && s.User.ID != "" {
+		u, err := l.api.Customer(ctx, s.User.ID)
+		note(err)
+		if err == nil {
+			u.ID = s.User.ID
+			s.User = u
+			_, err = l.org.PutRaygunUsers(context.WithoutCancel(ctx), l.conn, []db.RaygunUser{userRow(u)}, l.m.now())
+			note(err)
+		}
+	}
+	pages := unnamed(len(s.PageViews), func(i int) (string, string) { return s.PageViews[i].PageID, s.PageViews[i].Page })
+	names, err := learnNames(ctx, pages, func(id string) (string, error) {
+		p, err := l.api.Page(ctx, id)
+		return p.Label(), err
+	}, func() (map[string]string, error) {
+		all, err := l.api.Pages(ctx, raygun.ListQuery{Recent: true})
+		out := map[string]string{}
+		for _, p := range all.Items {
+			out[p.ID] = p.Label()
+		}
+		return out, err
+	})
+	note(err)
+	note(l.keep(ctx, db.NamePage, names))
+	for i, v := range s.PageViews {
+		if v.Page == "" {
+			s.PageViews[i].Page = names[v.PageID]
+		}
+	}
+	groups := unnamed(len(s.Errors), func(i int) (string, string) { return s.Errors[i].GroupID, s.Errors[i].Title })
+	names, err = learnNames(ctx, groups, func(id string) (string, error) {
+		g, err := l.api.ErrorGroup(ctx, id)
+		return g.Message, err
+	}, func() (map[string]string, error) {
+		all, err := l.api.ErrorGroups(ctx, raygun.ListQuery{Recent: true})
+		out := map[string]string{}
+		for _, g := range all.Items {
+			out[g.ID] = g.Message
+		}
+		return out, err
+	})
+	note(err)
+	note(l.keep(ctx, db.NameError, names))
+	for i, e := range s.Errors {
+		if e.Title == "" {
+			s.Errors[i].Title = names[e.GroupID]
+		}
+	}
+	return trouble
+}
+
+func (l learner) keep(ctx context.Context, kind string, names map[string]string) error {
+	if len(names) == 0 {
+		return nil
+	}
+	return l.org.PutRaygunNames(context.WithoutCancel(ctx), l.conn, kind, names, l.m.now())
+}
+
+// unnamed are the different ids without a name.
+func unnamed(n int, at func(i int) (id, name string)) []string {
+	var out []string
+	for i := range n {
+		if id, name := at(i); id != "" && name == "" && !slices.Contains(out, id) {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// learnNames asks for a few ids one by one, and for the newest 500 if there are
+// more. It returns what was learned before a call failed.
+func learnNames(ctx context.Context, ids []string, one func(id string) (string, error), newest func() (map[string]string, error)) (map[string]string, error) {
+	if len(ids) > singly {
+		return newest()
+	}
+	out := map[string]string{}
+	for _, id := range ids {
+		name, err := one(id)
+		if err != nil {
+			return out, err
+		}
+		out[id] = name
+	}
+	return out, nil
+}
+
+// userPages is how many calls a page of sessions is worth for learning who they
+// are of, 500 users each.
+const userPages = 3
+
+// learnUsers asks Raygun v3 who the users of a page's sessions are, as
+// background work: those seen last come first, which are those of new sessions.
+// Where older days are read, it goes on behind those that are known. A failure
+// is no failure of the sync: the sessions are here, and nobody's for now.
+func (s *Syncs) learnUsers(ctx context.Context, v syncView, api raygun.API, page raygun.SessionPage) {
+	v3, ok := api.(*raygun.V3)
+	if !ok || ctx.Err() != nil {
+		return
+	}
+	unknown := map[string]bool{}
+	for _, one := range slices.Concat(page.Sessions, page.Others) {
+		if one.User.Partial && one.User.ID != "" {
+			unknown[one.User.ID] = true
+		}
+	}
+	o := s.db.Org(v.org)
+	ids := slices.Collect(maps.Keys(unknown))
+	known, err := o.RaygunUsers(ctx, v.conn.ID, ids)
+	for id := range known {
+		delete(unknown, id)
+	}
+	if err != nil || len(unknown) == 0 {
+		return
+	}
+	spending := withSpender(ctx, spender{Org: v.org, Connection: v.conn.ID, Background: true})
+	skip, err := o.CountRaygunUsers(ctx, v.conn.ID)
+	if err != nil || page.Newest.After(v.now.Add(-followBack)) {
+		skip = 0
+	}
+	// Users come and go since they were counted: a page's overlap costs nothing.
+	skip = max(0, skip-raygun.MaxLimit/2)
+	for range userPages {
+		list, err := v3.Customers(spending, raygun.ListQuery{Recent: true, Skip: skip})
+		if err != nil {
+			s.log.WarnContext(ctx, "users could not be learned", "connection", int64(v.conn.ID), "err", err)
+			return
+		}
+		rows := make([]db.RaygunUser, len(list.Items))
+		for i, u := range list.Items {
+			rows[i] = userRow(u)
+			delete(unknown, u.ID)
+		}
+		if _, err := o.PutRaygunUsers(context.WithoutCancel(ctx), v.conn.ID, rows, s.now()); err != nil {
+			s.log.ErrorContext(ctx, "users were not stored", "connection", int64(v.conn.ID), "err", err)
+			return
+		}
+		if len(unknown) == 0 || !list.More {
+			return
+		}
+		skip = list.NextSkip
+	}
+}
