@@ -1,0 +1,260 @@
+package services
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"sightline/internal/services/sandbox"
+)
+
+func (v *vendorSite) v3Form(name, application string) ConnectionForm {
+	return ConnectionForm{Vendor: RaygunV3, Name: name, Token: NewSecret(v.box.Credentials().RaygunToken), Application: application}
+}
+
+func isConflict(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Kind == Conflict
+}
+
+func (v *vendorSite) asked(ask Ask, err error) Ask {
+	v.t.Helper()
+	if err == nil {
+		ask, err = v.s.Asks.Wait(v.t.Context(), 1, ask.ID, 20*time.Second)
+	}
+	if err != nil || ask.State.Open() {
+		v.t.Fatalf("ask = %+v, %v", ask, err)
+	}
+	return ask
+}
+
+// week searches the last days on a connection and waits for the answer.
+func (v *vendorSite) week(conn ConnectionID) SessionQuery {
+	v.t.Helper()
+	to := nextDay(time.Now())
+	q, problems := SessionQuery{Connection: conn, From: to.AddDate(0, 0, -7), To: to}.Check()
+	if len(problems) > 0 {
+		v.t.Fatal(problems)
+	}
+	if ask := v.asked(v.s.Sessions.Ask(v.t.Context(), v.actor, q, 0, false)); ask.State != AskDone {
+		v.t.Fatalf("ask = %+v", ask)
+	}
+	return q
+}
+
+func (v *vendorSite) list(q SessionQuery) []Session {
+	v.t.Helper()
+	var out []Session
+	if err := v.s.Sessions.Each(v.t.Context(), 1, q, func(s Session) error { out = append(out, s); return nil }); err != nil {
+		v.t.Fatal(err)
+	}
+	return out
+}
+
+func TestApplicationIsChosenFromThoseTheTokenSees(t *testing.T) {
+	for _, dialect := range []sandbox.Dialect{sandbox.DialectContract, sandbox.DialectLive} {
+		t.Run(string(dialect), func(t *testing.T) {
+			v := newVendorSite(t, sandbox.Options{Dialect: dialect})
+			start(t, v.s)
+			v.add(v.raygunForm("Shop"))
+			c := v.add(v.v3Form("Shop v3", ""))
+			if _, _, err := v.s.Connections.raygun(t.Context(), 1, c.ID); !isConflict(err) {
+				t.Errorf("a connection without an application is asked: %v", err)
+			}
+			if p, err := v.s.Connections.ChooseApplication(t.Context(), v.actor, c.ID, v.box.Credentials().RaygunApplication); err != nil || p[FieldApplication] == "" {
+				t.Errorf("chosen before anybody asked: %v, %v", p, err)
+			}
+			ask := v.asked(v.s.Connections.AskApplications(t.Context(), v.actor, c.ID))
+			list, _, ok, err := v.s.Connections.Applications(t.Context(), c)
+			if err != nil || !ok || len(list) != 3 {
+				t.Fatalf("applications = %+v, %t, %v; %+v", list, ok, err, ask)
+			}
+			i := slices.IndexFunc(list, func(a Application) bool { return a.ID == v.box.Credentials().RaygunApplication })
+			if i < 0 || list[i].Same != "Shop" || list[2].Sessions || strings.Contains(string(ask.Result), v.box.Credentials().RaygunAPIKey) {
+				t.Errorf("applications = %+v, stored as %s", list, ask.Result)
+			}
+			if p, err := v.s.Connections.ChooseApplication(t.Context(), v.actor, c.ID, "elsewhere"); err != nil || p[FieldApplication] == "" {
+				t.Errorf("another application was taken: %v, %v", p, err)
+			}
+			if p, err := v.s.Connections.ChooseApplication(t.Context(), v.actor, c.ID, list[i].ID); err != nil || len(p) > 0 {
+				t.Fatalf("choose: %v, %v", p, err)
+			}
+			if _, err := v.s.Connections.ChooseApplication(t.Context(), v.actor, c.ID, list[i].ID); !isConflict(err) {
+				t.Errorf("chosen twice: %v", err)
+			}
+			c, err = v.s.Connections.Check(t.Context(), v.actor, c.ID)
+			if err != nil || !c.CheckOK || !strings.Contains(c.CheckMessage, "every permission") || c.Allowance != 10_000 {
+				t.Errorf("after the test: %+v, %v", c, err)
+			}
+			b, err := v.s.Connections.Budget(t.Context(), 1, c.ID)
+			if err != nil || b.Spent != 7 { // the list, and one call for each permission
+				t.Errorf("budget = %+v, %v", b, err)
+			}
+		})
+	}
+}
+
+func TestSessionOfBothVersionsIsOneRow(t *testing.T) {
+	for _, first := range []Vendor{Raygun, RaygunV3} {
+		t.Run(string(first)+" first", func(t *testing.T) {
+			v := newVendorSite(t, sandbox.Options{Customers: 20, Sessions: 60, Days: 5})
+			start(t, v.s)
+			v1, v3 := v.add(v.raygunForm("One")), v.add(v.v3Form("Three", v.box.Credentials().RaygunApplication))
+			order := []ConnectionID{v1.ID, v3.ID}
+			if first == RaygunV3 {
+				slices.Reverse(order)
+			}
+			q := v.week(order[0])
+			before := v.list(q)
+			v.week(order[1])
+			v.week(order[0]) // and once more, which changes nothing
+			all := q
+			all.Connection = 0
+			rows := v.list(all)
+			if len(before) < 40 || len(rows) != len(before) {
+				t.Fatalf("%d sessions of one connection, %d of both", len(before), len(rows))
+			}
+			for _, conn := range order {
+				q.Connection = conn
+				if got := v.list(q); len(got) != len(rows) {
+					t.Errorf("%d sessions of connection %d, want %d", len(got), conn, len(rows))
+				}
+			}
+			days, err := v.s.Insight.SessionsByDay(t.Context(), 1, InsightQuery{From: DayOf(q.From), To: DayOf(q.To) - 1}, FacetAll, "")
+			if err != nil || days.Now.Sessions != int64(len(rows)) {
+				t.Errorf("the rollups count %d sessions, want %d (%v)", days.Now.Sessions, len(rows), err)
+			}
+			for _, s := range rows {
+				if s.UserPartial {
+					t.Errorf("nobody knows whose session it is, but v1 told: %+v", s)
+				}
+			}
+			d, err := v.s.Sessions.Get(t.Context(), 1, rows[3].ID)
+			if err != nil || len(d.Sources) != 2 || d.Sources[0].WebURL == "" || d.Sources[1].WebURL == "" || d.Sources[0].Connection.ID != order[0] {
+				t.Fatalf("sources = %+v, %v", d.Sources, err)
+			}
+			if s := rows[3]; s.Deployment == "" && s.ViewportWidth == nil {
+				t.Errorf("what v3 alone tells is not there: %+v", s)
+			}
+			people, err := v.s.Customers.List(t.Context(), 1, Moment{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, c := range people.Customers {
+				if c.Email == "" && c.Name == "" {
+					t.Errorf("an id of v3 became a customer of its own: %+v", c)
+				}
+			}
+		})
+	}
+}
+
+func TestDetailThroughV3NamesPagesErrorsAndThePerson(t *testing.T) {
+	for _, dialect := range []sandbox.Dialect{sandbox.DialectContract, sandbox.DialectLive} {
+		t.Run(string(dialect), func(t *testing.T) {
+			v := newVendorSite(t, sandbox.Options{Dialect: dialect, Customers: 20, Sessions: 60, Days: 5})
+			start(t, v.s)
+			c := v.add(v.v3Form("Three", v.box.Credentials().RaygunApplication))
+			rows := v.list(v.week(c.ID))
+			named := 0
+			for _, s := range rows[:min(len(rows), 12)] {
+				b, _ := v.s.Connections.Budget(t.Context(), 1, c.ID)
+				ask, asked, err := v.s.Sessions.AskDetail(t.Context(), v.actor, s.ID, false)
+				if !asked {
+					t.Fatal(asked, err)
+				}
+				if ask = v.asked(ask, err); ask.State != AskDone {
+					t.Fatalf("ask = %+v", ask)
+				}
+				after, _ := v.s.Connections.Budget(t.Context(), 1, c.ID)
+				if n := after.Spent - b.Spent; n < 1 || n > DetailCalls {
+					t.Errorf("%d calls, named were %d", n, DetailCalls)
+				}
+				d, err := v.s.Sessions.Get(t.Context(), 1, s.ID)
+				if err != nil || !d.Detailed || len(d.PageViews) == 0 || d.Session.UserPartial {
+					t.Fatalf("detail = %+v, %v", d, err)
+				}
+				for _, p := range d.PageViews {
+					if p.URL == "" || p.LoadMS != nil || p.ViewMS != nil {
+						t.Errorf("page view = %+v", p)
+					}
+				}
+				for _, e := range d.Errors {
+					if e.Title == "" || e.OccurredAt.IsZero() {
+						t.Errorf("error = %+v", e)
+					}
+				}
+				if d.Session.Rating != "" || d.Tells(FieldRating) {
+					t.Errorf("v3 rated: %+v", d.Session)
+				}
+				if d.Customer != nil && d.Customer.Email != "" {
+					named++
+				}
+			}
+			if named == 0 {
+				t.Error("nobody was named")
+			}
+		})
+	}
+}
+
+func TestMissingPermissionIsNamedAndTheRestIsKept(t *testing.T) {
+	v := newVendorSite(t, sandbox.Options{Customers: 20, Sessions: 60, Days: 5})
+	start(t, v.s)
+	c := v.add(v.v3Form("Three", v.box.Credentials().RaygunApplication))
+	v.box.SetRaygunScopes("rum.sessions:read")
+	rows := v.list(v.week(c.ID))
+	ask, _, err := v.s.Sessions.AskDetail(t.Context(), v.actor, rows[0].ID, false)
+	ask = v.asked(ask, err)
+	if ask.State != AskDone || !strings.Contains(ask.Message, "It needs the permission “") {
+		t.Errorf("ask = %+v", ask)
+	}
+	d, err := v.s.Sessions.Get(t.Context(), 1, rows[0].ID)
+	if err != nil || !d.Detailed || len(d.PageViews) == 0 || d.PageViews[0].PageID == "" {
+		t.Errorf("detail = %+v, %v", d, err)
+	}
+	v.box.SetRaygunScopes()
+	q := SessionQuery{Connection: c.ID, From: time.Now().Add(-time.Hour).UTC().Truncate(time.Second), To: nextDay(time.Now())}
+	ask = v.asked(v.s.Sessions.Ask(t.Context(), v.actor, q, 0, false))
+	if ask.State != AskFailed || !strings.Contains(ask.Message, "It needs the permission “rum.sessions:read”") {
+		t.Errorf("ask = %+v", ask)
+	}
+}
+
+func TestShortPauseOfV3DoesNotEndTheDay(t *testing.T) {
+	for name, header := range map[string]string{"seconds": "40", "none": "", "nonsense": "soon"} {
+		t.Run(name, func(t *testing.T) {
+			var calls atomic.Int32
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				calls.Add(1)
+				if header != "" {
+					w.Header().Set("Retry-After", header)
+				}
+				http.Error(w, "API calls quota exceeded! maximum admitted 600 per 1m.", http.StatusTooManyRequests)
+			}))
+			t.Cleanup(srv.Close)
+			m := newMirrorSite(t, Vendors{RaygunURL: srv.URL}, ConnectionForm{APIKey: NewSecret("k"), ClientID: NewSecret("i"), ClientSecret: NewSecret("s")})
+			c, p, err := m.Connections.Add(t.Context(), m.actor, ConnectionForm{Vendor: RaygunV3, Name: "Three", Token: NewSecret("t"), Application: "a1"})
+			if err != nil || len(p) > 0 {
+				t.Fatal(p, err)
+			}
+			ask := m.ask(t, dayQuery(c.ID), false)
+			b, err := m.Connections.Budget(t.Context(), 1, c.ID)
+			if err != nil || b.BlockedUntil.IsZero() || time.Until(b.BlockedUntil) > 2*time.Minute || b.Spent == 0 || b.Spent > 5 {
+				t.Errorf("budget = %+v, %v", b, err)
+			}
+			if ask.State != AskFailed || !strings.Contains(ask.Message, "It takes calls again in ") {
+				t.Errorf("ask = %+v", ask)
+			}
+			before := calls.Load()
+			if ask = m.ask(t, dayQuery(c.ID), false); calls.Load() != before || !strings.Contains(ask.Message, "called too often") {
+				t.Errorf("asked within the pause: %+v", ask)
+			}
+		})
+	}
+}
