@@ -360,7 +360,7 @@ func (b *tab) overflow() string {
 	return value(b, "measure the page", chromedp.Evaluate[string](`(() => {
 		const d = document.documentElement
 		if (d.scrollWidth <= d.clientWidth) return ""
-		const far = [...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > d.clientWidth + 1)
+		const far = [...document.querySelectorAll("body *")].filter(e => !e.closest(".mainnav") && e.getBoundingClientRect().right > d.clientWidth + 1)
 		return "scrolls sideways: " + d.scrollWidth + " px wide in a window of " + d.clientWidth + " px: " + far.slice(0, 3).map(e => e.outerHTML.slice(0, 160)).join(" | ")
 	})()`))
 }
