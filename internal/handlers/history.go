@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -263,7 +264,8 @@ func (a *app) historyCSV(w http.ResponseWriter, r *http.Request) error {
 	h := w.Header()
 	h.Set("Content-Type", "text/csv; charset=utf-8")
 	h.Set("Content-Disposition", fmt.Sprintf(`attachment; filename="history-%s-%s.csv"`, slugOf(r), a.now().UTC().Format(time.DateOnly)))
-	if err := a.History.CSV(r.Context(), orgOf(r), in.query, w); err != nil {
+	write := func(w io.Writer) error { return a.History.CSV(r.Context(), orgOf(r), in.query, w) }
+	if err := writeFile(w, write); err != nil {
 		if r.Context().Err() == nil {
 			a.log.ErrorContext(r.Context(), "history was cut off", "org", int64(orgOf(r)), "err", err)
 		}

@@ -39,7 +39,7 @@ func (a *app) exportSessions(w http.ResponseWriter, r *http.Request, ending, con
 	h.Set("Content-Disposition", fmt.Sprintf(`attachment; filename="sessions-%s-%s-%s.%s"`, slugOf(r),
 		f.query.From.Format(time.DateOnly), f.query.To.Add(-time.Second).Format(time.DateOnly), ending))
 	e := services.SessionExport{Query: f.query, Columns: services.ChooseColumns(f.columns, f.many(conns))}
-	if err := write(r.Context(), orgOf(r), e, w); err != nil {
+	if err := writeFile(w, func(w io.Writer) error { return write(r.Context(), orgOf(r), e, w) }); err != nil {
 		if r.Context().Err() == nil {
 			a.log.ErrorContext(r.Context(), "a file of sessions was cut off", "org", int64(orgOf(r)), "err", err)
 		}
