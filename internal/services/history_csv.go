@@ -14,10 +14,13 @@ import (
 // database is held while a slow client takes them.
 const csvPage = 500
 
-// CSV writes all that the query selects, newest first, as RFC 4180 with a line
-// of headings; Cursor and Limit play no part. Times are RFC 3339 in UTC. Cells
+// CSV writes all that the query selects, newest first, as RFC 4180 behind a byte
+// order mark, with a line of headings; Cursor and Limit play no part. Times are RFC 3339 in UTC. Cells
 // that a spreadsheet would take for a formula begin with an apostrophe.
 func (h *History) CSV(ctx context.Context, org OrgID, q HistoryQuery, w io.Writer) error {
+	if _, err := io.WriteString(w, byteOrderMark); err != nil {
+		return fmt.Errorf("write the byte order mark: %w", err)
+	}
 	out := csv.NewWriter(w)
 	out.UseCRLF = true
 	if err := out.Write([]string{
