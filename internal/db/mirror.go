@@ -366,7 +366,8 @@ func (p *putter) dropDetail(ctx context.Context, conn ConnectionID, was facts) e
 }
 
 // upsertSession keeps the newer of two answers, and of the older what the
-// newer does not tell. An answer without an update time is taken as newer: it
+// newer does not tell. What a detail tells of its errors is always taken: they
+// replace those that were here. An answer without an update time is taken as newer: it
 // has just come.
 const upsertSession = `
 	INSERT INTO sessions AS s (org_id, connection_id, vendor_id, customer_id, started_at, updated_at, ended_at,
@@ -382,7 +383,7 @@ const upsertSession = `
 		                       ELSE coalesce(s.ended_at, excluded.ended_at) END,
 		length_ms       = CASE WHEN ` + newer + ` THEN coalesce(excluded.length_ms, s.length_ms) ELSE coalesce(s.length_ms, excluded.length_ms) END,
 		page_view_count = CASE WHEN ` + newer + ` THEN coalesce(excluded.page_view_count, s.page_view_count) ELSE coalesce(s.page_view_count, excluded.page_view_count) END,
-		error_count     = CASE WHEN ` + newer + ` THEN coalesce(excluded.error_count, s.error_count) ELSE coalesce(s.error_count, excluded.error_count) END,
+		error_count     = CASE WHEN excluded.detailed_at IS NOT NULL THEN excluded.error_count WHEN ` + newer + ` THEN coalesce(excluded.error_count, s.error_count) ELSE coalesce(s.error_count, excluded.error_count) END,
 		user_anonymous  = CASE WHEN excluded.user_partial = 0 AND (s.user_partial = 1 OR ` + newer + `) THEN excluded.user_anonymous ELSE s.user_anonymous END,
 		status          = CASE WHEN excluded.status = '' OR (s.status <> '' AND NOT ` + newer + `) THEN s.status ELSE excluded.status END,
 		user_id         = CASE WHEN excluded.user_id = '' OR (s.user_id <> '' AND NOT ` + newer + `) THEN s.user_id ELSE excluded.user_id END,

@@ -173,7 +173,7 @@ func (x exploration) routes() []route {
 	}
 	if x.Errors == ErrorsWith {
 		out = append(out, x.ofSessions("errors", "sessions_errors", " AND s.error_count > 0"))
-	} else if x.groups.many {
+	} else if x.groups.many { // what has one of them has errors
 		out = append(out, x.ofSessions("", "sessions_errors", " AND s.error_count > 0"))
 	}
 	if x.State == StateActive {

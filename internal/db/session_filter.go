@@ -116,7 +116,7 @@ func (o Org) explore(ctx context.Context, f SessionFilter) (exploration, error) 
 			return x, err
 		}
 	}
-	x.none = x.none || len(x.conns) == 0 || x.pages.nothing() || x.groups.nothing() || f.Errors == ErrorsWithout && f.ErrorText != ""
+	x.none = x.none || len(x.conns) == 0 || x.pages.nothing() || x.groups.nothing()
 	return x, nil
 }
 
