@@ -74,7 +74,7 @@ func (o Org) SharesWith(ctx context.Context, id CustomerID) ([]Shared, error) {
 		return v, err
 	}, `
 		SELECT i.kind, i.value, `+customerColumns+`
-		FROM identities m
+		FROM identities m INDEXED BY identities_customer
 		CROSS JOIN identities i ON i.org_id = m.org_id AND i.value_norm = m.value_norm AND i.kind = m.kind
 			AND i.connection_id = m.connection_id AND i.customer_id <> m.customer_id AND i.value = m.value
 		JOIN customers c ON c.id = i.customer_id

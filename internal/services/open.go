@@ -61,9 +61,7 @@ func Open(ctx context.Context, o Options) (*Services, error) {
 	}
 	s := &Services{db: o.DB, queue: newQueue(o.DB, o.Log)}
 	var err error
-	if s.People, err = NewPeople(o.DB, o.Now); err != nil {
-		return nil, err
-	}
+	s.People = NewPeople(o.DB, o.Now)
 	if s.CookieKeys, err = cookieKeys(ctx, o.DB, o.Box, o.Now()); err != nil {
 		return nil, err
 	}

@@ -11,11 +11,7 @@ import (
 
 func newPeople(t *testing.T, now *time.Time) *services.People {
 	t.Helper()
-	p, err := services.NewPeople(dbtest.New(t), func() time.Time { return *now })
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
+	return services.NewPeople(dbtest.New(t), func() time.Time { return *now })
 }
 
 func TestSetupLinkCountsOnce(t *testing.T) {

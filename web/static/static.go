@@ -15,6 +15,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 //go:embed *.css *.js *.svg licenses.txt
@@ -24,8 +25,9 @@ var files embed.FS
 type asset struct {
 	contentType, etag string
 	plain             []byte
-	// gzip is nil where compression does not make the file smaller.
-	gzip []byte
+	// gzip compresses the file when it is first asked for, so that no start
+	// waits for it; nil where compression does not make the file smaller.
+	gzip func() []byte
 	// hashed says that the address names this very content.
 	hashed bool
 }
@@ -37,8 +39,8 @@ type Server struct {
 	assets map[string]asset
 }
 
-// New reads the embedded files and compresses them once. An error means that
-// the program was built wrongly.
+// New reads the embedded files. An error means that the program was built
+// wrongly.
 func New() (*Server, error) {
 	entries, err := files.ReadDir(".")
 	if err != nil {
@@ -50,10 +52,7 @@ func New() (*Server, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read static file %q: %w", e.Name(), err)
 		}
-		a, err := newAsset(e.Name(), b)
-		if err != nil {
-			return nil, err
-		}
+		a := newAsset(e.Name(), b)
 		s.assets[e.Name()] = a
 		a.hashed = true
 		s.assets[HashedName(e.Name(), b)] = a
@@ -73,8 +72,8 @@ func digest(b []byte) string {
 	return hex.EncodeToString(sum[:6])
 }
 
-func newAsset(name string, b []byte) (asset, error) {
-	a := asset{contentType: mime.TypeByExtension(path.Ext(name)), etag: digest(b), plain: b}
+func newAsset(name string, b []byte) asset {
+	a := asset{contentType: mime.TypeByExtension(path.Ext(name)), etag: digest(b), plain: b, gzip: sync.OnceValue(func() []byte { return compressed(b) })}
 	switch path.Ext(name) {
 	case ".js":
 		a.contentType = "text/javascript; charset=utf-8"
@@ -85,21 +84,20 @@ func newAsset(name string, b []byte) (asset, error) {
 	case ".txt":
 		a.contentType = "text/plain; charset=utf-8"
 	}
+	return a
+}
+
+// compressed is a file compressed, nil if that does not make it smaller.
+func compressed(b []byte) []byte {
 	var buf bytes.Buffer
 	w, err := gzip.NewWriterLevel(&buf, gzip.BestCompression)
-	if err != nil {
-		return asset{}, fmt.Errorf("compress static file %q: %w", name, err)
+	if err != nil { // only for a level that does not exist
+		return nil
 	}
-	if _, err := w.Write(b); err != nil {
-		return asset{}, fmt.Errorf("compress static file %q: %w", name, err)
+	if _, err := w.Write(b); err != nil || w.Close() != nil || buf.Len() >= len(b) {
+		return nil // memory takes every write
 	}
-	if err := w.Close(); err != nil {
-		return asset{}, fmt.Errorf("compress static file %q: %w", name, err)
-	}
-	if buf.Len() < len(b) {
-		a.gzip = buf.Bytes()
-	}
-	return a, nil
+	return buf.Bytes()
 }
 
 // ServeHTTP serves /static/<name>. An address with the content's hash may be
@@ -127,9 +125,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.Set("Cache-Control", "no-cache")
 	}
 	body, etag := a.plain, `"`+a.etag+`"`
-	if a.gzip != nil && acceptsGzip(r.Header.Get("Accept-Encoding")) {
-		body, etag = a.gzip, `"`+a.etag+`-gzip"`
-		h.Set("Content-Encoding", "gzip")
+	if acceptsGzip(r.Header.Get("Accept-Encoding")) {
+		if small := a.gzip(); small != nil {
+			body, etag = small, `"`+a.etag+`-gzip"`
+			h.Set("Content-Encoding", "gzip")
+		}
 	}
 	h.Set("ETag", etag)
 	if matches(r.Header.Get("If-None-Match"), a.etag) {
