@@ -60,10 +60,10 @@ func (o Org) MatchText(ctx context.Context, norm string) ([]Match, error) {
 	phrase := `"` + strings.ReplaceAll(norm, `"`, `""`) + `"`
 	return list(ctx, o.db.r, "text matches", scanMatch, `
 		SELECT `+matchColumns+` FROM identities_fts f
-		CROSS JOIN identities i ON i.id = f.rowid
+		CROSS JOIN identities i ON i.id = f.rowid & ((1 << 40) - 1)
 		CROSS JOIN customers c ON c.id = i.customer_id
-		WHERE f.value_norm MATCH ? AND i.org_id = ?
-		ORDER BY f.rowid LIMIT ?`, phrase, o.id, lookupRows)
+		WHERE f.value_norm MATCH ?1 AND f.rowid >= ?2 << 40 AND f.rowid < (?2 + 1) << 40 AND i.org_id = ?2
+		ORDER BY f.rowid LIMIT ?3`, phrase, o.id, lookupRows)
 }
 
 // RecordingCustomers lists the customers whose highlights tell of a LogRocket

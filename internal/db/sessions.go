@@ -161,6 +161,35 @@ func (o Org) CustomerSessions(ctx context.Context, customer CustomerID, after Mo
 		ORDER BY s.started_at DESC, s.id DESC LIMIT ?`, customer, o.id, at, id, limit)
 }
 
+// SessionsOfCustomer are a customer's newest sessions from one country on one
+// connection, in short.
+type SessionsOfCustomer struct {
+	Connection ConnectionID
+	Country    string // as the vendor wrote it, empty if it told none
+	Count      int
+	Newest     time.Time
+	HeardAt    time.Time // when the vendor last told of one of them
+	// UserURL is a page about the person at the vendor, empty if it gave none.
+	UserURL string
+}
+
+// SumCustomerSessions sums a customer's newest sessions, at most limit of
+// them, by connection and country, those with the newest first.
+func (o Org) SumCustomerSessions(ctx context.Context, customer CustomerID, limit int) ([]SessionsOfCustomer, error) {
+	return list(ctx, o.db.r, "customer's sessions", func(r scanner) (SessionsOfCustomer, error) {
+		var s SessionsOfCustomer
+		var newest, heard sql.NullInt64
+		err := r.Scan(&s.Connection, &s.Country, &s.Count, &newest, &heard, &s.UserURL)
+		s.Newest, s.HeardAt = timeOf(newest), timeOf(heard)
+		return s, err
+	}, `
+		SELECT connection_id, country, count(*), max(started_at) AS newest, max(heard_at), max(user_url) FROM (
+			SELECT connection_id, country, started_at, user_url, max(coalesce(listed_at, 0), coalesce(detailed_at, 0)) AS heard_at
+			FROM sessions WHERE customer_id = ? AND org_id = ?
+			ORDER BY started_at DESC, id DESC LIMIT ?) AS h
+		GROUP BY connection_id, country ORDER BY newest DESC, connection_id, country`, customer, o.id, limit)
+}
+
 // SessionNeighbours finds the session of the same customer that began before a
 // session and the one that began after it; 0 is none.
 func (o Org) SessionNeighbours(ctx context.Context, s Session) (earlier, later SessionID, err error) {

@@ -64,6 +64,8 @@ type app struct {
 	now     func() time.Time
 	cookies *cookieStore
 	limits  signInLimits
+	process [16]byte  // see kept
+	pages   keptPages // see kept
 }
 
 // route is one line of the table. role is the least role that may use it; the
@@ -78,13 +80,13 @@ type route struct {
 func (a *app) routes() []route {
 	return []route{
 		{"GET", "/", services.Viewer, a.home},
-		{"GET", "/lookup", services.Viewer, a.lookup},
+		{"GET", "/lookup", services.Viewer, a.kept(a.lookup)},
 		{"POST", "/lookup/ask", services.Support, a.askUnknown},
-		{"GET", "/customers", services.Viewer, a.customers},
-		{"GET", "/customers/{id}", services.Viewer, a.customer},
+		{"GET", "/customers", services.Viewer, a.kept(a.customers)},
+		{"GET", "/customers/{id}", services.Viewer, a.kept(a.customer)},
 		{"POST", "/customers/{id}/pin", services.Viewer, a.pinCustomer},
 		{"POST", "/customers/{id}/refresh", services.Support, a.refreshCustomer},
-		{"GET", "/sessions", services.Viewer, a.sessions},
+		{"GET", "/sessions", services.Viewer, a.kept(a.sessions)},
 		{"GET", "/sessions.csv", services.Viewer, a.sessionsCSV},
 		{"GET", "/sessions.json", services.Viewer, a.sessionsJSON},
 		{"POST", "/sessions/ask", services.Support, a.askSessions},
@@ -95,16 +97,16 @@ func (a *app) routes() []route {
 		{"POST", "/sessions/views/{id}/name", services.Viewer, a.renameView},
 		{"POST", "/sessions/views/{id}/default", services.Viewer, a.defaultView},
 		{"POST", "/sessions/views/{id}/delete", services.Viewer, a.deleteView},
-		{"GET", "/sessions/{id}", services.Viewer, a.session},
+		{"GET", "/sessions/{id}", services.Viewer, a.kept(a.session)},
 		{"POST", "/sessions/{id}/detail", services.Support, a.askSession},
 		{"GET", "/sessions/{id}/answer", services.Viewer, a.sessionAnswer},
 		{"GET", "/sessions/{id}/answer.json", services.Viewer, a.sessionAnswerFile},
-		{"GET", "/insight", services.Viewer, a.insight},
+		{"GET", "/insight", services.Viewer, a.kept(a.insight)},
 		{"POST", "/sessions/fill", services.Support, a.fillDays},
 		{"GET", "/asks/{id}", services.Viewer, a.showAsk},
-		{"GET", "/calls", services.Viewer, a.calls},
+		{"GET", "/calls", services.Viewer, a.kept(a.calls)},
 
-		{"GET", "/history", services.Viewer, a.history},
+		{"GET", "/history", services.Viewer, a.kept(a.history)},
 		{"GET", "/history.csv", services.Viewer, a.historyCSV},
 
 		{"GET", "/settings", services.Viewer, a.settings},
@@ -162,7 +164,7 @@ func New(o Options) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("set up compression: %w", err)
 	}
-	a := &app{Services: o.Services, opt: o, log: o.Log, now: o.Now}
+	a := &app{Services: o.Services, opt: o, log: o.Log, now: o.Now, process: newProcess()}
 	a.cookies = newCookieStore(o.Services.People, o.Services.CookieKeys, o.BaseURL)
 	a.limits = newSignInLimits(o.TrustProxy)
 

@@ -174,7 +174,7 @@ func (c *Customers) View(ctx context.Context, actor Actor, id CustomerID) (Custo
 	if p.Pinned, err = o.IsPinned(ctx, actor.User, id); err != nil {
 		return p, err
 	}
-	newest, err := o.CustomerSessions(ctx, id, Moment{}, sessionsCounted+1)
+	newest, err := o.SumCustomerSessions(ctx, id, sessionsCounted+1)
 	if err != nil {
 		return p, err
 	}
@@ -194,20 +194,19 @@ func (c *Customers) View(ctx context.Context, actor Actor, id CustomerID) (Custo
 }
 
 // sum tells in short what the newest sessions and the identities say.
-func (p *CustomerPage) sum(newest []Session, conns []Connection) {
-	p.Sessions, p.MoreSessions = min(len(newest), sessionsCounted), len(newest) > sessionsCounted
+func (p *CustomerPage) sum(newest []db.SessionsOfCustomer, conns []Connection) {
 	known := map[ConnectionID]bool{}
 	for _, s := range newest {
+		p.Sessions += s.Count
 		if s.Country != "" && !slices.Contains(p.Countries, s.Country) && len(p.Countries) < 10 {
 			p.Countries = append(p.Countries, s.Country)
 		}
 		known[s.Connection] = true
-		for _, at := range []time.Time{s.ListedAt, s.DetailedAt} {
-			if at.After(p.MirroredAt) {
-				p.MirroredAt = at
-			}
+		if s.HeardAt.After(p.MirroredAt) {
+			p.MirroredAt = s.HeardAt
 		}
 	}
+	p.Sessions, p.MoreSessions = min(p.Sessions, sessionsCounted), p.Sessions > sessionsCounted
 	for _, v := range p.Identities {
 		known[v.Connection] = true
 	}
@@ -220,7 +219,7 @@ func (p *CustomerPage) sum(newest []Session, conns []Connection) {
 
 // links are the customer's pages at the vendors: Raygun's as it gave them,
 // LogRocket's as its client builds them.
-func (c *Customers) links(ctx context.Context, p CustomerPage, newest []Session, conns []Connection) []VendorLink {
+func (c *Customers) links(ctx context.Context, p CustomerPage, newest []db.SessionsOfCustomer, conns []Connection) []VendorLink {
 	var out []VendorLink
 	for _, conn := range conns {
 		if conn.Removed() {

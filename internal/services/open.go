@@ -106,6 +106,9 @@ func (s *Services) Stop(ctx context.Context) error {
 	return s.queue.stop(ctx)
 }
 
+// Generation numbers what pages show: see [db.DB.Generation].
+func (s *Services) Generation() uint64 { return s.db.Generation() }
+
 // Ready reports whether pages can be served.
 func (s *Services) Ready(ctx context.Context) error {
 	if err := s.db.Ping(ctx); err != nil {

@@ -1,0 +1,99 @@
+package handlers_test
+
+import (
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"sightline/internal/services"
+)
+
+// TestUnchangedPagesAreNotSentAgain asks for pages with the tag of the page
+// before, and changes in between what must make another page.
+func TestUnchangedPagesAreNotSentAgain(t *testing.T) {
+	t.Parallel()
+	var minutes atomic.Int64
+	start := time.Now()
+	s := newSiteAt(t, services.Vendors{}, func() time.Time { return start.Add(time.Duration(minutes.Load()) * time.Minute) })
+	b := s.as(t, "admin@example.com")
+	for _, path := range []string{"/o/acme/customers", "/o/acme/sessions", "/o/acme/insight", "/o/acme/history", "/o/acme/calls", "/o/acme/lookup?q=ada"} {
+		first := b.get(path)
+		first.wants(t, http.StatusOK)
+		tag := first.header.Get("ETag")
+		if tag == "" || first.header.Get("Cache-Control") != "no-store" {
+			t.Fatalf("%s: tag %q, %v", path, tag, first.header)
+		}
+		if back := b.get(path); back.status != http.StatusOK || back.body != first.body || back.header.Get("Content-Security-Policy") != first.header.Get("Content-Security-Policy") {
+			t.Errorf("%s, a step back: %d, and not the same page under the same policy", path, back.status)
+		}
+		plain := b.get(path, "Accept-Encoding", "identity")
+		if plain.status != http.StatusOK || plain.header.Get("Content-Encoding") != "" || !strings.HasPrefix(plain.body, "<!doctype html>") {
+			t.Errorf("%s, not compressed: %d %v", path, plain.status, plain.header)
+		}
+		again := b.get(path, "If-None-Match", tag)
+		// The policy that the browser has names the nonce in the page that it has.
+		if again.status != http.StatusNotModified || again.body != "" || again.header.Get("ETag") != tag || again.header.Get("Content-Security-Policy") != "" {
+			t.Errorf("%s, unchanged: %d %v", path, again.status, again.header)
+		}
+		for name, other := range map[string]answer{
+			"another member":  s.as(t, "viewer@example.com").get(path, "If-None-Match", tag),
+			"another address": b.get(path+map[bool]string{true: "&", false: "?"}[strings.Contains(path, "?")]+"x=1", "If-None-Match", tag),
+			"a part of it":    b.get(path, "If-None-Match", tag, "HX-Request", "true"),
+		} {
+			if other.status != http.StatusOK || other.header.Get("ETag") == tag {
+				t.Errorf("%s, %s: %d with the tag %q", path, name, other.status, other.header.Get("ETag"))
+			}
+		}
+	}
+	tag := b.get("/o/acme/customers").header.Get("ETag")
+	if a := s.browser(t).get("/o/acme/customers", "If-None-Match", tag); a.status != http.StatusSeeOther {
+		t.Errorf("nobody signed in: %d", a.status)
+	}
+	for _, change := range []struct {
+		name string
+		do   func()
+	}{
+		{"a minute", func() { minutes.Add(1) }},
+		{"a change of anything shown", func() { b.post("/o/acme/account/name", "name", "Grace") }},
+		{"another role", func() { s.member(t, s.org, "admin@example.com", services.Viewer) }},
+	} {
+		tag := b.get("/o/acme/customers").header.Get("ETag")
+		change.do()
+		if a := b.get("/o/acme/customers", "If-None-Match", tag); a.status != http.StatusOK {
+			t.Errorf("after %s: %d", change.name, a.status)
+		}
+	}
+}
+
+// TestMessagesAreShownOnceAndNotKept follows a form to the page with its
+// message.
+func TestMessagesAreShownOnceAndNotKept(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, services.Vendors{})
+	b := s.as(t, "admin@example.com")
+	tag := b.get("/o/acme/customers").header.Get("ETag")
+	b.post("/o/acme/account/name", "name", "Grace Hopper")
+	with := b.get("/o/acme/customers", "If-None-Match", tag)
+	with.wants(t, http.StatusOK, "Your name was changed.")
+	if with.header.Get("ETag") != "" {
+		t.Errorf("the page with the message is kept: %v", with.header)
+	}
+	without := b.get("/o/acme/customers")
+	if without.wants(t, http.StatusOK); without.header.Get("ETag") == "" || strings.Contains(without.body, "Your name was changed.") {
+		t.Errorf("the page after it shows the message again, or is not kept")
+	}
+}
+
+// TestFormsAndErrorsAreNotKept looks at pages whose second showing must be
+// another one, or that say what was wrong.
+func TestFormsAndErrorsAreNotKept(t *testing.T) {
+	t.Parallel()
+	b := newSite(t, services.Vendors{}).as(t, "owner@example.com")
+	for _, path := range []string{"/o/acme/", "/o/acme/settings/members/invite", "/o/acme/settings/connections/new", "/o/acme/account", "/o/acme/customers/99", "/o/acme/sessions?from=nonsense&to=nonsense", "/o/acme/highlights/new"} {
+		if a := b.get(path); a.header.Get("ETag") != "" || a.header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s (%d) is kept: %v", path, a.status, a.header)
+		}
+	}
+}
