@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 )
 
 // The member of the first organization who asks for the pages.
@@ -63,6 +64,7 @@ type bench struct {
 	binary, self string // what is measured, and this program
 	plain        *running
 	misses       int
+	asked        atomic.Int64         // numbers pages that are asked for anew
 	p50          map[string][]float64 // by page, of each size, in bare answers
 }
 

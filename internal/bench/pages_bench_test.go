@@ -70,8 +70,10 @@ func BenchmarkPage(b *testing.B) {
 	}
 	for _, p := range pagesOf(to(fiftyEmail), to(heavyEmail), []string{email}, []string{to(email)}, "/o/"+benchOrg+"/sessions?"+quarter) {
 		b.Run(p.name, func(b *testing.B) {
+			n := 0
 			for b.Loop() {
-				if w := get(p.path(0)); w.Code != p.want && p.want != http.StatusSeeOther {
+				n++
+				if w := get(anew(p.path(0), n)); w.Code != p.want && p.want != http.StatusSeeOther {
 					b.Fatalf("status %d", w.Code)
 				}
 			}
