@@ -95,10 +95,3 @@ func turns(n int, a, b func() error) (ofA, ofB time.Duration, err error) {
 	slices.Sort(bs)
 	return as[n/2], bs[n/2], nil
 }
-
-// ingest measures storing pages of 500 new sessions with all that is kept in
-// step with them against bare inserts of the same rows, as go test -bench
-// Ingest in internal/db does, but into a database of the first size.
-func (b *bench) ingest(ctx context.Context) error { return nil }
-
-func (b *bench) busy(ctx context.Context, dir string) error { return nil }

@@ -163,6 +163,9 @@ func (c *keepingConn) QueryContext(ctx context.Context, query string, args []dri
 	if err != nil {
 		return nil, err
 	}
+	if !c.inTx && query != dataVersion {
+		c.noticeOthers(ctx)
+	}
 	s, keep, err := c.take(ctx, query)
 	if err != nil {
 		return nil, err
@@ -183,6 +186,9 @@ func (c *keepingConn) ExecContext(ctx context.Context, query string, args []driv
 	ctx, err := c.ctxOf(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if !c.inTx && query != dataVersion {
+		c.noticeOthers(ctx)
 	}
 	s, keep, err := c.take(ctx, query)
 	if err != nil {

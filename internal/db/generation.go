@@ -48,19 +48,21 @@ func (c *keepingConn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.T
 		return nil, err
 	}
 	c.inTx, c.dirty = true, false
-	if c.of.writes != nil {
-		c.noticeOthers(ctx)
-	}
+	c.noticeOthers(ctx)
 	return &countedTx{Tx: tx, c: c}, nil
 }
+
+const dataVersion = "SELECT data_version FROM pragma_data_version"
 
 // noticeOthers counts what another connection has written: SQLite's data
 // version of a connection changes by others' commits alone. A failure counts
 // as a change.
 func (c *keepingConn) noticeOthers(ctx context.Context) {
-	const query = "SELECT data_version FROM pragma_data_version"
+	if c.of.writes == nil {
+		return
+	}
 	now := int64(-1)
-	if rows, err := c.QueryContext(ctx, query, nil); err == nil {
+	if rows, err := c.QueryContext(ctx, dataVersion, nil); err == nil {
 		dest := make([]driver.Value, 1)
 		if rows.Next(dest) == nil {
 			now, _ = dest[0].(int64)

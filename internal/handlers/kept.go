@@ -16,9 +16,9 @@ import (
 	"github.com/klauspost/compress/gzip"
 )
 
-// keptFor is how long a kept page may still say "3 minutes ago": its tag holds
-// the time in steps of this.
-const keptFor = time.Minute
+// keptFor is how far behind the ages on a kept page may be ("now", "40 seconds
+// ago"): its tag holds the time in steps of this.
+const keptFor = 10 * time.Second
 
 // keptBytes bounds the memory of kept pages.
 const keptBytes = 8 << 20
@@ -33,7 +33,7 @@ const keptBytes = 8 << 20
 // the time alone: none with a token of a form, whose second showing must be
 // another one. The tag names everything that goes into the page: this process,
 // the member, the address, how it was asked for, the generation of the data,
-// the minute. A message for the next page is shown once, so that page is not
+// the time to ten seconds. A message for the next page is shown once, so that page is not
 // kept. Whether somebody may see the page was checked before, as always.
 func (a *app) kept(h handlerFunc) handlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
@@ -153,7 +153,7 @@ func (k *keptPages) get(tag string) (keptPage, bool) {
 	return p, ok
 }
 
-// put keeps a page. Tags live a minute at most, so when there is no room all
+// put keeps a page. Tags live ten seconds at most, so when there is no room all
 // pages go, of which most are out of date.
 func (k *keptPages) put(tag string, p keptPage) {
 	if len(p.body) > keptBytes/8 {

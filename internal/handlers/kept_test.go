@@ -55,7 +55,7 @@ func TestUnchangedPagesAreNotSentAgain(t *testing.T) {
 		name string
 		do   func()
 	}{
-		{"a minute", func() { minutes.Add(1) }},
+		{"some time", func() { minutes.Add(1) }},
 		{"a change of anything shown", func() { b.post("/o/acme/account/name", "name", "Grace") }},
 		{"another role", func() { s.member(t, s.org, "admin@example.com", services.Viewer) }},
 	} {
