@@ -23,7 +23,7 @@ func explorerSite(t *testing.T) (*site, *browser) {
 	a := b.post("/o/acme/sessions/ask", "span", "60d", "connection", "1")
 	page := b.until(a.location, "500 are here.")
 	for _, path := range regexp.MustCompile(`/o/acme/sessions/\d+`).FindAllString(page.body, 6) {
-		b.post(path + "/detail").wants(t, http.StatusSeeOther)
+		b.post(path+"/detail").wants(t, http.StatusSeeOther)
 		b.until(path, "Page views with load time")
 	}
 	return s, b

@@ -139,7 +139,7 @@ func TestSessionSearchThroughTheBrowser(t *testing.T) {
 	b.get("/o/acme/sessions?from=2026-13-40&to=soon&countries=NZL,"+url.QueryEscape("<b>")).wants(t, 422,
 		"Write the day like 2026-11-21.", "not a country code", `value="NZL,&lt;b&gt;"`, `value="soon"`, "need your attention")
 	b.get("/o/acme/sessions?from=2026-11-21&to=2026-11-20").wants(t, 422, "ends before it begins")
-	b.get("/o/acme/sessions?connection=99").wants(t, 422, "no such Raygun connection")
+	b.get("/o/acme/sessions?connection=99").wants(t, 404, "no such connection")
 	b.get("/o/acme/sessions?before=x.y").wants(t, 200)
 
 	// A failing vendor: what, where, and what is shown instead.
@@ -212,7 +212,7 @@ func TestStrangersDoNotSeePeopleAndSessions(t *testing.T) {
 		eve.post(fmt.Sprintf("%s/sessions/%d/detail", base, i+1)).wants(t, 404)
 		eve.post(fmt.Sprintf("%s/customers/%d/refresh", base, i+1), "as", "1:x").wants(t, 404)
 	}
-	eve.get(base+"/sessions?connection=1").wants(t, 422)
+	eve.get(base+"/sessions?connection=1").wants(t, 404)
 	eve.post(base+"/lookup/ask", "q", "x", "connection", "1").wants(t, 404)
 	eve.get("/o/acme/customers/1").wants(t, 404)
 }

@@ -20,10 +20,6 @@ func (a *app) raygunConnections(r *http.Request) ([]services.Connection, error) 
 // address, and what Raygun was asked about it. Without any parameter it is the
 // view that the member begins with.
 func (a *app) sessions(w http.ResponseWriter, r *http.Request) error {
-	conns, err := a.raygunConnections(r)
-	if err != nil {
-		return err
-	}
 	views, err := a.Views.List(r.Context(), actorOf(r))
 	if err != nil {
 		return err
@@ -37,7 +33,10 @@ func (a *app) sessions(w http.ResponseWriter, r *http.Request) error {
 			}
 		}
 	}
-	f := readSessionForm(in, conns, a.now())
+	f, conns, err := a.sessionForm(r, in)
+	if err != nil {
+		return err
+	}
 	if len(f.problems) == 0 && submitted(in) {
 		// A form sends its empty fields too; the address is to say what is on.
 		http.Redirect(w, r, orgPath(r, "sessions?%s", f.page(f.many(conns)).Encode()), http.StatusSeeOther)

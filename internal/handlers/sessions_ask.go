@@ -66,11 +66,10 @@ func (a *app) askSessions(w http.ResponseWriter, r *http.Request) error {
 	if err := r.ParseForm(); err != nil {
 		return badForm(err)
 	}
-	conns, err := a.raygunConnections(r)
+	f, _, err := a.sessionForm(r, r.PostForm)
 	if err != nil {
 		return err
 	}
-	f := readSessionForm(r.PostForm, conns, a.now())
 	to := orgPath(r, "sessions?%s", f.values().Encode())
 	if len(f.problems) > 0 || f.query.Connection == 0 {
 		return a.redirect(w, r, to, "", "") // the page says what is wrong

@@ -26,11 +26,10 @@ func (a *app) sessionsJSON(w http.ResponseWriter, r *http.Request) error {
 func (a *app) exportSessions(w http.ResponseWriter, r *http.Request, ending, contentType string,
 	write func(context.Context, services.OrgID, services.SessionExport, io.Writer) error,
 ) error {
-	conns, err := a.raygunConnections(r)
+	f, conns, err := a.sessionForm(r, r.URL.Query())
 	if err != nil {
 		return err
 	}
-	f := readSessionForm(r.URL.Query(), conns, a.now())
 	for _, msg := range f.problems {
 		return &services.Error{Kind: services.Invalid, Msg: msg}
 	}

@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -85,6 +86,19 @@ func readSessionForm(v url.Values, conns []services.Connection, now time.Time) s
 		f.problems["connection"] = "Choose a connection: only its own answers tell who is of that type."
 	}
 	return f
+}
+
+// sessionForm reads the filter with the connections that it may name. One of
+// another organization is not found.
+func (a *app) sessionForm(r *http.Request, v url.Values) (sessionForm, []services.Connection, error) {
+	conns, err := a.raygunConnections(r)
+	if err != nil {
+		return sessionForm{}, nil, err
+	}
+	if err := a.ours(r, 0, services.ConnectionID(idOf(v.Get("connection")))); err != nil {
+		return sessionForm{}, nil, err
+	}
+	return readSessionForm(v, conns, a.now()), conns, nil
 }
 
 // readConnection finds the connection that was chosen, and says so if there is

@@ -94,16 +94,15 @@ func (a *app) savedForm(r *http.Request) (query, columns string, err error) {
 	if err := r.ParseForm(); err != nil {
 		return "", "", badForm(err)
 	}
-	conns, err := a.raygunConnections(r)
-	if err != nil {
-		return "", "", err
-	}
 	in, err := url.ParseQuery(r.PostForm.Get("query"))
 	if err != nil {
 		return "", "", &services.Error{Kind: services.Invalid, Msg: "The filter of this view cannot be read. Open Sessions, choose the filters again and save."}
 	}
 	in.Set("columns", r.PostForm.Get("columns"))
-	f := readSessionForm(in, conns, a.now())
+	f, conns, err := a.sessionForm(r, in)
+	if err != nil {
+		return "", "", err
+	}
 	for _, msg := range f.problems {
 		return "", "", &services.Error{Kind: services.Invalid, Msg: msg}
 	}

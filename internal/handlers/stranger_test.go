@@ -75,6 +75,7 @@ func TestForeignIdsBesideThePathAreNotFound(t *testing.T) {
 		"/history?customer=ID", "/history?connection=ID", "/history.csv?customer=ID", "/history.csv?connection=ID", "/calls?connection=ID",
 		"/highlights?customer=ID", "/highlights/new?customer=ID", "/highlights/new?connection=ID", "/highlights/new?again=ID",
 		"/insight?conn=ID",
+		"/sessions?connection=ID", "/sessions.csv?connection=ID", "/sessions.json?connection=ID",
 	} {
 		same(http.MethodGet, "/o/other"+path)
 	}
@@ -82,6 +83,8 @@ func TestForeignIdsBesideThePathAreNotFound(t *testing.T) {
 		same(http.MethodGet, own+path)
 	}
 	same(http.MethodPost, "/o/other/lookup/ask", "q", "grace@strict.example", "connection", "ID")
+	same(http.MethodPost, "/o/other/sessions/ask", "connection", "ID", "from", "2026-01-01", "to", "2026-01-02")
+	same(http.MethodPost, "/o/other/sessions/views", "name", "x", "query", "connection=ID")
 	same(http.MethodPost, "/o/other/sessions/fill", "connection", "ID", "from", "1767225600", "to", "1767312000", "calls", "5")
 	same(http.MethodPost, own+"/refresh", "as", "ID:"+strictEmail)
 	same(http.MethodPost, own+"/traits", "connection", "ID", "user", "u", "new-key", "a", "new-value", "b", "step", "send", "token", "x")
