@@ -293,6 +293,7 @@ func printDemo(w io.Writer, address string, box *sandbox.Sandbox, c demoConfig) 
 		}
 		fmt.Fprintf(&b, "  %-32s %s\n", p.Email, p.Note)
 	}
+	fmt.Fprintf(&b, "\nTo see Raygun's API v3 beside v1, add a connection to Raygun v3 under Settings with this token:\n\n  %s\n", box.Credentials().RaygunToken)
 	fmt.Fprintf(&b, "\nThe stand-ins' switches, for faults and limits: %s\n%s\n\n", box.ControlURL(), kept)
 	_, _ = io.WriteString(w, b.String())
 }

@@ -102,6 +102,7 @@ func (a *app) routes() []route {
 		{"GET", "/sessions/{id}/answer", services.Viewer, a.sessionAnswer},
 		{"GET", "/sessions/{id}/answer.json", services.Viewer, a.sessionAnswerFile},
 		{"GET", "/insight", services.Viewer, a.kept(a.insight)},
+		{"POST", "/insight/vitals", services.Support, a.askVitals},
 		{"POST", "/sessions/fill", services.Support, a.fillDays},
 		{"GET", "/asks/{id}", services.Viewer, a.showAsk},
 		{"GET", "/calls", services.Viewer, a.kept(a.calls)},

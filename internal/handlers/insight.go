@@ -117,6 +117,9 @@ func (a *app) insight(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if err := a.fillVitals(r, in, &v); err != nil {
+		return err
+	}
 	if report.Series.Now.Sessions == 0 {
 		v.Nothing = true
 		return a.page(w, r, http.StatusOK, "Insight", "insight", templates.Insight(v))

@@ -72,6 +72,7 @@ func Open(ctx context.Context, o Options) (*Services, error) {
 	s.History = NewHistory(o.DB, o.Now)
 	s.Sessions = newSessions(o.DB, s.Connections, s.Asks, o.Now)
 	s.Insight = newInsight(o.DB, s.Connections)
+	s.Insight.useAsks(s.Asks)
 	s.Syncs = newSyncs(o.DB, s.queue, s.Connections, o.Log, o.Now)
 	s.Sessions.syncs = s.Syncs
 	s.Views = newViews(o.DB, o.Now)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"time"
 
 	"sightline/internal/db"
@@ -54,10 +55,14 @@ type Syncs struct {
 	now         func() time.Time
 	// jitter spreads what would happen at the same moment: a time up to d.
 	jitter func(d time.Duration) time.Duration
+
+	mu sync.Mutex
+	// noVitals is until when web vitals are left alone after a failure.
+	noVitals map[ConnectionID]time.Time
 }
 
 func newSyncs(d *db.DB, q *Queue, c *Connections, log *slog.Logger, now func() time.Time) *Syncs {
-	s := &Syncs{db: d, queue: q, connections: c, log: log, now: now, jitter: func(d time.Duration) time.Duration { return rand.N(max(d, 1)) }}
+	s := &Syncs{db: d, queue: q, connections: c, log: log, now: now, noVitals: map[ConnectionID]time.Time{}, jitter: func(d time.Duration) time.Duration { return rand.N(max(d, 1)) }}
 	q.handle(jobSync, func(ctx context.Context, org OrgID, id int64) (time.Duration, error) {
 		return s.run(ctx, org, ConnectionID(id))
 	})
@@ -141,6 +146,9 @@ func (s *Syncs) turn(ctx context.Context, org OrgID, claimed db.Sync) (end db.Sy
 			return s.afterError(ctx, v, err)
 		}
 		if walk == nil {
+			if v.sync.Enabled && !stop {
+				s.vitals(ctx, v)
+			}
 			return rest, stop
 		}
 		if err := s.page(ctx, v, *walk); err != nil {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"sightline/internal/db"
 	"sightline/internal/services/sandbox"
 )
 
@@ -256,5 +257,133 @@ func TestShortPauseOfV3DoesNotEndTheDay(t *testing.T) {
 				t.Errorf("asked within the pause: %+v", ask)
 			}
 		})
+	}
+}
+
+func TestWebVitalsAreFetchedOncePerDayAndGoOnAfterAStop(t *testing.T) {
+	for _, dialect := range []sandbox.Dialect{sandbox.DialectContract, sandbox.DialectLive} {
+		t.Run(string(dialect), func(t *testing.T) {
+			v := newVendorSite(t, sandbox.Options{Dialect: dialect, Customers: 50, Sessions: 900, Days: 9})
+			start(t, v.s)
+			v1, c := v.add(v.raygunForm("One")), v.add(v.v3Form("Three", v.box.Credentials().RaygunApplication))
+			today := DayOf(time.Now())
+			q := InsightQuery{From: today - 6, To: today}
+			if _, err := v.s.Insight.AskVitals(t.Context(), v.actor, v1.ID, q); err == nil || !strings.Contains(err.Error(), "not in v1") {
+				t.Errorf("v1 was asked for web vitals: %v", err)
+			}
+			// The third call is one too many: what came before it stays.
+			v.box.SetRaygunV3Limits(sandbox.RaygunLimits{PerSecond: -1, PerMinute: -1, PerDay: 2})
+			ask := v.asked(v.s.Insight.AskVitals(t.Context(), v.actor, c.ID, q))
+			if ask.State != AskFailed {
+				t.Fatalf("ask = %+v", ask)
+			}
+			list, err := v.s.Insight.Vitals(t.Context(), 1, q)
+			if err != nil || len(list) != 1 || list[0].Here != 2 || list[0].Calls != 5 {
+				t.Fatalf("vitals = %+v, %v", list, err)
+			}
+			v.box.SetRaygunV3Limits(sandbox.RaygunLimits{PerSecond: -1, PerMinute: -1, PerDay: -1})
+			if p, err := v.s.Connections.SetBudget(t.Context(), v.actor, c.ID, 10_000, 0); err != nil || len(p) > 0 { // lifts the block
+				t.Fatal(p, err)
+			}
+			before, _ := v.s.Connections.Budget(t.Context(), 1, c.ID)
+			if ask = v.asked(v.s.Insight.AskVitals(t.Context(), v.actor, c.ID, q)); ask.State != AskDone {
+				t.Fatalf("ask = %+v", ask)
+			}
+			again := v.asked(v.s.Insight.AskVitals(t.Context(), v.actor, c.ID, q))
+			after, _ := v.s.Connections.Budget(t.Context(), 1, c.ID)
+			if n := after.Spent - before.Spent; n != 5 || again.State != AskDone {
+				t.Errorf("%d calls for the 5 days that were missing", n)
+			}
+			if list, err = v.s.Insight.Vitals(t.Context(), 1, q); err != nil || list[0].Here != 7 || list[0].Missing != 0 {
+				t.Fatalf("vitals = %+v, %v", list, err)
+			}
+			for _, s := range list[0].Series {
+				if s.P75 == nil || *s.P75 < 0 || s.Measured == 0 || len(s.Days) != 7 || s.Band(s.P75) == BandNone {
+					t.Errorf("%s = %+v", s.Short, s)
+				}
+				if s.Score != (s.Short == "CLS") || s.Score && *s.P75 > 5 || s.Short == "LCP" && *s.P75 < 100 {
+					t.Errorf("%s = %v", s.Short, *s.P75)
+				}
+			}
+		})
+	}
+}
+
+func TestQuantileOfBuckets(t *testing.T) {
+	b := func(from, to float64, n int64) db.VitalBucket { return db.VitalBucket{From: from, To: to, Count: n} }
+	tests := []struct {
+		name string
+		in   []db.VitalBucket
+		want float64 // negative for none
+		n    int64
+	}{
+		{"nothing", nil, -1, 0},
+		{"no counts", []db.VitalBucket{b(0, 10, 0)}, -1, 0},
+		{"one", []db.VitalBucket{b(100, 200, 4)}, 175, 4},
+		{"two days side by side, out of order", []db.VitalBucket{b(100, 200, 1), b(0, 100, 1), b(100, 200, 1), b(0, 100, 1)}, 150, 4},
+		{"an end that is not told", []db.VitalBucket{b(0, 0, 3), b(500, 500, 1)}, 0, 4},
+		{"a negative count", []db.VitalBucket{b(0, 10, -5), b(10, 20, 2)}, 17.5, 2},
+	}
+	for _, tt := range tests {
+		got, n := quantile(tt.in, 0.75)
+		if n != tt.n || (got == nil) != (tt.want < 0) || got != nil && *got != tt.want {
+			t.Errorf("%s: %v of %d, want %v of %d", tt.name, got, n, tt.want, tt.n)
+		}
+	}
+}
+
+func TestSyncFollowsAndBackfillsThroughV3(t *testing.T) {
+	v := newVendorSite(t, sandbox.Options{Customers: 60, Sessions: 1500, Days: 9})
+	v1 := v.add(v.raygunForm("One"))
+	start(t, v.s)
+	form := v.v3Form("Three", v.box.Credentials().RaygunApplication)
+	form.Sync = true
+	c := v.add(form)
+	if p, err := v.s.Connections.SetSpending(t.Context(), v.actor, c.ID, SpendingForm{Allowance: 10_000, Reserve: 100, Sync: true, RetentionDays: 9}); err != nil || len(p) > 0 {
+		t.Fatal(p, err)
+	}
+	today := DayOf(time.Now())
+	st, err := waitFor(t.Context(), 60*time.Second, func() (SyncStatus, bool, error) {
+		st, err := v.s.Syncs.Status(t.Context(), 1, c.ID)
+		if err != nil || st.Plan.Days > 0 || st.Newest.IsZero() {
+			return st, false, err
+		}
+		list, err := v.s.Insight.Vitals(t.Context(), 1, InsightQuery{From: today - 6, To: today})
+		return st, err == nil && len(list) == 1 && list[0].Missing == 0, err
+	})
+	if err != nil || st.Plan.Days > 0 || st.Newest.IsZero() {
+		t.Fatalf("status = %+v, %v", st, err)
+	}
+	from := (today - 8).Time()
+	cover, err := v.s.Syncs.Coverage(t.Context(), 1, c.ID, from, nextDay(time.Now()))
+	if err != nil || cover.Missing+cover.Partial > 0 || cover.Held != 9 {
+		t.Errorf("coverage = %q, %+v, %v", cover.Sentence(), cover.Days, err)
+	}
+	q, _ := SessionQuery{Connection: c.ID, From: from, To: nextDay(time.Now())}.Check()
+	rows, named := v.list(q), 0
+	for _, s := range rows {
+		if s.Customer != 0 {
+			named++
+		}
+		if s.Rating != "" || s.Connection != c.ID {
+			t.Fatalf("session = %+v", s)
+		}
+	}
+	if len(rows) < 1200 || named < len(rows)/3 {
+		t.Errorf("%d sessions, %d of a customer", len(rows), named)
+	}
+	if n := v.box.RaygunV3CallsToday(); n > 60 {
+		t.Errorf("%d calls for %d sessions and 9 days of web vitals", n, len(rows))
+	}
+	// The same days through v1 are the same sessions.
+	one := v.week(v1.ID)
+	one.Connection = 0
+	one.From = from
+	if n := len(v.list(one)); n != len(rows) {
+		t.Errorf("%d sessions once v1 told of them too, %d before", n, len(rows))
+	}
+	b, err := v.s.Connections.Budget(t.Context(), 1, c.ID)
+	if err != nil || b.ByBackground != b.Spent || b.Spent != v.box.RaygunV3CallsToday() {
+		t.Errorf("budget = %+v, the stand-in counted %d (%v)", b, v.box.RaygunV3CallsToday(), err)
 	}
 }

@@ -18,6 +18,11 @@ type ChartView struct {
 	// shows no marks.
 	Compare string
 	Bars    []ChartBar
+	// Banded says that each bar has one part only, which its label names: the
+	// numbers are not told part by part.
+	Banded bool
+	// Scale divides the values when they are told, 0 for 1: bars are whole numbers.
+	Scale int64
 }
 
 // ChartPart is one part of every bar. Tone is good, okay, warn, bad or neutral.
@@ -127,10 +132,10 @@ func (c ChartView) ticks() []string {
 
 // tip says a bar's numbers in a line.
 func (c ChartView) tip(b ChartBar) string {
-	s := b.Label + ": " + FormatCount(b.Total()) + " " + c.Unit
+	s := b.Label + ": " + c.told(b.Total()) + " " + c.Unit
 	var parts []string
 	for i, v := range b.Values {
-		if v > 0 && len(c.Parts) > 1 {
+		if v > 0 && c.byPart() {
 			parts = append(parts, FormatCount(v)+" "+c.Parts[i].Label)
 		}
 	}
@@ -143,11 +148,25 @@ func (c ChartView) tip(b ChartBar) string {
 	return s
 }
 
+// byPart says whether the numbers of each part are told.
+func (c ChartView) byPart() bool { return len(c.Parts) > 1 && !c.Banded }
+
+// told writes a value.
+func (c ChartView) told(n int64) string {
+	if c.Scale > 1 {
+		return strconv.FormatFloat(float64(n)/float64(c.Scale), 'f', -1, 64)
+	}
+	return FormatCount(n)
+}
+
 // columns are the headings of the chart's table.
 func (c ChartView) columns() []ColumnView {
 	out := []ColumnView{{Label: c.Step}, {Label: "All", Num: true}}
+	if c.Banded {
+		out[1].Label = c.Unit
+	}
 	for _, p := range c.Parts {
-		if len(c.Parts) > 1 {
+		if c.byPart() {
 			out = append(out, ColumnView{Label: p.Label, Num: true})
 		}
 	}

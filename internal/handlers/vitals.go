@@ -1,0 +1,144 @@
+package handlers
+
+import (
+	"fmt"
+	"math"
+	"net/http"
+	"strconv"
+
+	"sightline/internal/services"
+	"sightline/web/templates"
+)
+
+// fillVitals shows the web vitals of a range's days.
+func (a *app) fillVitals(r *http.Request, in insightInput, v *templates.InsightView) error {
+	list, err := a.Insight.Vitals(r.Context(), orgOf(r), in.query)
+	if err != nil {
+		return err
+	}
+	if len(list) == 0 {
+		v.NoVitals = "Core Web Vitals are not in v1. A connection to Raygun v3 brings them."
+	}
+	for _, one := range list {
+		v.Vitals = append(v.Vitals, a.vitalsView(r, in, one, len(list) > 1))
+	}
+	return nil
+}
+
+func (a *app) vitalsView(r *http.Request, in insightInput, one services.Vitals, several bool) templates.VitalsView {
+	v := templates.VitalsView{Title: "Core Web Vitals over time", AskedAt: one.AskedAt, Action: orgPath(r, "insight/vitals")}
+	if several {
+		v.Title += " of “" + one.Connection.Name + "”"
+	}
+	v.Note = fmt.Sprintf("As Raygun v3 (“%s”) counts all page views, not only those in the mirror: the 75th percentile, which three of four page views were at least as good as. %s here.",
+		one.Connection.Name, templates.Plural(one.Here, "day is", "days are"))
+	if one.Missing > 0 {
+		v.Note += fmt.Sprintf(" %s missing or not over yet.", templates.Plural(one.Missing, "day is", "days are"))
+	}
+	here := in.address(r, in.span, string(in.query.Sort))
+	v.Ask = a.askPart(r, one.Ask, "Asking Raygun (“"+one.Connection.Name+"”) for Core Web Vitals", here+"#vitals")
+	if one.Calls > 0 {
+		f := a.spendView(r, "Fetch "+templates.Plural(one.Calls, "day", "days"), one.Budget)
+		f.Calls, f.Kind, f.Icon = one.Calls, templates.Secondary, "download"
+		if v.Ask != nil && v.Ask.Open {
+			f.Disabled = "They are being asked for right now."
+		}
+		v.Fetch = &f
+		v.Hidden = []templates.HiddenView{
+			{Name: "through", Value: fmt.Sprint(one.Connection.ID)}, {Name: "conn", Value: in.conn},
+			{Name: "from", Value: in.from}, {Name: "to", Value: in.to}, {Name: "span", Value: in.span}, {Name: "sort", Value: string(in.query.Sort)},
+		}
+	}
+	for _, s := range one.Series {
+		v.Vitals = append(v.Vitals, vitalView(s))
+	}
+	return v
+}
+
+// vitalScale is by how much a score is multiplied to be a whole number.
+const vitalScale = 1000
+
+func vitalView(s services.VitalSeries) templates.VitalView {
+	v := templates.VitalView{
+		Short: s.Short, Name: s.Name, Value: "–", Measured: "nothing measured",
+		Limits: fmt.Sprintf("Good up to %s, poor above %s.", vitalText(s.Vital, s.Good), vitalText(s.Vital, s.Poor)),
+	}
+	if s.P75 != nil {
+		v.Value, v.Measured = vitalText(s.Vital, *s.P75), "of "+templates.Plural(s.Measured, "page view", "page views")
+		v.Band, v.Tone = string(s.Band(s.P75)), bandTone(s.Band(s.P75))
+	}
+	v.Chart = templates.ChartView{
+		Caption: s.Short + " a day, 75th percentile", Unit: "ms", Step: "Day", Banded: true,
+		Parts: []templates.ChartPart{
+			{Label: string(services.BandGood), Tone: "good"}, {Label: string(services.BandMid), Tone: "warn"}, {Label: string(services.BandPoor), Tone: "bad"},
+		},
+	}
+	scale := 1.0
+	if s.Score {
+		v.Chart.Unit, v.Chart.Scale, scale = "score", vitalScale, vitalScale
+	}
+	for _, d := range s.Days {
+		if d.P75 == nil {
+			continue // a bar at nothing would say that it was perfect
+		}
+		band := s.Band(d.P75)
+		bar := templates.ChartBar{Label: d.Day.Time().Format("Mon 2 Jan 2006") + " (" + string(band) + ")", Short: d.Day.Time().Format("2 Jan"), Values: make([]int64, 3)}
+		at := map[services.Band]int{services.BandGood: 0, services.BandMid: 1, services.BandPoor: 2}[band]
+		bar.Values[at] = int64(math.Round(math.Min(*d.P75*scale, 1<<50)))
+		v.Chart.Bars = append(v.Chart.Bars, bar)
+	}
+	return v
+}
+
+func vitalText(v services.Vital, value float64) string {
+	if v.Score {
+		return strconv.FormatFloat(math.Round(value*100)/100, 'f', -1, 64)
+	}
+	return templates.FormatMillis(int64(math.Round(math.Min(value, 1<<50))))
+}
+
+func bandTone(b services.Band) string {
+	switch b {
+	case services.BandGood:
+		return "good"
+	case services.BandMid:
+		return "warn"
+	case services.BandPoor:
+		return "bad"
+	}
+	return "neutral"
+}
+
+// askVitals handles POST /insight/vitals: it asks for the days that are missing
+// and leads back to the page.
+func (a *app) askVitals(w http.ResponseWriter, r *http.Request) error {
+	if err := r.ParseForm(); err != nil {
+		return badForm(err)
+	}
+	conns, err := a.Connections.All(r.Context(), orgOf(r))
+	if err != nil {
+		return err
+	}
+	in := readInsight(r.PostForm, conns, a.now())
+	to := in.address(r, in.span, string(in.query.Sort))
+	if len(in.problems) > 0 {
+		return a.redirect(w, r, to, "", "") // the page says what is wrong
+	}
+	through, err := strconv.ParseInt(r.PostForm.Get("through"), 10, 64)
+	if err != nil {
+		through = 0 // which no connection has
+	}
+	ask, err := a.Insight.AskVitals(r.Context(), actorOf(r), services.ConnectionID(through), in.query)
+	if err != nil {
+		return err
+	}
+	ask, err = a.Asks.Wait(r.Context(), orgOf(r), ask.ID, waitForVendor)
+	if err != nil {
+		return err
+	}
+	said := ""
+	if ask.State == services.AskDone {
+		said = ask.Message
+	}
+	return a.redirect(w, r, to+"#vitals", "success", said)
+}
