@@ -135,7 +135,7 @@ func (a *app) sessionFigures(r *http.Request, f sessionForm, conns []services.Co
 	}
 	v.Title = templates.Plural(n.Sessions, "session", "sessions")
 	if n.More {
-		v.Title = "More than " + v.Title
+		v.Title = "At least " + v.Title
 	}
 	if n.Unknown > 0 {
 		v.Notes = append(v.Notes, fmt.Sprintf("Page views, errors and ratings come with a session's detail. %s of these days %s none here and may match too.",
@@ -163,6 +163,9 @@ func (a *app) sessionChart(r *http.Request, f sessionForm, conns []services.Conn
 		rest.Set("to", dayText(to))
 		return orgPath(r, "sessions?%s", rest.Encode())
 	})
+	if !c.Rated {
+		chart.Parts[0].Label = "Sessions of any rating or none"
+	}
 	days := templates.Plural(len(c.Days), "day", "days")
 	switch {
 	case !c.Compared:

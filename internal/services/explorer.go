@@ -185,7 +185,7 @@ func (s *Sessions) Chart(ctx context.Context, org OrgID, q SessionQuery) (Sessio
 		f.From = first.Time()
 	}
 	o := s.db.Org(org)
-	now, err := s.days(ctx, o, f, chartBudget)
+	now, err := s.days(ctx, o, f, s.chartBudget)
 	if err != nil {
 		return c, err
 	}
@@ -197,12 +197,12 @@ func (s *Sessions) Chart(ctx context.Context, org OrgID, q SessionQuery) (Sessio
 		}
 	}
 	// The days before will hardly take less.
-	c.Compared = c.Since == first && f.Search == 0 && now.Examined <= chartBudget*6/10
+	c.Compared = c.Since == first && f.Search == 0 && now.Examined <= s.chartBudget*6/10
 	if !c.Compared {
 		return c, nil
 	}
 	f.From, f.To = f.From.AddDate(0, 0, -int(n)), f.To.AddDate(0, 0, -int(n))
-	before, err := s.days(ctx, o, f, max(1, chartBudget-now.Examined))
+	before, err := s.days(ctx, o, f, max(1, s.chartBudget-now.Examined))
 	c.Examined += before.Examined
 	if c.Compared = before.Since <= first-n; !c.Compared || err != nil {
 		return c, err

@@ -53,7 +53,7 @@ func explorerSite(t *testing.T, r *rand.Rand, n int) (*Sessions, time.Time) {
 		}
 	}
 	c := NewConnections(store, nil, Vendors{}, nil, time.Now)
-	return &Sessions{db: store, connections: c, now: time.Now}, first
+	return &Sessions{db: store, connections: c, now: time.Now, chartBudget: chartBudget}, first
 }
 
 func randomQuery(r *rand.Rand, first time.Time) SessionQuery {
@@ -171,6 +171,44 @@ func TestARareCombinationGoesOnWhereItStopped(t *testing.T) {
 	q.Countries, q.Browsers, q.Systems = nil, []string{"Safari", "Chrome"}, []string{"iOS", "Windows"}
 	if n, err = s.Count(t.Context(), 1, q); err != nil || !n.More || n.Sessions != maxCount {
 		t.Errorf("counts %+v (%v), want 10,000 and more", n, err)
+	}
+}
+
+// A chart of more sessions than it may look at says from which day on it is
+// counted, or does without ratings.
+func TestAChartOfTooManySaysWhatItLacks(t *testing.T) {
+	s, first := explorerSite(t, rand.New(rand.NewPCG(8, 8)), 1000)
+	s.chartBudget = 500
+	ctx := t.Context()
+	q, _ := SessionQuery{From: first, To: first.AddDate(0, 0, 20), Browsers: []string{"Safari"}, Systems: []string{"iOS", "Windows"}}.Check()
+	c, err := s.Chart(ctx, 1, q)
+	if err != nil || c.Compared || !c.Rated || c.Since <= c.Days[0].Day || c.Since > c.Days[19].Day {
+		t.Fatalf("charts %+v (%v)", c, err)
+	}
+	var days, in int64
+	for _, d := range c.Days {
+		days += d.Sessions
+		if d.Sessions > 0 && d.Day < c.Since {
+			t.Errorf("day %d has figures, and only from %d on they are whole", d.Day, c.Since)
+		}
+	}
+	q.From = c.Since.Time()
+	if n, err := s.Count(ctx, 1, q); err != nil || n.Sessions != days || c.Now.Sessions != days {
+		t.Errorf("from there on %d on the days, %d in all and %+v counted (%v)", days, c.Now.Sessions, n, err)
+	}
+	// Rollups tell how many have no errors, and not how these are rated.
+	q, _ = SessionQuery{From: first, To: first.AddDate(0, 0, 20), Errors: WithoutErrors}.Check()
+	if c, err = s.Chart(ctx, 1, q); err != nil || c.Rated || c.Since != c.Days[0].Day || c.Now.Rated() != 0 {
+		t.Fatalf("charts %+v (%v)", c, err)
+	}
+	if n, err := s.Count(ctx, 1, q); err != nil || n.Sessions != c.Now.Sessions || n.Sessions < 700 {
+		t.Errorf("%d on the chart, %+v counted (%v)", c.Now.Sessions, n, err)
+	}
+	for _, d := range c.Days {
+		in += d.Sessions
+	}
+	if in != c.Now.Sessions {
+		t.Errorf("%d on the days, %d in all", in, c.Now.Sessions)
 	}
 }
 

@@ -37,6 +37,8 @@ type Sessions struct {
 	asks        *Asks
 	syncs       *Syncs
 	now         func() time.Time
+	// chartBudget is how many sessions a chart looks at.
+	chartBudget int
 }
 
 // newSessions returns the service and declares its asks.
@@ -44,7 +46,7 @@ func newSessions(d *db.DB, c *Connections, a *Asks, now func() time.Time) *Sessi
 	m := &mirror{db: d, connections: c, now: now}
 	a.handle(askSessions, m.sessionsPage)
 	a.handle(askSession, m.sessionDetail)
-	return &Sessions{db: d, connections: c, asks: a, now: now}
+	return &Sessions{chartBudget: chartBudget, db: d, connections: c, asks: a, now: now}
 }
 
 // SearchState is what Raygun has been asked about a query, and what may still
