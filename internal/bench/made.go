@@ -40,7 +40,6 @@ type madeOrg struct {
 	slug, site string
 	first      int // the number of its first person
 	people     int
-	share      int // of 10 sessions
 }
 
 // madeOrgs are the organizations of a block with so many sessions.

@@ -14,7 +14,6 @@ import (
 type known struct {
 	FullSession
 	org     OrgID
-	status  string
 	slowest int64
 	emails  []string // of its customer
 	errors  []string // the names of its groups
@@ -43,9 +42,7 @@ func everySession(t *testing.T, d *DB) []known {
 				k.slowest = max(k.slowest, *v.LoadMS)
 			}
 		}
-		for _, name := range texts(t, d.w, fmt.Sprint(`SELECT value_norm FROM identities WHERE kind = 'email' AND customer_id = `, int64(s.Customer))) {
-			k.emails = append(k.emails, name)
-		}
+		k.emails = texts(t, d.w, fmt.Sprint(`SELECT value_norm FROM identities WHERE kind = 'email' AND customer_id = `, int64(s.Customer)))
 		k.errors = texts(t, d.w, fmt.Sprint(`SELECT g.name FROM session_errors e JOIN error_groups g ON g.id = e.error_group_id WHERE e.session_id = `, int64(s.ID)))
 		out = append(out, k)
 	}
