@@ -279,3 +279,30 @@ func TestWhatIsWrongWithASessionQuery(t *testing.T) {
 		}
 	}
 }
+
+// What is offered to choose from is what there is, with how many sessions each
+// choice finds on whole days.
+func TestChoicesAreWhatCountsFind(t *testing.T) {
+	s, first := explorerSite(t, rand.New(rand.NewPCG(9, 9)), 300)
+	for _, conn := range []ConnectionID{0, 2} {
+		q, _ := SessionQuery{Connection: conn, From: first.AddDate(0, 0, 3), To: first.AddDate(0, 0, 9), Ratings: []string{"poor"}}.Check()
+		c, err := s.Choices(t.Context(), 1, q)
+		if err != nil || len(c.Countries) != 3 || len(c.Browsers) != 2 || len(c.Systems) != 2 {
+			t.Fatalf("choices %+v (%v)", c, err)
+		}
+		q.Ratings = nil
+		for field, rows := range map[*[]string][]ValueRow{&q.Countries: c.Countries, &q.Browsers: c.Browsers, &q.Systems: c.Systems} {
+			for _, row := range rows {
+				if row.Value == "" {
+					continue // not known, which no filter asks for
+				}
+				*field = []string{row.Value}
+				n, err := s.Count(t.Context(), 1, q)
+				if err != nil || n.Sessions != row.Sessions || n.Sessions == 0 {
+					t.Errorf("%q is offered with %d sessions and finds %+v (%v)", row.Value, row.Sessions, n, err)
+				}
+			}
+			*field = nil
+		}
+	}
+}
