@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/alexedwards/argon2id"
-
 	"sightline/internal/db"
 )
 
@@ -38,7 +36,7 @@ func (p *People) ChangePassword(ctx context.Context, user UserID, current, passw
 	if len(current) > maxPassword {
 		return Problems{"current": wrong}, nil
 	}
-	ok, err := argon2id.ComparePasswordAndHash(current, u.PasswordHash)
+	ok, err := p.matches(ctx, current, u.PasswordHash)
 	if err != nil {
 		return nil, fmt.Errorf("compare a password of user %d: %w", u.ID, err)
 	}
@@ -54,7 +52,7 @@ func (p *People) ChangePassword(ctx context.Context, user UserID, current, passw
 	if len(problems) > 0 {
 		return problems, nil
 	}
-	hash, err := argon2id.CreateHash(password, p.params)
+	hash, err := p.hash(ctx, password)
 	if err != nil {
 		return nil, fmt.Errorf("hash a password: %w", err)
 	}

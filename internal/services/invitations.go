@@ -8,8 +8,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/alexedwards/argon2id"
-
 	"sightline/internal/db"
 )
 
@@ -222,7 +220,7 @@ func (p *People) Accept(ctx context.Context, token string, signedIn UserID, name
 	u := db.User{ID: in.Account.ID, Email: in.Account.Email, Name: in.Account.Name}
 	if signedIn == 0 {
 		var problems Problems
-		if u, problems, err = p.newUser(in.Email, name, password); err != nil || len(problems) > 0 {
+		if u, problems, err = p.newUser(ctx, in.Email, name, password); err != nil || len(problems) > 0 {
 			return User{}, problems, err
 		}
 	}
@@ -244,7 +242,7 @@ func (p *People) Accept(ctx context.Context, token string, signedIn UserID, name
 }
 
 // newUser checks what somebody gave for an account and hashes the password.
-func (p *People) newUser(email, name, password string) (db.User, Problems, error) {
+func (p *People) newUser(ctx context.Context, email, name, password string) (db.User, Problems, error) {
 	problems := Problems{}
 	name = strings.TrimSpace(name)
 	if msg := checkPersonName(name); msg != "" {
@@ -256,7 +254,7 @@ func (p *People) newUser(email, name, password string) (db.User, Problems, error
 	if len(problems) > 0 {
 		return db.User{}, problems, nil
 	}
-	hash, err := argon2id.CreateHash(password, p.params)
+	hash, err := p.hash(ctx, password)
 	if err != nil {
 		return db.User{}, nil, fmt.Errorf("hash a password: %w", err)
 	}

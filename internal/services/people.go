@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/mail"
 	"regexp"
+	"runtime"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -44,6 +45,9 @@ type People struct {
 	// unknown account take as long as a wrong password.
 	decoy  string
 	params *argon2id.Params
+	// hashing bounds how many passwords are hashed at once: each takes 19 MiB,
+	// and whoever asks for many at a time is a stranger.
+	hashing chan struct{}
 }
 
 // Membership is one organization that a person belongs to.
@@ -73,7 +77,36 @@ func NewPeople(d *db.DB, now func() time.Time) *People {
 	// OWASP's second choice for argon2id: 19 MiB, two passes, one lane. On a
 	// small machine several people can sign in at once without hurting.
 	params := &argon2id.Params{Memory: 19 * 1024, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}
-	return &People{db: d, now: now, decoy: decoyHash(params), params: params}
+	return &People{db: d, now: now, decoy: decoyHash(params), params: params, hashing: make(chan struct{}, max(2, runtime.NumCPU()))}
+}
+
+// hash makes the hash of a new password, in its turn.
+func (p *People) hash(ctx context.Context, password string) (string, error) {
+	if err := p.takeTurn(ctx); err != nil {
+		return "", err
+	}
+	defer func() { <-p.hashing }()
+	return argon2id.CreateHash(password, p.params)
+}
+
+// matches says whether a password has a hash, in its turn.
+func (p *People) matches(ctx context.Context, password, hash string) (bool, error) {
+	if err := p.takeTurn(ctx); err != nil {
+		return false, err
+	}
+	defer func() { <-p.hashing }()
+	return argon2id.ComparePasswordAndHash(password, hash)
+}
+
+// takeTurn waits until a password may be hashed; the turn is given back by
+// receiving from hashing.
+func (p *People) takeTurn(ctx context.Context) error {
+	select {
+	case p.hashing <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // decoyHash is made up instead of computed: random bytes are as good as the
@@ -201,7 +234,7 @@ func (p *People) FirstOwner(ctx context.Context, o NewOwner) (User, error) {
 	if msg := checkPassword(o.Password); msg != "" {
 		return User{}, invalid("The password is not good enough. %s", msg)
 	}
-	hash, err := argon2id.CreateHash(o.Password, p.params)
+	hash, err := p.hash(ctx, o.Password)
 	if err != nil {
 		return User{}, fmt.Errorf("hash a password: %w", err)
 	}
@@ -297,7 +330,7 @@ func (p *People) AddMember(ctx context.Context, org OrgID, u NewOwner, role Role
 		if msg := checkPassword(u.Password); msg != "" {
 			return User{}, invalid("The password is not good enough. %s", msg)
 		}
-		hash, herr := argon2id.CreateHash(u.Password, p.params)
+		hash, herr := p.hash(ctx, u.Password)
 		if herr != nil {
 			return User{}, fmt.Errorf("hash a password: %w", herr)
 		}
@@ -329,7 +362,7 @@ func (p *People) ResetPassword(ctx context.Context, email, password string) erro
 	if err != nil {
 		return notFound(err, "Nobody signs in with that email.")
 	}
-	hash, err := argon2id.CreateHash(password, p.params)
+	hash, err := p.hash(ctx, password)
 	if err != nil {
 		return fmt.Errorf("hash a password: %w", err)
 	}
@@ -348,10 +381,10 @@ func (p *People) SignIn(ctx context.Context, email, password string) (User, erro
 	case err != nil:
 		return User{}, fmt.Errorf("find a user: %w", err)
 	}
-	if len(password) > maxPassword {
-		password = password[:maxPassword] // cannot match: stored ones are shorter or equal and checked when set
+	if len(password) > maxPassword { // nobody's, and no longer work than any other
+		password, hash = password[:maxPassword], p.decoy
 	}
-	ok, err := argon2id.ComparePasswordAndHash(password, hash)
+	ok, err := p.matches(ctx, password, hash)
 	if err != nil {
 		return User{}, fmt.Errorf("compare a password of user %d: %w", u.ID, err)
 	}
