@@ -51,7 +51,7 @@ func (a *app) calls(w http.ResponseWriter, r *http.Request) error {
 			continue
 		}
 		v.Rows = append(v.Rows, templates.CallRow{
-			At: row.At, Actor: row.Actor, Customer: row.Customer, Call: *row.Call,
+			At: row.At, Actor: row.Actor, Customer: row.Customer, Words: row.Summary, Call: *row.Call,
 			Connection: templates.LinkView{Label: row.Connection, Href: row.ConnectionURL},
 		})
 	}

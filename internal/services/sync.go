@@ -327,7 +327,18 @@ func (s *Syncs) backfill(ctx context.Context, v syncView) (*db.SyncWalk, error) 
 // begin stores a new walk.
 func (s *Syncs) begin(ctx context.Context, v syncView, w db.SyncWalk) (*db.SyncWalk, error) {
 	o := s.db.Org(v.org)
-	choose := func([]db.SyncWalk) []db.SyncWalk { return []db.SyncWalk{w} }
+	same := func(got db.SyncWalk) bool {
+		if w.Purpose == db.WalkFollow || got.Purpose == db.WalkFollow {
+			return w.Purpose == got.Purpose
+		}
+		return got.Day == w.Day
+	}
+	choose := func(open []db.SyncWalk) []db.SyncWalk {
+		if slices.ContainsFunc(open, same) { // a member has just asked for the same days
+			return nil
+		}
+		return []db.SyncWalk{w}
+	}
 	if err := o.PlanWalks(ctx, v.conn.ID, choose, v.now, nil, nil); err != nil {
 		return nil, fmt.Errorf("begin a walk (%s): %w", w.Purpose, err)
 	}
@@ -336,7 +347,7 @@ func (s *Syncs) begin(ctx context.Context, v syncView, w db.SyncWalk) (*db.SyncW
 		return nil, err
 	}
 	for _, got := range open {
-		if got.Purpose == w.Purpose && (w.Purpose == db.WalkFollow || got.Day == w.Day) {
+		if same(got) {
 			return &got, nil
 		}
 	}
