@@ -1,0 +1,131 @@
+package e2e_test
+
+import (
+	"encoding/csv"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/chromedp"
+
+	"sightline/internal/services/sandbox"
+)
+
+// explorerScreens are the states of the session explorer.
+func explorerScreens() []screen {
+	return []screen{
+		{name: "sessions-filtered", path: "/o/acme/sessions?span=60d&countries=NZ,US&browsers=Chrome&ratings=good&ratings=poor&state=ended&people=known&page=%2F&slow_ms=100"},
+		{name: "sessions-empty", path: "/o/acme/sessions?span=7d&email=nobody%40example.com"},
+		{name: "sessions-wrong", path: "/o/acme/sessions?from=soon&countries=NZL&slow_ms=fast&ratings=superb"},
+		{name: "sessions-columns", path: "/o/acme/sessions?span=60d&columns=started,person,email,identifier,country,city,browser,os,platform,pages,length,rating,errors,state,ended,connection"},
+		{name: "sessions-view", find: func(t *testing.T, v *visitor) string {
+			return saveView(v, "A view with a name that is rather long, and <b>hostile</b>", "countries=US&span=60d") + "&browsers=Chrome"
+		}},
+		{name: "sessions-views", path: "/o/acme/sessions/views"},
+	}
+}
+
+// saveView saves a filter under a name and leads to it.
+func saveView(v *visitor, name, query string) (path string) {
+	v.t.Helper()
+	p := v.open("/o/acme/sessions?"+query).submit("/sessions/views", url.Values{"name": {name}})
+	p.has("is saved")
+	return p.url.RequestURI()
+}
+
+// A product manager narrows the sessions, keeps that under a name as what
+// Sessions opens with, and takes the rows away as a file, in a browser.
+func TestAViewIsSavedAndItsSessionsAreDownloaded(t *testing.T) {
+	s := newSite(t, sandbox.Options{})
+	v := s.visitor(t, "support")
+	manySessions(v)
+	folder := t.TempDir()
+	b := newTab(t, newBrowser(t), s.address, look{width: 1280})
+	b.do("let files come", command(browser.SetDownloadBehavior, browser.SetDownloadBehaviorParams{
+		Behavior: browser.SetDownloadBehaviorBehaviorAllow, BrowserContextID: browserContext(b), DownloadPath: folder,
+	}))
+	b.signIn("support@example.com", sitePassword)
+
+	// Open the countries, tick one and ask for the list.
+	b.open("/o/acme/sessions?span=60d")
+	b.do("choose the United States",
+		chromedp.Click(chromedp.CSS(`#countries-sum`)),
+		chromedp.Click(chromedp.CSS(`input[name=countries][value=US]`)),
+		chromedp.Click(chromedp.CSS(`.filter-actions button`)),
+	)
+	b.waitPath(`/sessions\?connection=1&countries=US&span=60d$`)
+	b.waitText("Remove Country United States")
+
+	// Save that as the view to begin with.
+	b.do("save the view",
+		chromedp.Click(chromedp.CSS(`button[popovertarget=save-view]`)),
+		chromedp.SendKeys(chromedp.CSS(`#view-name`), "Americans"),
+		chromedp.Click(chromedp.CSS(`#view-default`)),
+		chromedp.Click(chromedp.CSS(`#save-view button[type=submit]`)),
+	)
+	b.waitText("“Americans” is saved, and Sessions opens with it")
+	b.open("/o/acme/")
+	b.do("open Sessions", chromedp.Click(chromedp.CSS(`.mainnav a[href="/o/acme/sessions"]`)))
+	b.waitPath(`/sessions\?.*view=1$`)
+	b.waitText("Americans")
+
+	// The file has as many rows as the page says, and the first page's rows
+	// come first in it.
+	m := regexp.MustCompile(`(?m)^([\d,]+) sessions$`).FindStringSubmatch(b.text("main"))
+	if m == nil {
+		t.Fatalf("the page does not say how many sessions there are:\n%s", b.text("main"))
+	}
+	b.do("take the file", chromedp.Click(chromedp.CSS(`a[href*="sessions.csv"]`)))
+	var file string
+	eventually(t, "the file is there", func() bool {
+		found, err := filepath.Glob(filepath.Join(folder, "sessions-acme-*.csv"))
+		if err != nil || len(found) != 1 {
+			return false
+		}
+		file = found[0]
+		return true
+	})
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(string(text), "\ufeff"))).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(len(rows) - 1); got != strings.ReplaceAll(m[1], ",", "") {
+		t.Errorf("the file has %s sessions, the page says %s", got, m[1])
+	}
+	shown := value(b, "read the list", chromedp.Evaluate[[]string](`[...document.querySelectorAll(".sessions tbody a.stretched")].map(a => a.getAttribute("href").split("/").pop())`))
+	if len(shown) < 50 {
+		t.Errorf("the page shows %d sessions", len(shown))
+	}
+	country := -1
+	for i, name := range rows[0] {
+		if name == "country" {
+			country = i
+		}
+	}
+	for i, row := range rows[1:] {
+		if i < len(shown) && row[0] != shown[i] {
+			t.Fatalf("row %d of the file is session %s, on the page it is %s", i, row[0], shown[i])
+		}
+		if row[country] != "US" {
+			t.Fatalf("row %d of the file is from %q", i, row[country])
+		}
+	}
+	for _, c := range b.complaints() {
+		t.Error(c)
+	}
+}
+
+// browserContext is the tab's own context, in which its cookies are.
+func browserContext(b *tab) cdp.BrowserContextID {
+	return chromedp.FromContext(b.ctx).BrowserContextID
+}
