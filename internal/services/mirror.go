@@ -191,6 +191,15 @@ func (m *mirror) received(at time.Time) time.Time {
 	return at
 }
 
+// countryCode writes a code of two letters in capitals, as filters have it; what
+// is no code stays as it is.
+func countryCode(s string) string {
+	if len(s) == 2 {
+		return strings.ToUpper(s)
+	}
+	return s
+}
+
 func sessionRow(s raygun.Session, vendor Vendor) db.Session {
 	name := s.User.FullName
 	if name == "" {
@@ -201,7 +210,7 @@ func sessionRow(s raygun.Session, vendor Vendor) db.Session {
 		UserID: s.User.ID, UserIdentifier: s.User.Identifier, UserAnonymous: s.User.Anonymous,
 		UserName: name, UserEmail: s.User.Email, UserURL: s.User.WebLink,
 		Browser: s.Browser.Name, BrowserVersion: s.Browser.Version, OS: s.OS.Name, OSVersion: s.OS.Version, Platform: s.Platform.Name,
-		Country: s.Country, IPAddress: s.IP, CountryName: s.CountryName, State: s.State, City: s.City,
+		Country: countryCode(s.Country), IPAddress: s.IP, CountryName: s.CountryName, State: s.State, City: s.City,
 		Rating: s.Rating, WebURL: s.WebLink,
 		UserPartial: s.User.Partial, Alias: alias(vendor, s.ID), Deployment: s.Deployment,
 	}
