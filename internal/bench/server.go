@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -95,7 +96,7 @@ func startServer(ctx context.Context, binary string, args []string, settings ...
 }
 
 func (r *running) stop() {
-	_ = r.cmd.Process.Signal(os.Interrupt)
+	_ = r.cmd.Process.Signal(syscall.SIGTERM) // an interrupt may be ignored, in a background job
 	_ = r.cmd.Wait()
 }
 

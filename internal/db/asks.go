@@ -142,7 +142,8 @@ func (o Org) EndAsk(ctx context.Context, id AskID, end AskOutcome) error {
 // only while nothing sends.
 func (d *DB) InterruptAsksUnscoped(ctx context.Context, message string, now time.Time) (int64, error) {
 	return exec(ctx, d.w, "asks", `
-		UPDATE asks SET state = 'interrupted', message = ?, finished_at = ? WHERE state = 'sending'`, message, ms(now))
+		UPDATE asks SET state = 'interrupted', message = ?, finished_at = ?
+		WHERE state IN ('queued', 'sending') AND state = 'sending'`, message, ms(now)) // the first condition names the index
 }
 
 // QueuedAsksUnscoped lists every ask that waits for a job, oldest first, at
