@@ -86,13 +86,3 @@ func (o Org) Search(ctx context.Context, conn ConnectionID, params string) (Sear
 		SELECT `+searchColumns+` FROM session_searches
 		WHERE connection_id = ? AND params = ? AND org_id = ?`, conn, params, o.id)
 }
-
-// SearchResults lists the sessions that a search found, newest first.
-func (o Org) SearchResults(ctx context.Context, search SearchID, after Moment, limit int) ([]Session, error) {
-	at, id := after.args()
-	return list(ctx, o.db.r, "search results", scanSession, `
-		SELECT `+sessionColumns+` FROM session_search_results r
-		CROSS JOIN sessions s ON s.id = r.session_id
-		WHERE r.search_id = ? AND r.org_id = ? AND (r.started_at, r.session_id) < (?, ?)
-		ORDER BY r.started_at DESC, r.session_id DESC LIMIT ?`, search, o.id, at, id, limit)
-}
