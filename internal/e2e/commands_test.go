@@ -64,7 +64,7 @@ func TestCommandLineFaultsAreToldInASentence(t *testing.T) {
 		{"stray argument", "takes flags only", []string{"admin", "create", data, "a@example.com", "planted-password"}},
 		{"no role", "SIGHTLINE_ROLE must be viewer", []string{"admin", "create", data, "--email=a@example.com", "--org=acme", "--role=king"}},
 		{"no organization", "SIGHTLINE_ORG is missing", []string{"connection", "list", data}},
-		{"no vendor", "SIGHTLINE_VENDOR must be raygun or logrocket", []string{"connection", "add", data, "--org=acme", "--name=x", "--vendor=sentry"}},
+		{"no vendor", "SIGHTLINE_VENDOR must be raygun, raygun-v3 or logrocket", []string{"connection", "add", data, "--org=acme", "--name=x", "--vendor=sentry"}},
 		{"unknown organization", `no organization "acme"`, []string{"connection", "list", data, "--org=acme"}},
 		{"nobody to reset", "Nobody signs in", []string{"admin", "reset-password", data, "--email=a@example.com"}},
 		{"odd dialect", "SIGHTLINE_DIALECT must be contract or live", []string{"demo", "--dialect=french"}},
