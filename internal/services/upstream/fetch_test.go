@@ -32,7 +32,8 @@ func TestAddressesInAnswersStayOutOfThePrivateNetwork(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		_, err := public.Fetch(ctx, "fetch", address)
 		cancel()
-		if k := upstream.KindOf(err); k != upstream.Unexpected && k != upstream.Down {
+		// The last two are names to some resolvers, which may take their time.
+		if k := upstream.KindOf(err); k != upstream.Unexpected && k != upstream.Down && k != upstream.TimedOut {
 			t.Errorf("%s: got %v", address, err)
 		}
 	}
