@@ -202,15 +202,10 @@ func (c *keepingConn) ExecContext(ctx context.Context, query string, args []driv
 	return res, err
 }
 
-// PrepareContext prepares a statement for a caller who keeps it: a
-// transaction, or the queue.
-func (c *keepingConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
-	s, keep, err := c.take(ctx, query)
-	if err != nil {
-		return nil, err
-	}
-	s.busy = true
-	return &borrowedStmt{Stmt: s.stmt, c: c, s: s, keep: keep}, nil
+// PrepareContext refuses: the connection keeps statements itself, and what a
+// caller's own wrote would not be counted in [DB.Generation].
+func (c *keepingConn) PrepareContext(context.Context, string) (driver.Stmt, error) {
+	return nil, errors.New("statements are not prepared by hand here: run the query, the connection keeps it")
 }
 
 // keptRows are the rows of a kept statement.
@@ -243,58 +238,4 @@ func (r *keptRows) Next(dest []driver.Value) error {
 		return io.EOF
 	}
 	return r.Rows.Next(dest)
-}
-
-// borrowedStmt is a kept statement in a caller's hands.
-type borrowedStmt struct {
-	driver.Stmt
-	c    *keepingConn
-	s    *keptStmt
-	keep bool
-	done bool
-}
-
-// Close gives the statement back.
-func (b *borrowedStmt) Close() error {
-	if b.done {
-		return nil
-	}
-	b.done, b.s.busy = true, false
-	if b.keep {
-		return nil
-	}
-	return b.s.stmt.Close()
-}
-
-// QueryContext runs the statement.
-func (b *borrowedStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
-	rows, err := b.Stmt.(driver.StmtQueryContext).QueryContext(ctx, args)
-	if err != nil {
-		return nil, err
-	}
-	if !b.s.data {
-		return rows, nil
-	}
-	// The end of its rows is the end of what it writes.
-	return &writingRows{Rows: rows, c: b.c}, nil
-}
-
-// ExecContext runs the statement.
-func (b *borrowedStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
-	res, err := b.Stmt.(driver.StmtExecContext).ExecContext(ctx, args)
-	b.c.wrote(b.s.data)
-	return res, err
-}
-
-// writingRows are what a writing statement returns.
-type writingRows struct {
-	driver.Rows
-	c *keepingConn
-}
-
-// Close ends the statement.
-func (r *writingRows) Close() error {
-	err := r.Rows.Close()
-	r.c.wrote(true)
-	return err
 }

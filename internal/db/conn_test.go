@@ -153,3 +153,10 @@ func TestGenerationChangesWithWhatPagesShow(t *testing.T) {
 		}
 	}
 }
+
+// What a statement prepared by hand wrote would not be counted.
+func TestNobodyPreparesByHand(t *testing.T) {
+	if stmt, err := openTest(t).Queue().PrepareContext(t.Context(), `UPDATE organizations SET name = name`); err == nil {
+		t.Errorf("prepared %v", stmt)
+	}
+}

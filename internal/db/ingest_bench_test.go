@@ -106,7 +106,7 @@ func benchPage(r *rand.Rand, n int, full bool) []FullSession {
 
 func bareInserts(b *testing.B, d *DB, page []FullSession) {
 	err := d.write(b.Context(), func(tx *sql.Tx) error {
-		q := prepared{tx: tx, stmts: map[string]*sql.Stmt{}}
+		q := tx
 		for _, s := range page {
 			customer := any(nil)
 			if s.UserEmail != "" {

@@ -108,20 +108,19 @@ func (o Org) put(ctx context.Context, conn ConnectionID, receivedAt time.Time, f
 		if err := o.own(ctx, tx, conn); err != nil {
 			return err
 		}
-		q := prepared{tx: tx, stmts: map[string]*sql.Stmt{}}
 		p := &putter{
-			q: q, org: o.id, receivedAt: receivedAt, conn: conn,
+			q: tx, org: o.id, receivedAt: receivedAt, conn: conn,
 			who: people{org: o.id, known: map[Sighting]sighted{}}, tallies: map[ConnectionID]*tally{}, twinned: map[ConnectionID]bool{},
 		}
 		var err error
-		if p.rivals, err = o.rivals(ctx, q, conn); err != nil {
+		if p.rivals, err = o.rivals(ctx, tx, conn); err != nil {
 			return err
 		}
 		if err := fn(p); err != nil {
 			return err
 		}
 		for _, id := range slices.Sorted(maps.Keys(p.tallies)) {
-			if err := p.tallies[id].flush(ctx, q); err != nil {
+			if err := p.tallies[id].flush(ctx, tx); err != nil {
 				return err
 			}
 		}
@@ -446,47 +445,4 @@ func clip(s string) string {
 	}
 	r := []rune(s)
 	return string(r[:min(len(r), maxText)])
-}
-
-// prepared is a transaction that prepares each statement once: a page of
-// sessions repeats the same few thousands of times. The statements close with
-// the transaction.
-type prepared struct {
-	tx    *sql.Tx
-	stmts map[string]*sql.Stmt
-}
-
-func (p prepared) stmt(ctx context.Context, query string) (*sql.Stmt, error) {
-	if s, ok := p.stmts[query]; ok {
-		return s, nil
-	}
-	s, err := p.tx.PrepareContext(ctx, query)
-	if err == nil {
-		p.stmts[query] = s
-	}
-	return s, err
-}
-
-func (p prepared) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	s, err := p.stmt(ctx, query)
-	if err != nil {
-		return nil, err
-	}
-	return s.QueryContext(ctx, args...)
-}
-
-func (p prepared) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
-	s, err := p.stmt(ctx, query)
-	if err != nil {
-		return p.tx.QueryRowContext(ctx, query, args...) // which tells the same error
-	}
-	return s.QueryRowContext(ctx, args...)
-}
-
-func (p prepared) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	s, err := p.stmt(ctx, query)
-	if err != nil {
-		return nil, err
-	}
-	return s.ExecContext(ctx, args...)
 }

@@ -17,7 +17,7 @@ func countSessions(ctx context.Context, w *sql.DB) error {
 	for {
 		left := false
 		err := d.write(ctx, func(tx *sql.Tx) error {
-			n, err := countSome(ctx, prepared{tx: tx, stmts: map[string]*sql.Stmt{}}, countBatch)
+			n, err := countSome(ctx, tx, countBatch)
 			left = n == countBatch
 			return err
 		})

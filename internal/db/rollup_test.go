@@ -367,7 +367,7 @@ func TestAFilledDatabaseIsMigrated(t *testing.T) {
 	mustExec(t, d.w, `DELETE FROM session_error_groups`)
 	mustExec(t, d.w, `UPDATE sessions SET counted = 0, slowest_ms = NULL, slow_class = NULL`)
 	if err := d.write(t.Context(), func(tx *sql.Tx) error {
-		_, err := countSome(t.Context(), prepared{tx: tx, stmts: map[string]*sql.Stmt{}}, 100)
+		_, err := countSome(t.Context(), tx, 100)
 		return err
 	}); err != nil {
 		t.Fatal(err)

@@ -47,28 +47,6 @@ func (c *recordedConn) ExecContext(ctx context.Context, query string, args []dri
 	return c.Conn.(driver.ExecerContext).ExecContext(ctx, query, args)
 }
 
-func (c *recordedConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
-	s, err := c.Conn.(driver.ConnPrepareContext).PrepareContext(ctx, query)
-	return &recordedStmt{Stmt: s, c: c, query: query}, err
-}
-
-// recordedStmt is a prepared statement of a recordedConn.
-type recordedStmt struct {
-	driver.Stmt
-	c     *recordedConn
-	query string
-}
-
-func (s *recordedStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
-	s.c.note(s.query, args)
-	return s.Stmt.(driver.StmtQueryContext).QueryContext(ctx, args)
-}
-
-func (s *recordedStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
-	s.c.note(s.query, args)
-	return s.Stmt.(driver.StmtExecContext).ExecContext(ctx, args)
-}
-
 func (c *recordedConn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
 	return c.Conn.(driver.ConnBeginTx).BeginTx(ctx, o)
 }
