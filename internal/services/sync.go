@@ -126,7 +126,8 @@ func (s *Syncs) run(ctx context.Context, org OrgID, conn ConnectionID) (time.Dur
 	}
 	end, stop := s.turn(ctx, org, claimed)
 	after, err := o.EndSync(context.WithoutCancel(ctx), conn, claimed, end)
-	if err != nil || stop && after.NextAt.Equal(end.NextAt) {
+	// What is stored has milliseconds, the clock has more.
+	if err != nil || stop && after.NextAt.UnixMilli() == end.NextAt.UnixMilli() {
 		return 0, err
 	}
 	return max(after.NextAt.Sub(s.now()), time.Millisecond), nil
