@@ -2,8 +2,8 @@ package services
 
 import (
 	"context"
-	"maps"
 	"slices"
+	"time"
 
 	"sightline/internal/db"
 	"sightline/internal/services/raygun"
@@ -167,10 +167,12 @@ const userPages = 3
 // learnUsers asks Raygun v3 who the users of a page's sessions are, as
 // background work: those seen last come first, which are those of new sessions.
 // Where older days are read, it goes on behind those that are known. A failure
-// is no failure of the sync: the sessions are here, and nobody's for now.
-func (s *Syncs) learnUsers(ctx context.Context, v syncView, api raygun.API, page raygun.SessionPage) {
+// is no failure of the sync: the sessions are here, and nobody's for now. What a
+// member asked to have filled costs them no more than was named, so nothing is
+// learned beside it, nor with sync off.
+func (s *Syncs) learnUsers(ctx context.Context, v syncView, w db.SyncWalk, api raygun.API, page raygun.SessionPage) {
 	v3, ok := api.(*raygun.V3)
-	if !ok || ctx.Err() != nil {
+	if !ok || ctx.Err() != nil || !v.sync.Enabled || w.Purpose == db.WalkPerson || s.paused(v, besideUsers) {
 		return
 	}
 	unknown := map[string]bool{}
@@ -179,26 +181,25 @@ func (s *Syncs) learnUsers(ctx context.Context, v syncView, api raygun.API, page
 			unknown[one.User.ID] = true
 		}
 	}
-	o := s.db.Org(v.org)
-	ids := slices.Collect(maps.Keys(unknown))
-	known, err := o.RaygunUsers(ctx, v.conn.ID, ids)
-	for id := range known {
-		delete(unknown, id)
-	}
-	if err != nil || len(unknown) == 0 {
+	if len(unknown) == 0 {
 		return
 	}
-	spending := withSpender(ctx, spender{Org: v.org, Connection: v.conn.ID, Background: true})
-	skip, err := o.CountRaygunUsers(ctx, v.conn.ID)
-	if err != nil || page.Newest.After(v.now.Add(-followBack)) {
-		skip = 0
+	o := s.db.Org(v.org)
+	skip := 0
+	if !page.Newest.After(v.now.Add(-followBack)) {
+		known, err := o.CountRaygunUsers(ctx, v.conn.ID)
+		if err != nil {
+			s.log.ErrorContext(ctx, "known users were not counted", "connection", int64(v.conn.ID), "err", err)
+			return
+		}
+		// Users come and go since they were counted: a page's overlap costs nothing.
+		skip = max(0, known-raygun.MaxLimit/2)
 	}
-	// Users come and go since they were counted: a page's overlap costs nothing.
-	skip = max(0, skip-raygun.MaxLimit/2)
+	spending := withSpender(ctx, spender{Org: v.org, Connection: v.conn.ID, Background: true})
 	for range userPages {
 		list, err := v3.Customers(spending, raygun.ListQuery{Recent: true, Skip: skip})
 		if err != nil {
-			s.log.WarnContext(ctx, "users could not be learned", "connection", int64(v.conn.ID), "err", err)
+			s.pause(ctx, v, besideUsers, err)
 			return
 		}
 		rows := make([]db.RaygunUser, len(list.Items))
@@ -215,4 +216,38 @@ func (s *Syncs) learnUsers(ctx context.Context, v syncView, api raygun.API, page
 		}
 		skip = list.NextSkip
 	}
+}
+
+// What sync asks for beside sessions.
+const (
+	besideVitals = "web vitals"
+	besideUsers  = "users"
+)
+
+// besidePause is how long sync leaves that alone after a failure: a permission
+// that the token lacks costs one call an hour, not one for each page.
+const besidePause = time.Hour
+
+// beside is something that sync asks a connection for beside sessions.
+type beside struct {
+	connection ConnectionID
+	what       string
+}
+
+// paused says whether something is left alone for now.
+func (s *Syncs) paused(v syncView, what string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return v.now.Before(s.pausedUntil[beside{v.conn.ID, what}])
+}
+
+// pause leaves something alone after a failure, unless Sightline stops.
+func (s *Syncs) pause(ctx context.Context, v syncView, what string, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	s.log.WarnContext(ctx, "sync leaves something alone for an hour", "what", what, "connection", int64(v.conn.ID), "err", err)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pausedUntil[beside{v.conn.ID, what}] = v.now.Add(besidePause)
 }

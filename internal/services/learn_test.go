@@ -1,10 +1,27 @@
 package services
 
 import (
+	"strings"
 	"testing"
+	"time"
 
 	"sightline/internal/services/sandbox"
 )
+
+// turns takes the turns of a connection's sync that are due now.
+func (v *vendorSite) turns(conn ConnectionID) {
+	v.t.Helper()
+	for range 50 {
+		again, err := v.s.Syncs.run(v.t.Context(), 1, conn)
+		if err != nil {
+			v.t.Fatal(err)
+		}
+		if again == 0 || again > time.Second {
+			return
+		}
+	}
+	v.t.Fatal("the sync never rests")
+}
 
 func (v *vendorSite) spending(conn ConnectionID, sync bool) {
 	v.t.Helper()
@@ -22,5 +39,37 @@ func TestSyncThatIsOffRestsUntilItIsWoken(t *testing.T) {
 		if again, err := v.s.Syncs.run(t.Context(), 1, c.ID); again != 0 || err != nil {
 			t.Fatalf("a sync that is off takes its next turn in %s, %v", again, err)
 		}
+	}
+}
+
+func TestPermissionThatTheTokenLacksCostsSyncOneCall(t *testing.T) {
+	v := newVendorSite(t, sandbox.Options{Customers: 60, Sessions: 2500, Days: 9})
+	c := v.add(v.v3Form("Three", v.box.Credentials().RaygunApplication))
+	v.box.SetRaygunScopes("rum.sessions:read")
+	v.spending(c.ID, true)
+	v.turns(c.ID)
+	if n := v.box.CountCalls(sandbox.OpV3ListSessions); n < 4 {
+		t.Fatalf("%d pages of sessions: too few to tell", n)
+	}
+	if n := v.box.CountCalls(sandbox.OpV3ListCustomers); n != 1 {
+		t.Errorf("%d calls for users that the token may not see, want 1", n)
+	}
+	if n := strings.Count(v.log.String(), "leaves something alone"); n != 2 { // users and web vitals
+		t.Errorf("it is logged %d times:\n%s", n, v.log.String())
+	}
+}
+
+func TestFillThroughV3CostsNoMoreThanWasNamed(t *testing.T) {
+	v := newVendorSite(t, sandbox.Options{Customers: 60, Sessions: 2500, Days: 9})
+	c := v.add(v.v3Form("Three", v.box.Credentials().RaygunApplication))
+	v.spending(c.ID, false)
+	to := nextDay(time.Now())
+	if days, err := v.s.Syncs.Fill(t.Context(), v.actor, c.ID, to.AddDate(0, 0, -5), to, 8); err != nil || days == 0 {
+		t.Fatalf("%d days, %v", days, err)
+	}
+	v.turns(c.ID)
+	b, err := v.s.Connections.Budget(t.Context(), 1, c.ID)
+	if err != nil || b.Spent == 0 || b.Spent > 8 || b.ByBackground != 0 || b.Spent != v.box.RaygunV3CallsToday() {
+		t.Errorf("%d calls of 8 that were named, %d of them by background work with sync off (%v)", b.Spent, b.ByBackground, err)
 	}
 }

@@ -57,12 +57,13 @@ type Syncs struct {
 	jitter func(d time.Duration) time.Duration
 
 	mu sync.Mutex
-	// noVitals is until when web vitals are left alone after a failure.
-	noVitals map[ConnectionID]time.Time
+	// pausedUntil is until when what is asked for beside sessions is left alone
+	// after a failure.
+	pausedUntil map[beside]time.Time
 }
 
 func newSyncs(d *db.DB, q *Queue, c *Connections, log *slog.Logger, now func() time.Time) *Syncs {
-	s := &Syncs{db: d, queue: q, connections: c, log: log, now: now, noVitals: map[ConnectionID]time.Time{}, jitter: func(d time.Duration) time.Duration { return rand.N(max(d, 1)) }}
+	s := &Syncs{db: d, queue: q, connections: c, log: log, now: now, pausedUntil: map[beside]time.Time{}, jitter: func(d time.Duration) time.Duration { return rand.N(max(d, 1)) }}
 	q.handle(jobSync, func(ctx context.Context, org OrgID, id int64) (time.Duration, error) {
 		return s.run(ctx, org, ConnectionID(id))
 	})
@@ -427,7 +428,7 @@ func (s *Syncs) page(ctx context.Context, v syncView, w db.SyncWalk) error {
 		return advance(now, taken)
 	})
 	if err == nil {
-		s.learnUsers(ctx, v, api, page)
+		s.learnUsers(ctx, v, w, api, page)
 	}
 	return err
 }

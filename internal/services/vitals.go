@@ -26,8 +26,6 @@ const (
 	// again by sync, vitalsFresh before a person may.
 	vitalsStale = 6 * time.Hour
 	vitalsFresh = 10 * time.Minute
-	// vitalsPause is how long sync leaves them alone after a failure.
-	vitalsPause = time.Hour
 )
 
 // Band is how good a web vital is, by the limits that Google publishes for the
@@ -376,22 +374,13 @@ func vitalBuckets(in []raygun.Bucket) []db.VitalBucket {
 // vitals keeps the web vitals of a v3 connection in step, as background work:
 // the last 30 days once, and then each day. A failure is no failure of the sync.
 func (s *Syncs) vitals(ctx context.Context, v syncView) {
-	if v.conn.Vendor != RaygunV3 || v.budget.Background() == 0 {
-		return
-	}
-	s.mu.Lock()
-	until := s.noVitals[v.conn.ID]
-	s.mu.Unlock()
-	if v.now.Before(until) {
+	if v.conn.Vendor != RaygunV3 || v.budget.Background() == 0 || s.paused(v, besideVitals) {
 		return
 	}
 	today := DayOf(v.now)
 	spending := withSpender(ctx, spender{Org: v.org, Connection: v.conn.ID, Background: true})
 	_, err := s.connections.fetchVitals(spending, v.org, v.conn.ID, max(v.oldest, today-29), today, vitalsStale)
-	if err != nil && ctx.Err() == nil {
-		s.log.WarnContext(ctx, "web vitals were not fetched", "connection", int64(v.conn.ID), "err", err)
-		s.mu.Lock()
-		s.noVitals[v.conn.ID] = v.now.Add(vitalsPause)
-		s.mu.Unlock()
+	if err != nil {
+		s.pause(ctx, v, besideVitals, err)
 	}
 }
