@@ -34,7 +34,7 @@ func (a *app) askSession(w http.ResponseWriter, r *http.Request) error {
 	}
 	id := services.SessionID(idParam(r, "id"))
 	through, _ := strconv.ParseInt(r.PostForm.Get("through"), 10, 64) // what is no number is the session's own
-	ask, asked, err := a.Sessions.AskDetailThrough(r.Context(), actorOf(r), id, services.ConnectionID(through), r.PostForm.Get("again") == "1")
+	ask, asked, err := a.Sessions.AskDetail(r.Context(), actorOf(r), id, services.ConnectionID(through), r.PostForm.Get("again") == "1")
 	if err != nil {
 		return err
 	}

@@ -129,7 +129,7 @@ func (a *app) sessionFigures(r *http.Request, f sessionForm, conns []services.Co
 		return err
 	}
 	f.fields(v, choices)
-	n, err := a.Sessions.Count(ctx, org, f.query)
+	n, chart, err := a.Sessions.Figures(ctx, org, f.query)
 	if err != nil {
 		return err
 	}
@@ -141,21 +141,15 @@ func (a *app) sessionFigures(r *http.Request, f sessionForm, conns []services.Co
 		v.Notes = append(v.Notes, fmt.Sprintf("Page views, errors and ratings come with a session's detail. %s of these days %s none here and may match too.",
 			templates.Plural(n.Unknown, "session", "sessions"), map[bool]string{true: "has", false: "have"}[n.Unknown == 1]))
 	}
-	if days := services.DayOf(f.query.To.Add(-1)) - services.DayOf(f.query.From); days > 0 && n.Sessions > 0 {
-		if err := a.sessionChart(r, f, conns, v); err != nil {
-			return err
-		}
+	if len(chart.Days) > 1 && n.Sessions > 0 {
+		a.sessionChart(r, f, chart, conns, v)
 	}
 	v.Coverage, err = a.sessionCoverage(r, conns, f)
 	return err
 }
 
 // sessionChart draws the sessions a day, each day a link to its sessions.
-func (a *app) sessionChart(r *http.Request, f sessionForm, conns []services.Connection, v *templates.SessionsView) error {
-	c, err := a.Sessions.Chart(r.Context(), orgOf(r), f.query)
-	if err != nil {
-		return err
-	}
+func (a *app) sessionChart(r *http.Request, f sessionForm, c services.SessionChart, conns []services.Connection, v *templates.SessionsView) {
 	rest := f.page(f.many(conns))
 	rest.Del("span")
 	chart := ratingChart(c.DaySeries, maxListBars, func(from, to services.Day) string {
@@ -180,7 +174,6 @@ func (a *app) sessionChart(r *http.Request, f sessionForm, conns []services.Conn
 		v.ChartNote += " Counted from " + templates.FormatDate(c.Since.Time()) + " on: of the days before there are no figures, as there are so many sessions."
 	}
 	v.Chart = &chart
-	return nil
 }
 
 // sessionPage adds one page of the list.

@@ -137,10 +137,36 @@ func (s *Sessions) Count(ctx context.Context, org OrgID, q SessionQuery) (Count,
 		}
 		c.Sessions, c.More = c.Sessions+n, c.More || more
 	}
-	if q.NeedsDetail() {
-		c.Unknown, err = o.UnknownSessions(ctx, f, DayOf(f.From), DayOf(f.To.Add(-1)))
-	}
+	c.Unknown, err = s.unknown(ctx, o, q, f)
 	return c, err
+}
+
+// unknown counts the sessions that lack the detail which a query needs.
+func (s *Sessions) unknown(ctx context.Context, o db.Org, q SessionQuery, f db.SessionFilter) (int64, error) {
+	if !q.NeedsDetail() {
+		return 0, nil
+	}
+	return o.UnknownSessions(ctx, f, DayOf(f.From), DayOf(f.To.Add(-1)))
+}
+
+// Figures is Chart and Count together, with nothing counted twice: a chart that
+// counted every day knows how many there are.
+func (s *Sessions) Figures(ctx context.Context, org OrgID, q SessionQuery) (Count, SessionChart, error) {
+	chart, err := s.Chart(ctx, org, q)
+	if err != nil {
+		return Count{}, chart, err
+	}
+	if chart.Since > DayOf(q.From) {
+		n, err := s.Count(ctx, org, q)
+		return n, chart, err
+	}
+	n := Count{Sessions: chart.Now.Sessions}
+	f, ok, err := s.filter(ctx, org, q)
+	if err != nil || !ok {
+		return n, chart, err
+	}
+	n.Unknown, err = s.unknown(ctx, s.db.Org(org), q, f)
+	return n, chart, err
 }
 
 // told counts a filter's sessions of whole days from the rollups, if they can

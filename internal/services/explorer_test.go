@@ -117,6 +117,9 @@ func TestCountAndChartSayWhatIsListed(t *testing.T) {
 		if err != nil || !c.Compared || c.Since != DayOf(q.From) || c.Now.Sessions != int64(len(want)) {
 			t.Fatalf("%+v charts %+v (%v), want %d", q, c.Now, err, len(want))
 		}
+		if both, again, err := s.Figures(ctx, 1, q); err != nil || both != n || again.Now != c.Now {
+			t.Fatalf("%+v: %+v and %+v together (%v), %+v and %+v apart", q, both, again.Now, err, n, c.Now)
+		}
 		back := q
 		back.From, back.To = q.From.AddDate(0, 0, -len(c.Days)), q.To.AddDate(0, 0, -len(c.Days))
 		before := listed(back)

@@ -220,7 +220,7 @@ func TestMirrorKeepsWhatADetailToldAndTheNewerOfTwoAnswers(t *testing.T) {
 		"errors":[{"groupId":9223372036854775807,"instanceId":2,"title":"<b>Boom</b>"}],
 		"pageViews":[{"page":"/a","loadingTime":120,"viewingTime":-5,"viewedOn":"2026-11-20T00:10:00Z"},{"page":"/b"}]}}`
 	f.one.Store(&one)
-	ask, asked, err := m.Sessions.AskDetail(t.Context(), m.actor, id, false)
+	ask, asked, err := m.Sessions.AskDetail(t.Context(), m.actor, id, 0, false)
 	if got := m.wait(t, ask, err); !asked || got.State != AskDone || got.Message != "Raygun sent the session with 2 page views and 1 error." {
 		t.Fatalf("ask = %+v", got)
 	}
@@ -240,10 +240,10 @@ func TestMirrorKeepsWhatADetailToldAndTheNewerOfTwoAnswers(t *testing.T) {
 	// An ended session does not change: its detail costs nothing a second time,
 	// unless a person wants it.
 	before := f.calls.Load()
-	if _, asked, err := m.Sessions.AskDetail(t.Context(), m.actor, id, false); asked || err != nil {
+	if _, asked, err := m.Sessions.AskDetail(t.Context(), m.actor, id, 0, false); asked || err != nil {
 		t.Errorf("asked again by itself: %v, %v", asked, err)
 	}
-	ask, asked, err = m.Sessions.AskDetail(t.Context(), m.actor, id, true)
+	ask, asked, err = m.Sessions.AskDetail(t.Context(), m.actor, id, 0, true)
 	if m.wait(t, ask, err); !asked || f.calls.Load() != before+1 {
 		t.Errorf("%d calls for asking again", f.calls.Load()-before)
 	}
@@ -374,7 +374,7 @@ func TestAgainstTheSandbox(t *testing.T) {
 	if err != nil || len(tl.Items) == 0 {
 		t.Fatalf("timeline = %+v, %v", tl, err)
 	}
-	detail, _, err := m.Sessions.AskDetail(t.Context(), m.actor, tl.Items[0].Session.ID, false)
+	detail, _, err := m.Sessions.AskDetail(t.Context(), m.actor, tl.Items[0].Session.ID, 0, false)
 	m.wait(t, detail, err)
 	d, err := m.Sessions.Get(t.Context(), 1, tl.Items[0].Session.ID)
 	if err != nil || !d.Detailed || len(d.PageViews) == 0 {

@@ -305,24 +305,16 @@ func (s *Sessions) Get(ctx context.Context, org OrgID, id SessionID) (SessionDet
 	return d, s.sources(ctx, org, &d)
 }
 
-// AskDetail asks Raygun for a session's page views and errors, which costs one
-// call. A session that has ended and whose detail is here is not asked for
-// again unless again is true: it does not change any more. asked is false then.
-func (s *Sessions) AskDetail(ctx context.Context, actor Actor, id SessionID, again bool) (ask Ask, asked bool, err error) {
-	return s.AskDetailThrough(ctx, actor, id, 0, again)
-}
-
-// AskDetailThrough is AskDetail through one of the session's sources, 0 for its
-// own connection.
-func (s *Sessions) AskDetailThrough(ctx context.Context, actor Actor, id SessionID, through ConnectionID, again bool) (ask Ask, asked bool, err error) {
+// AskDetail asks Raygun for a session's page views and errors through one of
+// its sources, 0 for its own connection, which costs one call. A session that
+// has ended and whose detail is here is not asked for again unless again is
+// true: it does not change any more. asked is false then.
+func (s *Sessions) AskDetail(ctx context.Context, actor Actor, id SessionID, through ConnectionID, again bool) (ask Ask, asked bool, err error) {
 	row, err := s.db.Org(actor.Org).Session(ctx, id)
 	if err != nil {
 		return Ask{}, false, notFound(err, noSession)
 	}
 	d := SessionDetail{Session: row, Detailed: !row.DetailedAt.IsZero()}
-	if d.Detailed && !d.Stale() && !again {
-		return Ask{}, false, nil
-	}
 	spec := AskSpec{Connection: row.Connection, Kind: askSession, Subject: row.VendorID, Customer: row.Customer}
 	if through != 0 && through != row.Connection {
 		if err := s.sources(ctx, actor.Org, &d); err != nil {
@@ -333,6 +325,9 @@ func (s *Sessions) AskDetailThrough(ctx context.Context, actor Actor, id Session
 			return Ask{}, false, invalid("That connection does not know this session.")
 		}
 		spec.Connection, spec.Subject = through, d.Sources[i].VendorID
+	}
+	if d.Detailed && !d.Stale() && !again {
+		return Ask{}, false, nil
 	}
 	ask, err = s.asks.Put(ctx, actor, spec)
 	return ask, err == nil, err

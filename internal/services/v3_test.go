@@ -165,7 +165,7 @@ func TestDetailThroughV3NamesPagesErrorsAndThePerson(t *testing.T) {
 			named := 0
 			for _, s := range rows[:min(len(rows), 12)] {
 				b, _ := v.s.Connections.Budget(t.Context(), 1, c.ID)
-				ask, asked, err := v.s.Sessions.AskDetail(t.Context(), v.actor, s.ID, false)
+				ask, asked, err := v.s.Sessions.AskDetail(t.Context(), v.actor, s.ID, 0, false)
 				if !asked {
 					t.Fatal(asked, err)
 				}
@@ -210,7 +210,7 @@ func TestMissingPermissionIsNamedAndTheRestIsKept(t *testing.T) {
 	c := v.add(v.v3Form("Three", v.box.Credentials().RaygunApplication))
 	v.box.SetRaygunScopes("rum.sessions:read")
 	rows := v.list(v.week(c.ID))
-	ask, _, err := v.s.Sessions.AskDetail(t.Context(), v.actor, rows[0].ID, false)
+	ask, _, err := v.s.Sessions.AskDetail(t.Context(), v.actor, rows[0].ID, 0, false)
 	ask = v.asked(ask, err)
 	if ask.State != AskDone || !strings.Contains(ask.Message, "It needs the permission “") {
 		t.Errorf("ask = %+v", ask)
