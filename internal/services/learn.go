@@ -2,11 +2,13 @@ package services
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
 	"sightline/internal/db"
 	"sightline/internal/services/raygun"
+	"sightline/internal/services/upstream"
 )
 
 // known is what the mirror knows of the users, pages and errors that Raygun v3
@@ -40,7 +42,7 @@ func (c *Connections) known(conn Connection) raygun.Known {
 }
 
 // learner asks Raygun v3 for what its answers leave to identifiers, and keeps
-// it, so that each thing is asked for once.
+// it, so that what has a name is not asked for again.
 type learner struct {
 	api  *raygun.V3
 	org  db.Org
@@ -60,32 +62,46 @@ func userRow(u raygun.User) db.RaygunUser {
 // 500 for the price of one, is the way to learn more.
 const singly = 2
 
-// DetailCalls is what a session's detail costs at most through v3: the session,
-// its user, and the names of its pages and errors.
+// DetailCalls is what a session's detail costs through v3 at most: the session,
+// its user, and the names of its pages and errors. A call that the client
+// repeats because the vendor failed counts on top of that.
 const DetailCalls = 2 + 2*singly
 
-// detail names what a session's detail leaves to identifiers. What cannot be
-// learned, for lack of a permission or because the vendor fails, stays unnamed:
-// the detail is worth keeping without it.
-func (l learner) detail(ctx context.Context, s *raygun.Session) error {
-	var trouble error
-	note := func(err error) {
-		if err != nil && trouble == nil {
-			trouble = err
-		}
-	}
-	if s.User.Partial && s.User.ID != "" {
-		u, err := l.api.Customer(ctx, s.User.ID)
-		note(err)
+// detail names what a session's detail leaves to identifiers, and says whether
+// it learnt anything. What cannot be learned, for lack of a permission or because
+// the vendor fails, stays unnamed: the detail is worth keeping without it. The
+// error is the first that came.
+func (l learner) detail(ctx context.Context, s *raygun.Session) (learnt bool, err error) {
+	for _, learn := range []func(context.Context, *raygun.Session) (bool, error){l.user, l.pages, l.errors} {
+		some, trouble := learn(ctx, s)
+		learnt = learnt || some
 		if err == nil {
-			u.ID = s.User.ID
-			s.User = u
-			_, err = l.org.PutRaygunUsers(context.WithoutCancel(ctx), l.conn, []db.RaygunUser{userRow(u)}, l.m.now())
-			note(err)
+			err = trouble
+		}
+		if ctx.Err() != nil || upstream.KindOf(trouble).EndsAll() {
+			break
 		}
 	}
-	pages := unnamed(len(s.PageViews), func(i int) (string, string) { return s.PageViews[i].PageID, s.PageViews[i].Page })
-	names, err := learnNames(ctx, pages, func(id string) (string, error) {
+	return learnt, err
+}
+
+func (l learner) user(ctx context.Context, s *raygun.Session) (learnt bool, err error) {
+	if !s.User.Partial || s.User.ID == "" {
+		return false, nil
+	}
+	u, err := l.api.Customer(ctx, s.User.ID)
+	if err != nil {
+		return false, err
+	}
+	u.ID = s.User.ID
+	s.User = u
+	_, err = l.org.PutRaygunUsers(context.WithoutCancel(ctx), l.conn, []db.RaygunUser{userRow(u)}, l.m.now())
+	return true, err
+}
+
+func (l learner) pages(ctx context.Context, s *raygun.Session) (learnt bool, err error) {
+	ids := unnamed(len(s.PageViews), func(i int) (string, string) { return s.PageViews[i].PageID, s.PageViews[i].Page })
+	names, err := learnNames(ctx, ids, func(id string) (string, error) {
 		p, err := l.api.Page(ctx, id)
 		return p.Label(), err
 	}, func() (map[string]string, error) {
@@ -96,15 +112,17 @@ func (l learner) detail(ctx context.Context, s *raygun.Session) error {
 		}
 		return out, err
 	})
-	note(err)
-	note(l.keep(ctx, db.NamePage, names))
 	for i, v := range s.PageViews {
-		if v.Page == "" {
-			s.PageViews[i].Page = names[v.PageID]
+		if v.Page == "" && names[v.PageID] != "" {
+			s.PageViews[i].Page, learnt = names[v.PageID], true
 		}
 	}
-	groups := unnamed(len(s.Errors), func(i int) (string, string) { return s.Errors[i].GroupID, s.Errors[i].Title })
-	names, err = learnNames(ctx, groups, func(id string) (string, error) {
+	return learnt, l.keep(ctx, db.NamePage, names, err)
+}
+
+func (l learner) errors(ctx context.Context, s *raygun.Session) (learnt bool, err error) {
+	ids := unnamed(len(s.Errors), func(i int) (string, string) { return s.Errors[i].GroupID, s.Errors[i].Title })
+	names, err := learnNames(ctx, ids, func(id string) (string, error) {
 		g, err := l.api.ErrorGroup(ctx, id)
 		return g.Message, err
 	}, func() (map[string]string, error) {
@@ -115,21 +133,22 @@ func (l learner) detail(ctx context.Context, s *raygun.Session) error {
 		}
 		return out, err
 	})
-	note(err)
-	note(l.keep(ctx, db.NameError, names))
 	for i, e := range s.Errors {
-		if e.Title == "" {
-			s.Errors[i].Title = names[e.GroupID]
+		if e.Title == "" && names[e.GroupID] != "" {
+			s.Errors[i].Title, learnt = names[e.GroupID], true
 		}
 	}
-	return trouble
+	return learnt, l.keep(ctx, db.NameError, names, err)
 }
 
-func (l learner) keep(ctx context.Context, kind string, names map[string]string) error {
+// keep stores names, those that came before a call failed too. It returns that
+// failure and its own.
+func (l learner) keep(ctx context.Context, kind string, names map[string]string, failed error) error {
 	if len(names) == 0 {
-		return nil
+		return failed
 	}
-	return l.org.PutRaygunNames(context.WithoutCancel(ctx), l.conn, kind, names, l.m.now())
+	err := l.org.PutRaygunNames(context.WithoutCancel(ctx), l.conn, kind, names, l.m.now())
+	return errors.Join(failed, err)
 }
 
 // unnamed are the different ids without a name.

@@ -73,3 +73,60 @@ func TestFillThroughV3CostsNoMoreThanWasNamed(t *testing.T) {
 		t.Errorf("%d calls of 8 that were named, %d of them by background work with sync off (%v)", b.Spent, b.ByBackground, err)
 	}
 }
+
+// detailless is a session of a v3 connection of which neither the person nor
+// the pages are known.
+func (v *vendorSite) detailless() Session {
+	v.t.Helper()
+	start(v.t, v.s)
+	c := v.add(v.v3Form("Three", v.box.Credentials().RaygunApplication))
+	for _, s := range v.list(v.week(c.ID)) {
+		if s.UserPartial {
+			return s
+		}
+	}
+	v.t.Fatal("every session's person is known")
+	return Session{}
+}
+
+func TestDetailAsksNoMoreOfAVendorThatIsNotThere(t *testing.T) {
+	for _, kind := range []sandbox.FaultKind{sandbox.FaultServerError, sandbox.FaultRateLimited, sandbox.FaultUnauthorized} {
+		t.Run(string(kind), func(t *testing.T) {
+			v := newVendorSite(t, sandbox.Options{})
+			s := v.detailless()
+			for _, op := range []string{sandbox.OpV3Customer, sandbox.OpV3Page, sandbox.OpV3ListPages, sandbox.OpV3ErrorGroup, sandbox.OpV3ListErrorGroups} {
+				v.box.Fault(sandbox.Fault{Vendor: sandbox.Raygun, Operation: op, Kind: kind})
+			}
+			before := v.box.RaygunV3CallsToday()
+			calls := len(v.box.Calls())
+			ask, _, err := v.s.Sessions.AskDetail(t.Context(), v.actor, s.ID, 0, false)
+			if ask = v.asked(ask, err); ask.State != AskDone || !strings.Contains(ask.Message, "Raygun v3 (connection “Three”)") {
+				t.Errorf("ask = %+v", ask)
+			}
+			if n := len(v.box.Calls()) - calls; n != 2 {
+				t.Errorf("%d calls, want the session's and one for its person (%d counted)", n, v.box.RaygunV3CallsToday()-before)
+			}
+			if d, err := v.s.Sessions.Get(t.Context(), 1, s.ID); err != nil || !d.Detailed || len(d.PageViews) == 0 {
+				t.Errorf("detail = %+v, %v", d, err)
+			}
+		})
+	}
+}
+
+func TestDetailIsKeptBeforeItsNamesAreAsked(t *testing.T) {
+	v := newVendorSite(t, sandbox.Options{})
+	s := v.detailless()
+	remove := v.box.Fault(sandbox.Fault{Vendor: sandbox.Raygun, Operation: sandbox.OpV3Customer, Kind: sandbox.FaultLatency, Latency: 3 * time.Second})
+	defer remove()
+	ask, _, err := v.s.Sessions.AskDetail(t.Context(), v.actor, s.ID, 0, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := waitFor(t.Context(), 10*time.Second, func() (SessionDetail, bool, error) {
+		d, err := v.s.Sessions.Get(t.Context(), 1, s.ID)
+		return d, d.Detailed, err
+	})
+	if err != nil || !d.Detailed || len(d.PageViews) == 0 || d.Ask == nil || d.Ask.ID != ask.ID || !d.Ask.State.Open() {
+		t.Errorf("while the person is asked for: %+v, %v", d, err)
+	}
+}

@@ -115,7 +115,8 @@ func (m *mirror) storePage(ctx context.Context, ask Ask, p searchParams, vendor 
 	return err
 }
 
-// sessionDetail asks for one session in full and stores it.
+// sessionDetail asks for one session in full and stores it, through v3 once more
+// with the names that were learned after it.
 func (m *mirror) sessionDetail(ctx context.Context, ask Ask) (any, string, error) {
 	note := ""
 	api, conn, err := m.connections.raygun(ctx, ask.Org, ask.Connection)
@@ -130,32 +131,44 @@ func (m *mirror) sessionDetail(ctx context.Context, ask Ask) (any, string, error
 	if err != nil {
 		return nil, "", vendorError(conn, err)
 	}
+	// The answer is about the session that was asked for, however it spells its id.
+	s.ID = ask.Subject
+	// What was paid for is kept before more is asked.
+	if err := m.storeDetail(ctx, ask, conn.Vendor, s); err != nil {
+		return nil, "", err
+	}
 	if v3, ok := api.(*raygun.V3); ok {
 		l := learner{api: v3, org: m.db.Org(ask.Org), conn: ask.Connection, m: m}
-		if err := l.detail(ctx, &s); err != nil {
+		learnt, err := l.detail(ctx, &s)
+		if err != nil {
 			m.connections.log.WarnContext(ctx, "a session's names could not all be learned", "ask", int64(ask.ID), "err", err)
 			note = " " + vendorError(conn, err).Msg
 		}
+		if learnt {
+			if err := m.storeDetail(ctx, ask, conn.Vendor, s); err != nil {
+				return nil, "", err
+			}
+		}
 	}
-	// The answer is about the session that was asked for, however it spells its id.
-	s.ID = ask.Subject
+	if s.Truncated {
+		note += fmt.Sprintf(" %s never sends more than 500 of either, so there may be more.", conn.Vendor)
+	}
+	return nil, fmt.Sprintf("%s sent the session with %s and %s.%s", conn.Vendor, plural(len(s.PageViews), "page view"), plural(len(s.Errors), "error"), note), nil
+}
+
+// storeDetail stores a session in full, in place of what is there of it.
+func (m *mirror) storeDetail(ctx context.Context, ask Ask, vendor Vendor, s raygun.Session) error {
 	views := make([]db.PageView, len(s.PageViews))
 	for i, v := range s.PageViews {
 		views[i] = db.PageView{URL: v.Page, LoadMS: v.LoadingMS, ViewMS: v.ViewingMS, ViewedAt: v.ViewedOn, PageID: v.PageID}
 	}
 	errs := make([]db.SessionError, len(s.Errors))
 	for i, e := range s.Errors {
-		errs[i] = db.SessionError{GroupID: e.GroupID, InstanceID: e.InstanceID, Title: e.Title, WebURL: e.WebLink, OccurredAt: e.At, Alias: alias(conn.Vendor, e.GroupID)}
+		errs[i] = db.SessionError{GroupID: e.GroupID, InstanceID: e.InstanceID, Title: e.Title, WebURL: e.WebLink, OccurredAt: e.At, Alias: alias(vendor, e.GroupID)}
 	}
-	full := db.FullSession{Session: sessionRow(s, conn.Vendor), Views: views, Errors: errs, Answer: s.Raw}
-	_, err = m.db.Org(ask.Org).PutFullSessions(context.WithoutCancel(ctx), ask.Connection, []db.FullSession{full}, m.received(time.Time{}))
-	if err != nil {
-		return nil, "", err
-	}
-	if s.Truncated {
-		note += fmt.Sprintf(" %s never sends more than 500 of either, so there may be more.", conn.Vendor)
-	}
-	return nil, fmt.Sprintf("%s sent the session with %s and %s.%s", conn.Vendor, plural(len(views), "page view"), plural(len(errs), "error"), note), nil
+	full := db.FullSession{Session: sessionRow(s, vendor), Views: views, Errors: errs, Answer: s.Raw}
+	_, err := m.db.Org(ask.Org).PutFullSessions(context.WithoutCancel(ctx), ask.Connection, []db.FullSession{full}, m.now())
+	return err
 }
 
 // sessionRows are a page's sessions, those that match the question first.

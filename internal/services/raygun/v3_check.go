@@ -70,10 +70,7 @@ func (v *V3) tryRest(ctx context.Context, now time.Time) []ScopeCheck {
 		err := one.try()
 		check, _ := tried(one.scope, one.purpose, err)
 		scopes = append(scopes, check)
-		switch upstream.KindOf(err) {
-		case upstream.RateLimited, upstream.Refused, upstream.Down, upstream.TimedOut, upstream.Canceled:
-			stopped = true // the next call would end in the same way
-		}
+		stopped = upstream.KindOf(err).EndsAll()
 	}
 	return scopes
 }

@@ -36,6 +36,17 @@ const (
 	Canceled Kind = "canceled"
 )
 
+// EndsAll says that the next call would end in the same way, whatever it asks:
+// the vendor is not there, says to wait or does not know the credentials, our
+// own ledger said no, or the caller gave up. The empty kind does not.
+func (k Kind) EndsAll() bool {
+	switch k {
+	case RateLimited, Refused, Down, TimedOut, Canceled, WrongKey:
+		return true
+	}
+	return false
+}
+
 // Error is a failed vendor call. Its text is safe to log: no secrets, bodies,
 // queries or addresses with queries.
 type Error struct {
