@@ -179,13 +179,16 @@ func (o Org) SetSpending(ctx context.Context, id ConnectionID, b Spending, then 
 }
 
 // RotateConnection replaces secrets of a connection in use, those that seal
-// returns, and LogRocket's slugs. What was found out with the old ones, the
-// last test and a block among it, is forgotten.
+// returns, and LogRocket's slugs; a "raygun_v3" connection keeps its
+// application. What was found out with the old ones, the last test and a block
+// among it, is forgotten.
 func (o Org) RotateConnection(ctx context.Context, id ConnectionID, orgSlug, appSlug string, seal SealFunc, e HistoryEntry) error {
 	return o.changeConnection(ctx, e, id, func(tx *sql.Tx) (int64, error) {
 		n, err := exec(ctx, tx, "connection", `
-			UPDATE connections SET org_slug = ?, app_slug = ?, rotated_at = ?, dialect = '{}', blocked_until = NULL,
-				checked_at = NULL, check_ok = 0, check_message = ''
+			UPDATE connections SET
+				org_slug = CASE vendor WHEN 'raygun_v3' THEN org_slug ELSE ? END,
+				app_slug = CASE vendor WHEN 'raygun_v3' THEN app_slug ELSE ? END,
+				rotated_at = ?, dialect = '{}', blocked_until = NULL, checked_at = NULL, check_ok = 0, check_message = ''
 			WHERE id = ? AND org_id = ? AND removed_at IS NULL`, orgSlug, appSlug, ms(e.At), id, o.id)
 		if err != nil || n == 0 {
 			return n, err

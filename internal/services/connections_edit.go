@@ -304,9 +304,6 @@ func (c *Connections) Rotate(ctx context.Context, actor Actor, id ConnectionID, 
 	}
 	e := c.entry(actor, "connection.rotate", conn.Name, fmt.Sprintf("Rotated the credentials of the %s connection “%s”", conn.Vendor, conn.Name))
 	e.Before, e.After = historyFields(before), historyFields(after)
-	if conn.Vendor == RaygunV3 { // which keeps its application
-		f.OrgSlug, f.AppSlug = conn.ApplicationName, conn.Application
-	}
 	err = c.db.Org(actor.Org).RotateConnection(ctx, id, f.OrgSlug, f.AppSlug, c.seal(actor.Org, given), e)
 	c.drop(id)
 	if err != nil {

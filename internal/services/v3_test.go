@@ -100,6 +100,34 @@ func TestApplicationIsChosenFromThoseTheTokenSees(t *testing.T) {
 	}
 }
 
+func TestApplicationChosenWhileTheTokenIsRotatedStays(t *testing.T) {
+	v := newVendorSite(t, sandbox.Options{})
+	start(t, v.s)
+	c := v.add(v.v3Form("Three", ""))
+	v.asked(v.s.Connections.AskApplications(t.Context(), v.actor, c.ID))
+	chosen := v.box.Credentials().RaygunApplication
+	after := func(rotate func() error) {
+		t.Helper()
+		if err := rotate(); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := v.s.Connections.Get(t.Context(), 1, c.ID); err != nil || got.Application != chosen || got.ApplicationName == "" || got.RotatedAt.IsZero() {
+			t.Errorf("after the rotation: %+v, %v", got, err)
+		}
+	}
+	if p, err := v.s.Connections.ChooseApplication(t.Context(), v.actor, c.ID, chosen); err != nil || len(p) > 0 {
+		t.Fatal(p, err)
+	}
+	after(func() error { // by somebody who saw no application yet
+		return v.store.Org(1).RotateConnection(t.Context(), c.ID, "", "", func(ConnectionID) (map[string][]byte, error) { return nil, nil },
+			v.s.Connections.entry(v.actor, "connection.rotate", c.Name, "Rotated"))
+	})
+	after(func() error {
+		_, err := v.s.Connections.Rotate(t.Context(), v.actor, c.ID, v.v3Form("", ""))
+		return err
+	})
+}
+
 func TestSessionOfBothVersionsIsOneRow(t *testing.T) {
 	for _, first := range []Vendor{Raygun, RaygunV3} {
 		t.Run(string(first)+" first", func(t *testing.T) {
