@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"sightline/internal/db"
@@ -66,10 +65,9 @@ func (b *bench) busy(ctx context.Context, made string) (err error) {
 	}
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
-	var stored atomic.Int64
 	errs := make([]error, 2)
 	for i := range errs {
-		wg.Go(func() { errs[i] = askOn(ours, conn, i, stop, &stored) })
+		wg.Go(func() { errs[i] = askOn(ours, conn, i, stop) })
 	}
 	began := time.Now()
 	hot, err := b.visit(ours, pages)
@@ -124,7 +122,7 @@ func connect(ctx context.Context, dir string, box *sandbox.Sandbox) (id services
 }
 
 // askOn asks Raygun for the next page of one search after the other, until stop.
-func askOn(r *running, conn services.ConnectionID, worker int, stop <-chan struct{}, stored *atomic.Int64) error {
+func askOn(r *running, conn services.ConnectionID, worker int, stop <-chan struct{}) error {
 	to := time.Now().UTC()
 	for n := 0; ; n++ {
 		select {
@@ -144,7 +142,6 @@ func askOn(r *running, conn services.ConnectionID, worker int, stop <-chan struc
 		if a.status != http.StatusSeeOther {
 			return fmt.Errorf("ask for sessions: status %d", a.status)
 		}
-		stored.Add(1)
 	}
 }
 

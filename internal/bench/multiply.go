@@ -24,6 +24,8 @@ type multiplier struct {
 	// customers and identities are the highest ids in the block.
 	customers, identities int64
 	days                  []blockDay
+	// heavy is the customer who is the same person in all blocks.
+	heavy int64
 }
 
 // blockDay is a day's sessions in the block: their ids follow each other.
@@ -75,6 +77,10 @@ func (m *multiplier) exec(ctx context.Context, query string, args ...any) error 
 func (m *multiplier) measure(ctx context.Context) error {
 	if err := m.q.QueryRowContext(ctx, `SELECT (SELECT max(id) FROM block.customers), (SELECT max(id) FROM block.identities)`).Scan(&m.customers, &m.identities); err != nil {
 		return err
+	}
+	err := m.q.QueryRowContext(ctx, `SELECT customer_id FROM block.identities WHERE kind = 'email' AND value_norm = ?`, heavyEmail).Scan(&m.heavy)
+	if err != nil {
+		return fmt.Errorf("find who is the same person in all blocks: %w", err)
 	}
 	rows, err := m.q.QueryContext(ctx, `SELECT min(id), count(*), max(id) FROM block.sessions GROUP BY started_at / 86400000 ORDER BY 1`)
 	if err != nil {
@@ -211,7 +217,7 @@ func (m *multiplier) people(ctx context.Context) error {
 					from = columns
 				}
 				query := fmt.Sprintf("INSERT INTO main.%s (%s) SELECT %s FROM block.%s WHERE ?1 = 0 OR %s <> ?2 ORDER BY id", table, columns, from, table, who)
-				if err := m.exec(ctx, query, k, m.heavy(ctx)); err != nil {
+				if err := m.exec(ctx, query, k, m.heavy); err != nil {
 					return err
 				}
 			}
@@ -232,12 +238,6 @@ func (m *multiplier) people(ctx context.Context) error {
 		return err
 	}
 	return m.search(ctx)
-}
-
-// heavy is the customer who is the same person in all blocks.
-func (m *multiplier) heavy(ctx context.Context) (id int64) {
-	_ = m.q.QueryRowContext(ctx, `SELECT customer_id FROM block.identities WHERE kind = 'email' AND value_norm = ?`, heavyEmail).Scan(&id)
-	return id
 }
 
 // search fills the search index in one go.
@@ -279,7 +279,6 @@ func (m *multiplier) daily(ctx context.Context, table, key string, with map[stri
 	session, _, _ := strings.Cut(key, ",")
 	// ?4 and ?5 are named so that every statement has as many parameters.
 	query := fmt.Sprintf("INSERT INTO main.%s (%s) SELECT %s FROM block.%s WHERE %s BETWEEN ?2 AND ?4 AND ?5 = ?5 ORDER BY %s", table, names, values, table, session, key)
-	heavy := m.heavy(ctx)
 	return m.without(ctx, table, func() error {
 		stmt, err := m.q.PrepareContext(ctx, query)
 		if err != nil {
@@ -288,7 +287,7 @@ func (m *multiplier) daily(ctx context.Context, table, key string, with map[stri
 		defer stmt.Close()
 		for _, d := range m.days {
 			for k := range m.blocks {
-				if _, err := stmt.ExecContext(ctx, k, d.first, d.n, d.first+d.n-1, heavy); err != nil {
+				if _, err := stmt.ExecContext(ctx, k, d.first, d.n, d.first+d.n-1, m.heavy); err != nil {
 					return fmt.Errorf("copy %s: %w", table, err)
 				}
 			}

@@ -6,7 +6,6 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"sync/atomic"
 
@@ -91,7 +90,7 @@ func (c *keepingConn) Close() error {
 	return errors.Join(append(errs, c.driverConn.Close())...)
 }
 
-// take returns the prepared statement of a query. keep is nil for one that is
+// take returns the prepared statement of a query. keep is false for one that is
 // used once: while its rows are being read, or for what is no plain statement.
 func (c *keepingConn) take(ctx context.Context, query string) (s *keptStmt, keep bool, err error) {
 	if e, ok := c.kept[query]; ok {
@@ -214,15 +213,10 @@ type keptRows struct {
 	c    *keepingConn
 	s    *keptStmt
 	keep bool
-	done bool
 }
 
 // Close ends the reading and makes the statement free again.
 func (r *keptRows) Close() error {
-	if r.done {
-		return nil
-	}
-	r.done = true
 	err := r.Rows.Close()
 	r.c.wrote(r.s.data)
 	r.s.busy = false
@@ -230,12 +224,4 @@ func (r *keptRows) Close() error {
 		err = errors.Join(err, r.s.stmt.Close())
 	}
 	return err
-}
-
-// Next reads a row.
-func (r *keptRows) Next(dest []driver.Value) error {
-	if r.done {
-		return io.EOF
-	}
-	return r.Rows.Next(dest)
 }

@@ -237,12 +237,17 @@ func (p *putter) session(ctx context.Context, s Session, slowest *int64) (was, i
 	return was, is, nil
 }
 
-// customer finds or makes the customer of a session that was seen then.
-func (p *putter) customer(ctx context.Context, s Session, seen time.Time) (CustomerID, error) {
-	who := Sighting{
+// sighting is what a session tells of its person, without when.
+func (s Session) sighting() Sighting {
+	return Sighting{
 		Connection: s.Connection, Email: s.UserEmail, Name: s.UserName,
 		RaygunUser: s.UserID, RaygunIdentifier: s.UserIdentifier, Anonymous: s.UserAnonymous, Partial: s.UserPartial,
 	}
+}
+
+// customer finds or makes the customer of a session that was seen then.
+func (p *putter) customer(ctx context.Context, s Session, seen time.Time) (CustomerID, error) {
+	who := s.sighting()
 	if s.told != nil {
 		who = *s.told
 	}

@@ -31,7 +31,7 @@ func (o Org) RaygunUsers(ctx context.Context, conn ConnectionID, ids []string) (
 	}, `
 		SELECT u.user_id, u.identifier, u.email, u.name, u.anonymous FROM json_each(?) j
 		CROSS JOIN raygun_users u ON u.connection_id = ? AND u.user_id = j.value
-		WHERE u.org_id = ? LIMIT 2000`, idList(ids), conn, o.id)
+		WHERE u.org_id = ? LIMIT 2000`, jsonList(ids), conn, o.id)
 	out := make(map[string]RaygunUser, len(rows))
 	for _, u := range rows {
 		out[u.ID] = u
@@ -54,7 +54,7 @@ func (o Org) RaygunNames(ctx context.Context, conn ConnectionID, kind string, id
 	}, `
 		SELECT n.vendor_id, n.name FROM json_each(?) j
 		CROSS JOIN raygun_names n ON n.connection_id = ? AND n.kind = ? AND n.vendor_id = j.value
-		WHERE n.org_id = ? LIMIT 2000`, idList(ids), conn, kind, o.id)
+		WHERE n.org_id = ? LIMIT 2000`, jsonList(ids), conn, kind, o.id)
 	out := make(map[string]string, len(rows))
 	for _, v := range rows {
 		out[v[0]] = v[1]
@@ -62,9 +62,10 @@ func (o Org) RaygunNames(ctx context.Context, conn ConnectionID, kind string, id
 	return out, err
 }
 
-func idList(ids []string) string {
+// jsonList writes ids as JSON, for json_each.
+func jsonList[T ~string | ~int64](ids []T) string {
 	b, err := json.Marshal(ids[:min(len(ids), maxLearned)])
-	if err != nil { // texts always marshal
+	if err != nil { // texts and numbers always marshal
 		return "[]"
 	}
 	return string(b)
@@ -90,7 +91,7 @@ func (o Org) PutRaygunNames(ctx context.Context, conn ConnectionID, kind string,
 	})
 }
 
-// sessionsOfUser bounds how many sessions one user's name is brought to at once.
+// sessionsOfUser is how many of a user's sessions are read at a time.
 const sessionsOfUser = 5000
 
 // PutRaygunUsers remembers users of a connection and gives the sessions that
@@ -124,28 +125,25 @@ func (p *putter) user(ctx context.Context, conn ConnectionID, u RaygunUser) (int
 		conn, u.ID, p.org, clip(u.Identifier), clip(u.Email), clip(u.Name), u.Anonymous, ms(p.receivedAt)); err != nil {
 		return 0, err
 	}
-	waiting, err := list(ctx, p.q, "sessions", scanSession, `
-		SELECT `+sessionColumns+` FROM sessions s INDEXED BY sessions_partial
-		WHERE s.connection_id = ? AND s.user_id = ? AND s.user_partial = 1 AND s.org_id = ?
-		ORDER BY s.id LIMIT ?`, conn, u.ID, p.org, sessionsOfUser)
-	if err != nil {
-		return 0, err
-	}
-	for _, s := range waiting {
-		s.UserPartial, s.UserIdentifier, s.UserEmail, s.UserName, s.UserAnonymous = false, u.Identifier, u.Email, u.Name, u.Anonymous
-		s.ListedAt, s.DetailedAt = time.Time{}, time.Time{} // nothing new is known of the session itself
-		if _, _, err := p.session(ctx, s, nil); err != nil {
+	found, last := 0, SessionID(0)
+	for {
+		waiting, err := list(ctx, p.q, "sessions", scanSession, `
+			SELECT `+sessionColumns+` FROM sessions s INDEXED BY sessions_partial
+			WHERE s.connection_id = ? AND s.user_id = ? AND s.user_partial = 1 AND s.org_id = ? AND s.id > ?
+			ORDER BY s.id LIMIT ?`, conn, u.ID, p.org, last, sessionsOfUser)
+		if err != nil {
 			return 0, err
 		}
+		for _, s := range waiting {
+			last = s.ID
+			s.UserPartial, s.UserIdentifier, s.UserEmail, s.UserName, s.UserAnonymous = false, u.Identifier, u.Email, u.Name, u.Anonymous
+			s.ListedAt, s.DetailedAt = time.Time{}, time.Time{} // nothing new is known of the session itself
+			if _, _, err := p.session(ctx, s, nil); err != nil {
+				return 0, err
+			}
+		}
+		if found += len(waiting); len(waiting) < sessionsOfUser {
+			return found, nil
+		}
 	}
-	return len(waiting), nil
-}
-
-// sessionIDs writes row ids as JSON.
-func sessionIDs[T ~int64](ids []T) string {
-	b, err := json.Marshal(ids[:min(len(ids), maxLearned)])
-	if err != nil { // numbers always marshal
-		return "[]"
-	}
-	return string(b)
 }

@@ -340,6 +340,10 @@ func TestAFilledDatabaseIsMigrated(t *testing.T) {
 			mustExec(t, w, `INSERT INTO session_errors (session_id, position, org_id, group_id, title) VALUES (?, ?, ?, ?, ?)`, id, i, owner[0], e.GroupID, e.Title)
 		}
 	}
+	for org := 1; org <= 2; org++ {
+		mustExec(t, w, `INSERT INTO customers (id, org_id, name, email, created_at) VALUES (?, ?, 'Ada', 'ada@example.com', 1)`, org, org)
+		mustExec(t, w, `INSERT INTO identities (id, org_id, customer_id, kind, connection_id, value, value_norm) VALUES (?, ?, ?, 'email', 0, 'ada@example.com', 'ada@example.com')`, org, org, org)
+	}
 	mustExec(t, w, `COMMIT`)
 	old := func(q *sql.DB) []string {
 		return slices.Concat(texts(t, q, `SELECT id, org_id, connection_id, vendor_id, started_at, country, rating, error_count, detailed_at FROM sessions ORDER BY id`),
@@ -358,6 +362,21 @@ func TestAFilledDatabaseIsMigrated(t *testing.T) {
 		t.Error("what was in the database has changed")
 	}
 	sameLines(t, "after the migration", rollups(t, d), truth(t, d))
+	found := func(org OrgID, text string) int {
+		matches, err := d.Org(org).MatchText(t.Context(), text)
+		if err != nil || len(matches) > 1 || len(matches) == 1 && matches[0].Customer.ID != CustomerID(org) {
+			t.Errorf("organization %d finds %+v, %v", org, matches, err)
+		}
+		return len(matches)
+	}
+	if found(1, "a@exam") != 1 || found(2, "a@exam") != 1 {
+		t.Error("what was to be found before is not found")
+	}
+	mustExec(t, d.w, `UPDATE identities SET value_norm = 'grace@example.com' WHERE id = 1`)
+	mustExec(t, d.w, `DELETE FROM identities WHERE id = 2`)
+	if found(1, "a@exam") != 0 || found(1, "grace") != 1 || found(2, "a@exam") != 0 {
+		t.Error("the search does not follow what changes")
+	}
 
 	// A crash in the middle: what is counted is not counted again.
 	mustExec(t, d.w, `DELETE FROM session_days`)

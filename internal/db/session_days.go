@@ -8,7 +8,8 @@ import (
 
 // SessionDays are sessions a day.
 type SessionDays struct {
-	// Days has the days with sessions, newest first. Only the ratings, the
+	// Days has the days with sessions, from the rollups in any order and a day
+	// several times: once for each connection and value. Only the ratings, the
 	// sessions, those with a detail, with errors and the anonymous are counted.
 	Days []DayCounts
 	// Since is the first day that was counted to its end; math.MinInt64 if all

@@ -134,7 +134,7 @@ func (w *walk[T]) newest() *stream[T] {
 
 // read looks at the next chunk of a stream.
 func (w *walk[T]) read(ctx context.Context, s *stream[T], want int) error {
-	if !s.skip(w.floor) {
+	if !s.skip() {
 		return nil
 	}
 	s.chunk = min(w.lastChunk, max(w.firstChunk, 4*s.chunk))
@@ -198,7 +198,7 @@ func (w *walk[T]) read(ctx context.Context, s *stream[T], want int) error {
 
 // skip goes on to the next day on which something may match, and says whether
 // there is one.
-func (s *stream[T]) skip(floor int64) bool {
+func (s *stream[T]) skip() bool {
 	if s.days == nil {
 		return true
 	}

@@ -48,10 +48,9 @@ func (p *putter) home(ctx context.Context, s Session) (Session, *home, error) {
 	if h.startedAt.IsZero() {
 		h.startedAt = row.StartedAt
 	}
-	s.told = &Sighting{
-		Connection: p.conn, Email: s.UserEmail, Name: s.UserName, RaygunUser: s.UserID, RaygunIdentifier: s.UserIdentifier,
-		Anonymous: s.UserAnonymous, Partial: s.UserPartial,
-	}
+	told := s.sighting()
+	told.Connection = p.conn
+	s.told = &told
 	s.Connection, s.VendorID, s.StartedAt, s.ownCustomer = row.Connection, row.VendorID, row.StartedAt, row.Customer
 	fill := func(text *string, has string) {
 		if has != "" {
@@ -174,7 +173,7 @@ func (o Org) SessionSightings(ctx context.Context, ids []SessionID) ([]SessionSi
 	}, `
 		SELECT g.session_id, g.connection_id, g.vendor_id, g.web_url, g.listed_at, g.detailed_at FROM json_each(?) j
 		CROSS JOIN session_sightings g ON g.session_id = j.value
-		WHERE g.org_id = ? ORDER BY g.session_id, g.connection_id LIMIT 2000`, sessionIDs(ids), o.id)
+		WHERE g.org_id = ? ORDER BY g.session_id, g.connection_id LIMIT 2000`, jsonList(ids), o.id)
 }
 
 // ConnectionTwins returns the connections that told of the same sessions as the
@@ -184,5 +183,5 @@ func (o Org) ConnectionTwins(ctx context.Context, conns []ConnectionID) ([]Conne
 		SELECT DISTINCT t.twin_id FROM json_each(?1) j
 		CROSS JOIN connection_twins t ON t.connection_id = j.value
 		WHERE t.org_id = ?2 AND t.twin_id NOT IN (SELECT value FROM json_each(?1))
-		ORDER BY t.twin_id LIMIT 100`, sessionIDs(conns), o.id)
+		ORDER BY t.twin_id LIMIT 100`, jsonList(conns), o.id)
 }

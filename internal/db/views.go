@@ -1,11 +1,9 @@
 package db
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"errors"
-	"slices"
 	"time"
 )
 
@@ -51,9 +49,6 @@ func (o Org) SavedViews(ctx context.Context, user UserID) ([]SavedView, error) {
 	}
 	own, err := list(ctx, o.db.r, "saved views", scanView, `SELECT `+viewColumns+viewFrom+`
 		WHERE v.org_id = ? AND v.owner_id = ? AND v.shared = 0 ORDER BY v.name_norm LIMIT 500`, user, o.id, user)
-	byName := func(a, b SavedView) int { return cmp.Compare(Normalize(a.Name), Normalize(b.Name)) }
-	slices.SortStableFunc(shared, byName)
-	slices.SortStableFunc(own, byName)
 	return append(shared, own...), err
 }
 

@@ -9,19 +9,7 @@ import (
 )
 
 // SessionList is one page of sessions, newest first.
-type SessionList struct {
-	Sessions []Session
-	// Next is where the next page begins; More says whether there is or may be
-	// one.
-	Next Moment
-	More bool
-	// Cut says that the page ends early: so few sessions match that more were
-	// looked at than one request may. The list goes on from Next, which is as far
-	// back as was looked.
-	Cut bool
-	// Examined is how many sessions were looked at, roughly.
-	Examined int
-}
+type SessionList = db.SessionPage
 
 // Count is how many sessions a query selects.
 type Count struct {
@@ -95,8 +83,7 @@ func (s *Sessions) List(ctx context.Context, org OrgID, q SessionQuery, after Mo
 	if err != nil || !ok {
 		return SessionList{}, err
 	}
-	p, err := s.db.Org(org).Sessions(ctx, f, after, PageSize)
-	return SessionList(p), err
+	return s.db.Org(org).Sessions(ctx, f, after, PageSize)
 }
 
 // Each gives fn every session that List shows for a checked query, newest
@@ -143,7 +130,7 @@ func (s *Sessions) Count(ctx context.Context, org OrgID, q SessionQuery) (Count,
 
 // unknown counts the sessions that lack the detail which a query needs.
 func (s *Sessions) unknown(ctx context.Context, o db.Org, q SessionQuery, f db.SessionFilter) (int64, error) {
-	if !q.NeedsDetail() {
+	if !q.NeedsDetail() || f.Search != 0 { // how many of a search lack it nobody counts
 		return 0, nil
 	}
 	return o.UnknownSessions(ctx, f, DayOf(f.From), DayOf(f.To.Add(-1)))
@@ -250,7 +237,12 @@ func (s *Sessions) days(ctx context.Context, o db.Org, f db.SessionFilter, budge
 	if err != nil {
 		return told, err
 	}
-	if !ok || !told.Rated {
+	var total int64
+	for _, d := range told.Days {
+		total += d.Sessions
+	}
+	// What the rollups count beyond the budget would be walked in vain.
+	if !ok || !told.Rated && total <= int64(budget) {
 		counted, err := o.SessionDays(ctx, f, budget)
 		if err != nil || !ok || counted.Since <= DayOf(f.From) {
 			return counted, err

@@ -21,20 +21,20 @@ const MaxSlowMS = 60 * 60 * 1000
 
 // The words of SessionQuery.People; empty is everybody.
 const (
-	KnownPeople     = "known"     // whom Raygun does not call anonymous
-	AnonymousPeople = "anonymous" // whom Raygun calls anonymous
+	KnownPeople     = db.PeopleKnown     // whom Raygun does not call anonymous
+	AnonymousPeople = db.PeopleAnonymous // whom Raygun calls anonymous
 )
 
 // The words of SessionQuery.Errors; empty is no matter.
 const (
-	WithErrors    = "with"
-	WithoutErrors = "without"
+	WithErrors    = db.ErrorsWith
+	WithoutErrors = db.ErrorsWithout
 )
 
 // The words of SessionQuery.State; empty is no matter.
 const (
-	ActiveSessions = "active"
-	EndedSessions  = "ended"
+	ActiveSessions = db.StateActive
+	EndedSessions  = db.StateEnded
 )
 
 // Ratings returns Raygun's ratings in the canonical spelling, best first.

@@ -278,12 +278,10 @@ func (s *Sessions) Get(ctx context.Context, org OrgID, id SessionID) (SessionDet
 		return SessionDetail{}, notFound(err, noSession)
 	}
 	d := SessionDetail{Session: row, Detailed: !row.DetailedAt.IsZero()}
-	if d.Connection, err = s.connections.Get(ctx, org, row.Connection); err != nil {
+	if err := s.sources(ctx, org, &d); err != nil {
 		return d, err
 	}
-	if d.Budget, err = s.connections.Budget(ctx, org, row.Connection); err != nil {
-		return d, err
-	}
+	d.Connection, d.Budget = d.Sources[0].Connection, d.Sources[0].Budget
 	if row.Customer != 0 {
 		c, err := o.Customer(ctx, row.Customer)
 		if err != nil {
@@ -299,15 +297,13 @@ func (s *Sessions) Get(ctx context.Context, org OrgID, id SessionID) (SessionDet
 			return d, err
 		}
 	}
-	if d.Earlier, d.Later, err = o.SessionNeighbours(ctx, row); err != nil {
-		return d, err
-	}
-	return d, s.sources(ctx, org, &d)
+	d.Earlier, d.Later, err = o.SessionNeighbours(ctx, row)
+	return d, err
 }
 
 // AskDetail asks Raygun for a session's page views and errors through one of
-// its sources, 0 for its own connection, which costs one call. A session that
-// has ended and whose detail is here is not asked for again unless again is
+// its sources, 0 for its own connection, which costs one call, or up to
+// DetailCalls through v3. A session that has ended and whose detail is here is not asked for again unless again is
 // true: it does not change any more. asked is false then.
 func (s *Sessions) AskDetail(ctx context.Context, actor Actor, id SessionID, through ConnectionID, again bool) (ask Ask, asked bool, err error) {
 	row, err := s.db.Org(actor.Org).Session(ctx, id)

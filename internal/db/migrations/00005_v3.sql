@@ -60,8 +60,8 @@ CREATE TABLE raygun_names (
 ) STRICT, WITHOUT ROWID;
 ALTER TABLE page_views ADD COLUMN vendor_page TEXT NOT NULL DEFAULT '';
 
--- Core Web Vitals of one UTC day, as v3's histogram: pairs of a bucket's lower
--- bound and how often its values occurred, JSON. A day that was over when it
+-- Core Web Vitals of one UTC day, as v3's histogram: triples of a bucket's
+-- bounds and how often its values occurred, JSON. A day that was over when it
 -- was asked for is whole and not asked for again.
 CREATE TABLE vital_days (
     connection_id INTEGER NOT NULL REFERENCES connections (id),
