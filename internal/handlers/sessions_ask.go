@@ -19,7 +19,7 @@ func (a *app) searchAsk(r *http.Request, f sessionForm, v *templates.SessionsVie
 		return nil
 	}
 	s := templates.SearchAskView{
-		Connection: "Raygun (“" + st.Connection.Name + "”)", Asked: st.Asked, AskedAt: st.AskedAt, Hidden: hiddenOf(f.values()),
+		Connection: "Raygun (“" + st.Connection.Name + "”)", Asked: st.Asked, AskedAt: st.AskedAt, Hidden: hiddenOf(f.asked()),
 		Ask: a.askPart(r, st.Ask, "Asking Raygun (“"+st.Connection.Name+"”) for these sessions", orgPath(r, "sessions?%s", f.values().Encode())),
 	}
 	s.Again = a.spendView(r, "Ask Raygun", st.Budget)

@@ -54,7 +54,7 @@ func (f sessionForm) fields(v *templates.SessionsView, choices services.Choices)
 	}
 	v.Connection = field("connection", "Connection")
 	for _, fields := range v.MoreFields() {
-		v.MoreOpen = v.MoreOpen || fields.Error != "" || fields.Value != "" && (fields.Name != "connection" || len(v.Connections) > 1)
+		v.MoreOpen = v.MoreOpen || fields.Error != "" || fields.Value != ""
 	}
 	v.MoreOpen = v.MoreOpen || len(f.query.Browsers)+len(f.query.Systems) > 0
 }

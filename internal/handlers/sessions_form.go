@@ -102,14 +102,17 @@ func (a *app) sessionForm(r *http.Request, v url.Values) (sessionForm, []service
 }
 
 // readConnection finds the connection that was chosen, and says so if there is
-// none such.
+// none such. The only one there is holds without standing in addresses and
+// saved views: nobody chose it, and they are to include those to come.
 func (f *sessionForm) readConnection(conns []services.Connection) (problem string) {
 	typed := f.typed.Get("connection")
 	for _, c := range conns {
-		if id := fmt.Sprint(c.ID); id == typed || (typed == "" && len(conns) == 1) {
-			f.typed.Set("connection", id)
+		if fmt.Sprint(c.ID) == typed || (typed == "" && len(conns) == 1) {
 			f.query.Connection = c.ID
 		}
+	}
+	if len(conns) == 1 && f.query.Connection != 0 {
+		f.typed.Del("connection")
 	}
 	if typed != "" && f.query.Connection == 0 {
 		return "There is no such Raygun connection any more."
@@ -190,6 +193,14 @@ func (f sessionForm) values() url.Values {
 			v[key] = f.typed[key]
 		}
 	}
+	return v
+}
+
+// asked are the filter's values with the connection that is asked, which may
+// be only implied.
+func (f sessionForm) asked() url.Values {
+	v := f.values()
+	v.Set("connection", fmt.Sprint(f.query.Connection))
 	return v
 }
 
