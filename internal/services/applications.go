@@ -94,10 +94,7 @@ func (c *Connections) applications(ctx context.Context, ask Ask) (any, string, e
 	if err != nil {
 		return nil, "", vendorError(conn, err)
 	}
-	same, err := c.apiKeys(ctx, ask.Org)
-	if err != nil {
-		return nil, "", err
-	}
+	same := c.apiKeys(ctx, ask.Org)
 	list := make([]Application, len(all))
 	for i, a := range all {
 		// The API keys that came along stay here: they open v1.
@@ -125,23 +122,26 @@ func sameKey(keys map[string]secrets.Secret, a raygun.Application) string {
 }
 
 // apiKeys are the keys of the connections through v1, by the connections' names.
-func (c *Connections) apiKeys(ctx context.Context, org OrgID) (map[string]secrets.Secret, error) {
+// They are for a hint: what cannot be read is logged and left out, and the list
+// that was paid for is kept.
+func (c *Connections) apiKeys(ctx context.Context, org OrgID) map[string]secrets.Secret {
+	out := map[string]secrets.Secret{}
 	conns, err := c.List(ctx, org)
 	if err != nil {
-		return nil, err
+		c.log.ErrorContext(ctx, "connections could not be compared with applications", "org", int64(org), "err", err)
 	}
-	out := map[string]secrets.Secret{}
 	for _, conn := range conns {
 		if conn.Vendor != Raygun {
 			continue
 		}
 		keys, err := c.open(ctx, conn)
 		if err != nil {
-			return nil, err
+			c.log.ErrorContext(ctx, "a connection could not be compared with applications", "connection", int64(conn.ID), "err", err)
+			continue
 		}
 		out[conn.Name] = keys[fieldAPIKey]
 	}
-	return out, nil
+	return out
 }
 
 // ChooseApplication says which application a Raygun v3 connection is for: one

@@ -100,6 +100,21 @@ func TestApplicationIsChosenFromThoseTheTokenSees(t *testing.T) {
 	}
 }
 
+func TestApplicationsAreListedAlthoughAnotherConnectionCannotBeRead(t *testing.T) {
+	v := newVendorSite(t, sandbox.Options{})
+	start(t, v.s)
+	v.add(v.raygunForm("Shop"))
+	if _, err := v.store.Queue().Exec(`UPDATE connection_secrets SET sealed = x'00'`); err != nil {
+		t.Fatal(err)
+	}
+	c := v.add(v.v3Form("Shop v3", ""))
+	ask := v.asked(v.s.Connections.AskApplications(t.Context(), v.actor, c.ID))
+	list, _, _, err := v.s.Connections.Applications(t.Context(), c)
+	if err != nil || len(list) != 3 || slices.ContainsFunc(list, func(a Application) bool { return a.Same != "" }) {
+		t.Errorf("applications = %+v, %v; %+v", list, err, ask)
+	}
+}
+
 func TestApplicationChosenWhileTheTokenIsRotatedStays(t *testing.T) {
 	v := newVendorSite(t, sandbox.Options{})
 	start(t, v.s)
