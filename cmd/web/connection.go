@@ -257,7 +257,11 @@ func connectionApplicationCommand(s stdio) *cli.Command {
 				if set.application == "" {
 					return set.listApplications(ctx, s, st, actor, c)
 				}
-				if _, _, known, err := st.services.Connections.Applications(ctx, c); err == nil && !known {
+				_, ask, known, err := st.services.Connections.Applications(ctx, c)
+				if err != nil {
+					return err
+				}
+				if !known || ask.State != services.AskDone {
 					if _, err := st.services.Connections.ListApplications(ctx, actor, c.ID); err != nil {
 						return err
 					}

@@ -151,7 +151,7 @@ func (c *Connections) ChooseApplication(ctx context.Context, actor Actor, id Con
 	if err != nil {
 		return nil, err
 	}
-	list, _, ok, err := c.Applications(ctx, conn)
+	list, ask, ok, err := c.Applications(ctx, conn)
 	if err != nil {
 		return nil, err
 	}
@@ -159,7 +159,13 @@ func (c *Connections) ChooseApplication(ctx context.Context, actor Actor, id Con
 	switch {
 	case application == "":
 		return Problems{FieldApplication: "Choose one of the applications."}, nil
-	case !ok || i < 0 || !raygun.IsID(application):
+	case !ok:
+		return Problems{FieldApplication: "Which applications the token sees was not asked yet. List them first."}, nil
+	case ask.State.Open():
+		return Problems{FieldApplication: "The list of applications has not come yet. Choose once it is here."}, nil
+	case ask.State != AskDone:
+		return Problems{FieldApplication: "The list of applications did not come. " + ask.Message}, nil
+	case i < 0 || !raygun.IsID(application):
 		return Problems{FieldApplication: "The token does not see this application. Choose one of those that it sees."}, nil
 	}
 	e := c.entry(actor, "connection.application", conn.Name, fmt.Sprintf("Chose the application “%s” for the Raygun v3 connection “%s”", list[i].Name, conn.Name))

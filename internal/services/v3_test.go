@@ -100,6 +100,39 @@ func TestApplicationIsChosenFromThoseTheTokenSees(t *testing.T) {
 	}
 }
 
+func TestApplicationIsNotChosenFromAListThatDidNotCome(t *testing.T) {
+	v := newVendorSite(t, sandbox.Options{})
+	c := v.add(v.v3Form("Shop v3", ""))
+	choose := func(want string) {
+		t.Helper()
+		p, err := v.s.Connections.ChooseApplication(t.Context(), v.actor, c.ID, v.box.Credentials().RaygunApplication)
+		if err != nil || !strings.Contains(p[FieldApplication], want) {
+			t.Errorf("%v, %v; want %q", p, err, want)
+		}
+	}
+	choose("not asked yet")
+	ask, err := v.s.Connections.AskApplications(t.Context(), v.actor, c.ID) // nobody carries it out yet
+	if err != nil {
+		t.Fatal(err)
+	}
+	choose("has not come yet")
+	remove := v.box.Fault(sandbox.Fault{Vendor: sandbox.Raygun, Operation: sandbox.OpV3ListApplications, Kind: sandbox.FaultServerError})
+	if err := v.s.Asks.run(t.Context(), 1, ask.ID); err != nil {
+		t.Fatal(err)
+	}
+	choose("did not come. Raygun v3 (connection “Shop v3”) cannot be reached or fails")
+	remove()
+	if _, err := v.s.Connections.ListApplications(t.Context(), v.actor, c.ID); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := v.s.Connections.ChooseApplication(t.Context(), v.actor, c.ID, "elsewhere"); err != nil || !strings.Contains(p[FieldApplication], "does not see") {
+		t.Errorf("%v, %v", p, err)
+	}
+	if p, err := v.s.Connections.ChooseApplication(t.Context(), v.actor, c.ID, v.box.Credentials().RaygunApplication); err != nil || len(p) > 0 {
+		t.Errorf("%v, %v", p, err)
+	}
+}
+
 func TestApplicationsAreListedAlthoughAnotherConnectionCannotBeRead(t *testing.T) {
 	v := newVendorSite(t, sandbox.Options{})
 	start(t, v.s)
