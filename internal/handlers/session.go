@@ -112,10 +112,9 @@ func (a *app) sessionAnswer(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	d := answer.Detail
 	v := templates.SessionAnswerView{
-		Now: a.now(), Title: orText(services.SessionPerson(d.Session), "Anonymous session"), Connection: d.Connection.Name, At: d.Session.StartedAt,
-		Href: orgPath(r, "sessions/%d", d.Session.ID), FileHref: orgPath(r, "sessions/%d/answer.json", d.Session.ID),
+		Now: a.now(), Title: orText(services.SessionPerson(answer.Session), "Anonymous session"), Connection: answer.Connection.Name, At: answer.Session.StartedAt,
+		Href: orgPath(r, "sessions/%d", answer.Session.ID), FileHref: orgPath(r, "sessions/%d/answer.json", answer.Session.ID),
 		ReceivedAt: answer.ReceivedAt, Text: answer.Indented(),
 	}
 	if len(v.Text) > maxShownAnswer {
@@ -132,7 +131,7 @@ func (a *app) sessionAnswerFile(w http.ResponseWriter, r *http.Request) error {
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
-	h.Set("Content-Disposition", fmt.Sprintf(`attachment; filename="session-%s-%d.json"`, slugOf(r), answer.Detail.Session.ID))
+	h.Set("Content-Disposition", fmt.Sprintf(`attachment; filename="session-%s-%d.json"`, slugOf(r), answer.Session.ID))
 	_, err = w.Write(answer.Body)
 	return err
 }

@@ -12,7 +12,8 @@ import (
 
 // SessionAnswer is what Raygun last sent about a session in full.
 type SessionAnswer struct {
-	Detail     SessionDetail
+	Session    Session
+	Connection Connection
 	Body       []byte // as it came, JSON in all likelihood
 	ReceivedAt time.Time
 }
@@ -29,13 +30,18 @@ func (a SessionAnswer) Indented() string {
 // Answer returns it, or NotFound where none is kept: the session was not
 // fetched in full yet.
 func (s *Sessions) Answer(ctx context.Context, org OrgID, id SessionID) (SessionAnswer, error) {
-	d, err := s.Get(ctx, org, id)
+	o := s.db.Org(org)
+	row, err := o.Session(ctx, id)
+	if err != nil {
+		return SessionAnswer{}, notFound(err, noSession)
+	}
+	conn, err := s.connections.Get(ctx, org, row.Connection)
 	if err != nil {
 		return SessionAnswer{}, err
 	}
-	a, err := s.db.Org(org).SessionAnswer(ctx, id)
+	a, err := o.SessionAnswer(ctx, id)
 	if errors.Is(err, db.ErrNotFound) {
 		return SessionAnswer{}, notFound(err, "What Raygun sent about this session is not kept here. Fetch its details, and it will be.")
 	}
-	return SessionAnswer{Detail: d, Body: a.Body, ReceivedAt: a.ReceivedAt}, err
+	return SessionAnswer{Session: row, Connection: conn, Body: a.Body, ReceivedAt: a.ReceivedAt}, err
 }
