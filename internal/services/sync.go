@@ -404,16 +404,7 @@ func (s *Syncs) page(ctx context.Context, v syncView, w db.SyncWalk) error {
 		return err
 	}
 	rows := sessionRows(page, v.conn.Vendor)
-	taken := pageTaken{
-		got: got - len(page.Others), listed: got, unreadable: int64(page.Unreadable), nextSkip: page.NextSkip, more: page.More,
-		// Sorted newest first, the list only ever pushes rows along: what is behind
-		// the range's beginning is its end, and nothing can have been missed.
-		sorted: page.NewestFirst, past: page.NewestFirst && page.Oldest.Before(r.From.Add(-rangeOverlap)),
-	}
-	if page.Total >= 0 {
-		n := int64(page.Total)
-		taken.total = &n
-	}
+	taken := takenFrom(page, r, got, v.byTime)
 	received := page.ReceivedAt
 	if received.IsZero() {
 		received = s.now()

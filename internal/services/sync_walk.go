@@ -35,13 +35,32 @@ type pageTaken struct {
 	sorted, past bool
 }
 
-// advance says how a walk goes on after a page. Nothing about the vendor's
-// order or bounds is relied on: a range is done when as many different sessions
-// came as the vendor counts, or when it came on one page, which no order can
-// break. A range that does not settle, because rows move between pages or the
-// count changes on the way, is split into ranges of one page. Every range ends
-// after a bounded number of pages; what the vendor counts but never sends is
-// noted as lacking.
+// takenFrom is what a page of a range says, got rows having come by it in all.
+// byTime says that the list was of the range alone.
+func takenFrom(page raygun.SessionPage, r db.SyncRange, got int, byTime bool) pageTaken {
+	p := pageTaken{
+		got: got - len(page.Others), listed: got, unreadable: int64(page.Unreadable), nextSkip: page.NextSkip, more: page.More,
+		// Sorted newest first, the list only ever pushes rows along: what is behind
+		// the range's beginning is its end, and nothing can have been missed. The
+		// empty page after the last row of a list without a filter is such an end.
+		sorted: page.NewestFirst || !byTime && page.Received == 0,
+		past:   page.NewestFirst && page.Oldest.Before(r.From.Add(-rangeOverlap)),
+	}
+	if page.Total >= 0 {
+		n := int64(page.Total)
+		p.total = &n
+	}
+	return p
+}
+
+// advance says how a walk goes on after a page. A list that is seen to come
+// newest first has told all of a range once it is past it or at its end. Of any
+// other, neither order nor bounds are relied on: a range is done when as many
+// different sessions came as the vendor counts, or when it came on one page,
+// which no order can break. One that does not settle, because rows move between
+// pages or the count changes on the way, is split into ranges of one page. Every
+// range ends after a bounded number of pages; what the vendor counts but never
+// sends is noted as lacking.
 func advance(w db.SyncWalk, p pageTaken) db.SyncWalk {
 	if len(w.Todo) == 0 {
 		return w
