@@ -133,6 +133,8 @@ type Connections struct {
 	// paces are what keeps v3's calls apart, one for each token: its limits hold
 	// for the token's owner, however many applications are connected with it.
 	paces map[[sha256.Size]byte]*rate.Limiter
+	// vitalsTurns lets one at a time ask for a connection's web vitals.
+	vitalsTurns map[ConnectionID]chan struct{}
 }
 
 // client is a vendor's client and what it was made from.
@@ -155,7 +157,8 @@ func NewConnections(d *db.DB, box *secrets.Box, v Vendors, log *slog.Logger, now
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Connections{db: d, box: box, vendors: v, log: log, now: now, clients: map[ConnectionID]client{}, paces: map[[sha256.Size]byte]*rate.Limiter{}}
+	return &Connections{db: d, box: box, vendors: v, log: log, now: now, clients: map[ConnectionID]client{}, paces: map[[sha256.Size]byte]*rate.Limiter{},
+		vitalsTurns: map[ConnectionID]chan struct{}{}}
 }
 
 // List returns the connections in use, by name.

@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -382,6 +383,25 @@ func TestWebVitalsAreFetchedOncePerDayAndGoOnAfterAStop(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestWebVitalsOfADayAreAskedOnceByAPersonAndSyncTogether(t *testing.T) {
+	v := newVendorSite(t, sandbox.Options{})
+	c := v.add(v.v3Form("Three", v.box.Credentials().RaygunApplication))
+	today := DayOf(time.Now())
+	var wg sync.WaitGroup
+	for _, background := range []bool{false, true, true} {
+		wg.Go(func() {
+			ctx := withSpender(t.Context(), spender{Org: 1, Connection: c.ID, Actor: v.actor.User, Background: background})
+			if _, err := v.s.Connections.fetchVitals(ctx, 1, c.ID, today-6, today, vitalsFresh); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := v.box.CountCalls(sandbox.OpV3MetricsPagesHistogram); n != 7 {
+		t.Errorf("%d calls for 7 days", n)
 	}
 }
 

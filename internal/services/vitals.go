@@ -280,8 +280,9 @@ func (s *Insight) useAsks(a *Asks) {
 }
 
 // fetchVitals asks for the days that are not here, the newest first, and stores
-// each as it comes: what a crash cuts off goes on where it was, and no whole day
-// is asked for twice.
+// each as it comes: what a crash cuts off goes on where it was. No whole day is
+// asked for twice, also when a person asks while sync does: they take turns, and
+// each looks again first. It returns how many days came.
 func (c *Connections) fetchVitals(ctx context.Context, org OrgID, id ConnectionID, first, last Day, old time.Duration) (int, error) {
 	v3, conn, err := c.raygunV3(ctx, org, id)
 	if err != nil {
@@ -293,20 +294,51 @@ func (c *Connections) fetchVitals(ctx context.Context, org OrgID, id ConnectionI
 	if err != nil {
 		return 0, err
 	}
-	days := lacking(rows, first, last, now, old)
+	days, n := lacking(rows, first, last, now, old), 0
 	for i, day := range days[:min(len(days), vitalDays)] {
-		list, err := c.vitalsOf(ctx, v3, id, day)
+		came, err := c.fetchVitalDay(ctx, v3, conn, day, old)
 		if upstream.KindOf(err) == upstream.Invalid && i > 0 {
-			return i, nil // further back than Raygun keeps them
+			return n, nil // further back than Raygun keeps them
 		}
 		if err != nil {
-			return i, vendorError(conn, err)
+			return n, vendorError(conn, err)
 		}
-		if err := o.PutVitals(context.WithoutCancel(ctx), id, list); err != nil {
-			return i, err
+		if came {
+			n++
 		}
 	}
-	return min(len(days), vitalDays), nil
+	return n, nil
+}
+
+// fetchVitalDay asks for a day, unless it has come meanwhile.
+func (c *Connections) fetchVitalDay(ctx context.Context, v3 *raygun.V3, conn Connection, day Day, old time.Duration) (came bool, err error) {
+	turn := c.vitalsTurn(conn.ID)
+	select {
+	case turn <- struct{}{}:
+		defer func() { <-turn }()
+	case <-ctx.Done():
+		return false, fmt.Errorf("wait to ask for web vitals of connection %d: %w", conn.ID, ctx.Err())
+	}
+	o := c.db.Org(conn.Org)
+	rows, err := o.Vitals(ctx, conn.ID, day, day)
+	if err != nil || len(lacking(rows, day, day, c.now(), old)) == 0 {
+		return false, err
+	}
+	list, err := c.vitalsOf(ctx, v3, conn.ID, day)
+	if err != nil {
+		return false, err
+	}
+	return true, o.PutVitals(context.WithoutCancel(ctx), conn.ID, list)
+}
+
+// vitalsTurn is what whoever asks for a connection's web vitals holds.
+func (c *Connections) vitalsTurn(id ConnectionID) chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.vitalsTurns[id] == nil {
+		c.vitalsTurns[id] = make(chan struct{}, 1)
+	}
+	return c.vitalsTurns[id]
 }
 
 // vitalsOf asks for one day.
