@@ -220,12 +220,12 @@ func (set *connectionSettings) listApplications(ctx context.Context, s stdio, st
 		if a.Same != "" {
 			same = a.Same
 		}
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", a.ID, printable(a.Name), sessions, same)
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", printable(a.ID), printable(a.Name), sessions, same)
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	s.say("Choose one: sightline connection application --org %s --name %q --application %s", set.org, c.Name, list[0].ID)
+	s.say("Choose one: sightline connection application --org %s --name %q --application %s", set.org, c.Name, printable(list[0].ID))
 	return nil
 }
 

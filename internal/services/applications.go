@@ -92,7 +92,7 @@ func (c *Connections) applications(ctx context.Context, ask Ask) (any, string, e
 	}
 	all, err := v3.Applications(ctx)
 	if err != nil {
-		return nil, "", vendorError(conn, err)
+		return nil, "", vendorError(conn, err, c.now())
 	}
 	same := c.apiKeys(ctx, ask.Org)
 	list := make([]Application, len(all))
@@ -101,15 +101,16 @@ func (c *Connections) applications(ctx context.Context, ask Ask) (any, string, e
 		list[i] = Application{ID: a.ID, Name: db.CleanText(a.Name), Sessions: a.HasRUM, Same: sameKey(same, a)}
 	}
 	// Those with sessions first; the vendor's order otherwise.
-	slices.SortStableFunc(list, func(a, b Application) int { return boolRank(b.Sessions) - boolRank(a.Sessions) })
-	return list, fmt.Sprintf("Raygun v3 shows the token %s.", plural(len(list), "application")), nil
-}
-
-func boolRank(b bool) int {
-	if b {
+	slices.SortStableFunc(list, func(a, b Application) int {
+		switch {
+		case a.Sessions == b.Sessions:
+			return 0
+		case a.Sessions:
+			return -1
+		}
 		return 1
-	}
-	return 0
+	})
+	return list, fmt.Sprintf("Raygun v3 shows the token %s.", plural(len(list), "application")), nil
 }
 
 func sameKey(keys map[string]secrets.Secret, a raygun.Application) string {
@@ -175,8 +176,5 @@ func (c *Connections) ChooseApplication(ctx context.Context, actor Actor, id Con
 	if err != nil {
 		return nil, notFound(err, noConnection)
 	}
-	if c.wakeSync == nil {
-		return nil, nil
-	}
-	return nil, c.wakeSync(ctx, actor.Org, id)
+	return nil, c.wake(ctx, actor.Org, id)
 }

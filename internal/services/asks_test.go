@@ -117,7 +117,7 @@ func TestAskIsJoinedAndSentOnce(t *testing.T) {
 func TestAskSaysWhatTheVendorAnswered(t *testing.T) {
 	site := newAskSite(t)
 	site.s.Asks.handle("vendor", func(context.Context, Ask) (any, string, error) {
-		return nil, "", vendorError(Connection{Name: "Web", Vendor: "raygun"}, &upstream.Error{Kind: upstream.Down, Vendor: "raygun", Operation: "sessions", Status: 500, Sent: true})
+		return nil, "", vendorError(Connection{Name: "Web", Vendor: "raygun"}, &upstream.Error{Kind: upstream.Down, Vendor: "raygun", Operation: "sessions", Status: 500, Sent: true}, time.Now())
 	})
 	site.s.Asks.handle("ours", func(context.Context, Ask) (any, string, error) { return nil, "", errors.New("secret detail") })
 	start(t, site.s)

@@ -7,18 +7,11 @@ import (
 	"sightline/internal/db"
 )
 
-// What Raygun v1 allows an application by default, and how many of the calls
-// background work leaves to people.
+// How many of the calls that Raygun allows by default background work leaves to
+// people. v3's 10 a second and 600 a minute are kept by the client's pace.
 const (
-	raygunAllowance = 50
 	raygunReserve   = 10
-)
-
-// The same of Raygun v3. The 10 a second and 600 a minute are kept by the
-// client's pace.
-const (
-	raygunV3Allowance = 10_000
-	raygunV3Reserve   = 1_000
+	raygunV3Reserve = 1_000
 )
 
 // Budget is what a connection may spend on the current UTC day.

@@ -91,9 +91,9 @@ func (c Connection) ready() bool { return c.Vendor != RaygunV3 || c.Application 
 // speaks.
 func (c Connection) capabilities() raygun.Capabilities {
 	if c.Vendor == RaygunV3 {
-		return (*raygun.V3)(nil).Capabilities()
+		return raygun.CapabilitiesV3()
 	}
-	return (*raygun.V1)(nil).Capabilities()
+	return raygun.CapabilitiesV1()
 }
 
 func connectionOf(org OrgID, c db.Connection) Connection {

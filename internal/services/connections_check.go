@@ -63,7 +63,7 @@ func (c *Connections) check(ctx context.Context, org OrgID, id ConnectionID) (se
 	if err == nil {
 		return sentence, c.db.Org(org).SetConnectionCheck(ctx, id, c.now(), true, sentence)
 	}
-	e := vendorError(conn, err)
+	e := vendorError(conn, err, c.now())
 	var own *Error
 	if ctx.Err() != nil || errors.As(err, &own) {
 		return "", e // the vendor has not answered: nothing was found out

@@ -191,6 +191,22 @@ func mayConnect(a Actor) error {
 	return nil
 }
 
+// mayAsk says whether the actor may spend a Raygun connection's calls.
+func mayAsk(a Actor) error {
+	if a.Role < Support {
+		return &Error{Kind: Denied, Msg: "Members with the role support, admin or owner may ask Raygun."}
+	}
+	return nil
+}
+
+// wake makes the keeper of mirrors look at a connection that changed.
+func (c *Connections) wake(ctx context.Context, org OrgID, id ConnectionID) error {
+	if c.wakeSync == nil {
+		return nil
+	}
+	return c.wakeSync(ctx, org, id)
+}
+
 // Add stores a new connection. Faults that the person can correct come back as
 // problems. Nothing is asked of the vendor: Test does that.
 func (c *Connections) Add(ctx context.Context, actor Actor, f ConnectionForm) (Connection, Problems, error) {
@@ -215,9 +231,9 @@ func (c *Connections) Add(ctx context.Context, actor Actor, f ConnectionForm) (C
 	after := map[string]string{"Vendor": f.Vendor.String(), "Name": f.Name}
 	switch f.Vendor {
 	case Raygun:
-		row.Allowance, row.Reserve, row.Share = raygunAllowance, raygunReserve, max(0, f.Share)
+		row.Allowance, row.Reserve, row.Share = raygun.CapabilitiesV1().DailyCalls, raygunReserve, max(0, f.Share)
 	case RaygunV3:
-		row.Allowance, row.Reserve, row.Share = raygunV3Allowance, raygunV3Reserve, max(0, f.Share)
+		row.Allowance, row.Reserve, row.Share = raygun.CapabilitiesV3().DailyCalls, raygunV3Reserve, max(0, f.Share)
 		if row.AppSlug = f.Application; row.AppSlug != "" {
 			after["Application"] = f.Application
 		}
@@ -227,7 +243,7 @@ func (c *Connections) Add(ctx context.Context, actor Actor, f ConnectionForm) (C
 	for _, field := range order {
 		after[secretLabels[field]] = "set"
 	}
-	if f.Sync && syncs(f.Vendor) {
+	if f.Sync && f.Vendor.IsRaygun() {
 		after["Sync"] = "on"
 	}
 	e := c.entry(actor, "connection.add", f.Name, fmt.Sprintf("Added the %s connection “%s”", f.Vendor, f.Name))
@@ -239,13 +255,13 @@ func (c *Connections) Add(ctx context.Context, actor Actor, f ConnectionForm) (C
 	if err != nil {
 		return Connection{}, nil, fmt.Errorf("add a connection to organization %d: %w", actor.Org, err)
 	}
-	if f.Sync && syncs(f.Vendor) && c.wakeSync != nil {
+	if f.Sync && f.Vendor.IsRaygun() && c.wakeSync != nil {
 		// After the connection, not with it: cut off in between, it is there with its
 		// sync off, which its page shows.
 		if err := c.db.Org(actor.Org).SetSync(ctx, out.ID, db.SyncSettings{Enabled: true, RetentionDays: DefaultRetentionDays}, nil); err != nil {
 			return Connection{}, nil, err
 		}
-		if err := c.wakeSync(ctx, actor.Org, out.ID); err != nil {
+		if err := c.wake(ctx, actor.Org, out.ID); err != nil {
 			return Connection{}, nil, err
 		}
 	}
@@ -309,10 +325,7 @@ func (c *Connections) Rotate(ctx context.Context, actor Actor, id ConnectionID, 
 	if err != nil {
 		return nil, notFound(err, noConnection)
 	}
-	if c.wakeSync == nil {
-		return nil, nil
-	}
-	return nil, c.wakeSync(ctx, actor.Org, id)
+	return nil, c.wake(ctx, actor.Org, id)
 }
 
 // Remove takes a connection out of use and erases its secrets. What it
@@ -384,10 +397,7 @@ func (c *Connections) spend(ctx context.Context, actor Actor, conn Connection, b
 		return nil, notFound(err, noConnection)
 	}
 	// What it waited for may be there now.
-	if c.wakeSync == nil {
-		return nil, nil
-	}
-	return nil, c.wakeSync(ctx, actor.Org, conn.ID)
+	return nil, c.wake(ctx, actor.Org, conn.ID)
 }
 
 // spendingOf is what is stored.

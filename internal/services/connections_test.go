@@ -255,7 +255,7 @@ func TestDaysCallsAreRefusedInASentence(t *testing.T) {
 		}
 		ctx := withSpender(t.Context(), spender{Org: 1, Connection: c.ID, Actor: v.actor.User, Background: background})
 		_, err = api.Sessions(ctx, raygun.SessionQuery{From: time.Now().Add(-time.Hour), To: time.Now()})
-		return vendorError(conn, err)
+		return vendorError(conn, err, time.Now())
 	}
 	wantSays := func(e *Error, parts ...string) {
 		t.Helper()

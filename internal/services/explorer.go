@@ -293,7 +293,7 @@ func (s *Sessions) Coverage(ctx context.Context, org OrgID, q SessionQuery) ([]C
 	}
 	var out []Coverage
 	for _, c := range conns {
-		if !syncs(c.Vendor) || q.Connection != 0 && c.ID != q.Connection {
+		if !c.Vendor.IsRaygun() || q.Connection != 0 && c.ID != q.Connection {
 			continue
 		}
 		cover, err := s.syncs.Coverage(ctx, org, c.ID, q.From, q.To)

@@ -61,8 +61,8 @@ func mayHaveArrived(err error) bool {
 
 // said is the sentence about a failed call, without what only fits pages that
 // show the mirror.
-func said(c Connection, err error) (msg, kind string) {
-	e := vendorError(c, err)
+func said(c Connection, err error, now time.Time) (msg, kind string) {
+	e := vendorError(c, err, now)
 	kind = string(upstream.KindOf(err))
 	if kind == "" {
 		kind = string(e.Kind)
@@ -174,7 +174,7 @@ func (h *Highlights) send(ctx context.Context, org OrgID, row db.Highlight) (tim
 	defer h.busy.leave(int64(row.ID))
 	client, conn, err := h.conns.logrocket(ctx, org, row.Connection)
 	if err != nil {
-		msg, kind := said(conn, err)
+		msg, kind := said(conn, err, h.now())
 		return 0, h.end(ctx, org, row, h.failed(row, msg, kind))
 	}
 	if row, err = h.db.Org(org).StartHighlight(ctx, row.ID, h.now()); err != nil {
@@ -188,7 +188,7 @@ func (h *Highlights) send(ctx context.Context, org OrgID, row db.Highlight) (tim
 	}
 	answer, err := client.CreateHighlights(h.spending(ctx, org, row, false), request)
 	if err != nil {
-		msg, kind := said(conn, err)
+		msg, kind := said(conn, err, h.now())
 		out := h.failed(row, msg, kind)
 		if mayHaveArrived(err) {
 			out = h.lost(row)
@@ -286,7 +286,7 @@ func (h *Highlights) waitOn(ctx context.Context, org OrgID, row db.Highlight, co
 	now := h.now()
 	p := db.Poll{At: now, Answered: true, VendorStatus: answer.VendorStatus, Next: now.Add(h.pause(row.Polls + 1))}
 	if failure != nil {
-		p.Message, p.ErrorKind = said(conn, failure)
+		p.Message, p.ErrorKind = said(conn, failure, h.now())
 		if upstream.KindOf(failure) == upstream.NotFound {
 			p.Misses = row.Misses + 1
 			if p.Misses >= h.opt.MaxMisses {

@@ -51,11 +51,7 @@ type learner struct {
 }
 
 func userRow(u raygun.User) db.RaygunUser {
-	name := u.FullName
-	if name == "" {
-		name = u.FirstName
-	}
-	return db.RaygunUser{ID: u.ID, Identifier: u.Identifier, Email: u.Email, Name: name, Anonymous: u.Anonymous}
+	return db.RaygunUser{ID: u.ID, Identifier: u.Identifier, Email: u.Email, Name: u.Label(), Anonymous: u.Anonymous}
 }
 
 // singly is up to how many things are asked for one by one; a list, which has

@@ -74,7 +74,7 @@ func (m *mirror) sessionsPage(ctx context.Context, ask Ask) (any, string, error)
 	}
 	page, err := api.Sessions(ctx, q)
 	if err != nil {
-		return nil, "", vendorError(conn, err)
+		return nil, "", vendorError(conn, err, m.now())
 	}
 	if err := m.storePage(ctx, ask, p, conn.Vendor, page); err != nil {
 		return nil, "", err
@@ -129,7 +129,7 @@ func (m *mirror) sessionDetail(ctx context.Context, ask Ask) (any, string, error
 			Msg: fmt.Sprintf("Raygun (connection “%s”) does not know this session any more. It keeps sessions for a limited time. What is shown is from the mirror.", conn.Name)}
 	}
 	if err != nil {
-		return nil, "", vendorError(conn, err)
+		return nil, "", vendorError(conn, err, m.now())
 	}
 	// The answer is about the session that was asked for, however it spells its id.
 	s.ID = ask.Subject
@@ -142,7 +142,7 @@ func (m *mirror) sessionDetail(ctx context.Context, ask Ask) (any, string, error
 		learnt, err := l.detail(ctx, &s)
 		if err != nil {
 			m.connections.log.WarnContext(ctx, "a session's names could not all be learned", "ask", int64(ask.ID), "err", err)
-			note = " " + vendorError(conn, err).Msg
+			note = " " + vendorError(conn, err, m.now()).Msg
 		}
 		if learnt {
 			if err := m.storeDetail(ctx, ask, conn.Vendor, s); err != nil {
@@ -214,14 +214,10 @@ func countryCode(s string) string {
 }
 
 func sessionRow(s raygun.Session, vendor Vendor) db.Session {
-	name := s.User.FullName
-	if name == "" {
-		name = s.User.FirstName
-	}
 	row := db.Session{
 		VendorID: s.ID, StartedAt: s.Start, UpdatedAt: s.Updated, EndedAt: s.End, Status: s.Status, LengthMS: s.LengthMS,
 		UserID: s.User.ID, UserIdentifier: s.User.Identifier, UserAnonymous: s.User.Anonymous,
-		UserName: name, UserEmail: s.User.Email, UserURL: s.User.WebLink,
+		UserName: s.User.Label(), UserEmail: s.User.Email, UserURL: s.User.WebLink,
 		Browser: s.Browser.Name, BrowserVersion: s.Browser.Version, OS: s.OS.Name, OSVersion: s.OS.Version, Platform: s.Platform.Name,
 		Country: countryCode(s.Country), IPAddress: s.IP, CountryName: s.CountryName, State: s.State, City: s.City,
 		Rating: s.Rating, WebURL: s.WebLink,

@@ -492,11 +492,11 @@ func (s *Syncs) afterError(ctx context.Context, v syncView, err error) (end db.S
 			out.Failures, out.FailedAt = end.Failures, now
 			return out, false
 		}
-		end.Waiting, end.Message = waitBlocked, vendorError(v.conn, err).Msg
+		end.Waiting, end.Message = waitBlocked, vendorError(v.conn, err, now).Msg
 	case upstream.WrongKey, upstream.Forbidden:
-		pause, end.Waiting, end.Message = maxSyncPause, waitCredentials, vendorError(v.conn, err).Msg
+		pause, end.Waiting, end.Message = maxSyncPause, waitCredentials, vendorError(v.conn, err, now).Msg
 	default:
-		end.Waiting, end.Message = waitDown, vendorError(v.conn, err).Msg
+		end.Waiting, end.Message = waitDown, vendorError(v.conn, err, now).Msg
 	}
 	end.NextAt = now.Add(pause - pause/5 + s.jitter(pause/5))
 	return end, false

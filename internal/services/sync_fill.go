@@ -49,14 +49,14 @@ func (c Coverage) affordable(calls int) (list []batch, all bool) {
 // are not asked for twice. If it takes more than was named, the rest is left to
 // background work.
 func (s *Syncs) Fill(ctx context.Context, actor Actor, conn ConnectionID, from, until time.Time, calls int) (days int, err error) {
-	if actor.Role < Support {
-		return 0, &Error{Kind: Denied, Msg: "Members with the role support, admin or owner may ask Raygun."}
+	if err := mayAsk(actor); err != nil {
+		return 0, err
 	}
 	c, err := s.Coverage(ctx, actor.Org, conn, from, until)
 	if err != nil {
 		return 0, err
 	}
-	if c.Connection.Removed() || !syncs(c.Connection.Vendor) {
+	if c.Connection.Removed() || !c.Connection.Vendor.IsRaygun() {
 		return 0, &Error{Kind: Conflict, Msg: fmt.Sprintf("Nothing can be asked through “%s” any more.", c.Connection.Name)}
 	}
 	if !c.Budget.BlockedUntil.IsZero() || c.Budget.Allowance > 0 && c.Budget.Left == 0 {

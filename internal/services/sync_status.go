@@ -59,7 +59,7 @@ func (s *Syncs) Statuses(ctx context.Context, org OrgID) ([]SyncStatus, error) {
 	}
 	var out []SyncStatus
 	for _, c := range conns {
-		if !syncs(c.Vendor) {
+		if !c.Vendor.IsRaygun() {
 			continue
 		}
 		st, err := s.Status(ctx, org, c.ID)
@@ -70,9 +70,6 @@ func (s *Syncs) Statuses(ctx context.Context, org OrgID) ([]SyncStatus, error) {
 	}
 	return out, nil
 }
-
-// syncs says whether a vendor's connections have a mirror of sessions.
-func syncs(v Vendor) bool { return v.IsRaygun() }
 
 func (v syncView) status() SyncStatus {
 	st := SyncStatus{

@@ -70,7 +70,7 @@ func (t *Traits) send(ctx context.Context, org OrgID, e TraitEdit) error {
 	client, conn, err := t.conns.logrocket(ctx, org, e.Connection)
 	if err != nil {
 		out := db.TraitOutcome{State: string(TraitsFailed)}
-		out.Message, out.ErrorKind = said(conn, err)
+		out.Message, out.ErrorKind = said(conn, err, t.now())
 		return t.end(ctx, org, e, out)
 	}
 	started, err := t.db.Org(org).StartTraitEdit(ctx, e.ID, t.now())
@@ -88,7 +88,7 @@ func (t *Traits) send(ctx context.Context, org OrgID, e TraitEdit) error {
 	answer, err := client.UpdateUser(spend, e.UserID, update)
 	if err != nil {
 		out := db.TraitOutcome{State: string(TraitsFailed)}
-		out.Message, out.ErrorKind = said(conn, err)
+		out.Message, out.ErrorKind = said(conn, err, t.now())
 		if mayHaveArrived(err) {
 			out.State = string(TraitsUnknown)
 			out.Message += " We do not know whether LogRocket got the edit. Sending it again does no harm: it sets the same values."

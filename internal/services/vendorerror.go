@@ -13,7 +13,7 @@ import (
 // vendorError turns the error of a vendor call into a sentence for a person:
 // which vendor, which connection, what it answered, what is shown instead and
 // what to try. An *Error passes unchanged; nil stays nil.
-func vendorError(c Connection, err error) *Error {
+func vendorError(c Connection, err error, now time.Time) *Error {
 	if err == nil {
 		return nil
 	}
@@ -28,7 +28,7 @@ func vendorError(c Connection, err error) *Error {
 	if !errors.As(err, &e) {
 		return &Error{Kind: Unavailable, Msg: fmt.Sprintf("%s could not be asked through “%s”: something went wrong in Sightline itself. Try again; the log has the cause.", c.Vendor, c.Name), Err: err}
 	}
-	kind, msg := vendorSentence(c, e)
+	kind, msg := vendorSentence(c, e, now)
 	return &Error{Kind: kind, Msg: msg, Err: err}
 }
 
@@ -37,7 +37,7 @@ const fromMirror = " What is shown is from the mirror."
 // refusedSentence says why our own ledger said no.
 func refusedSentence(c Connection, r *db.CallRefused) string {
 	when := fmt.Sprintf("%s (in %s)", utc(r.Until, r.At), inWords(r.Until.Sub(r.At)))
-	if r.Until.Sub(r.At) < 2*time.Minute {
+	if soon(r.Until, r.At) {
 		when = r.Until.UTC().Format("15:04:05 UTC") + fmt.Sprintf(" (in %s)", inWords(r.Until.Sub(r.At)))
 	}
 	switch r.Why {
@@ -54,7 +54,7 @@ func refusedSentence(c Connection, r *db.CallRefused) string {
 	return fmt.Sprintf("Today's %d %s calls of “%s” are used up. The next are free at %s.%s", r.Budget.Allowance, c.Vendor, c.Name, when, fromMirror)
 }
 
-func vendorSentence(c Connection, e *upstream.Error) (Kind, string) {
+func vendorSentence(c Connection, e *upstream.Error, now time.Time) (Kind, string) {
 	who := fmt.Sprintf("%s (connection “%s”)", c.Vendor, c.Name)
 	switch e.Kind {
 	case upstream.WrongKey:
@@ -77,12 +77,12 @@ func vendorSentence(c Connection, e *upstream.Error) (Kind, string) {
 		return Invalid, fmt.Sprintf("%s did not accept the request%s.", who, answered(e))
 	case upstream.RateLimited:
 		until := "Try again later."
-		switch wait := time.Until(e.Until); {
+		switch {
 		case e.Until.IsZero() && c.Vendor == RaygunV3:
 			until = "It takes calls again in a minute."
 		case e.Until.IsZero():
-		case wait < 2*time.Minute:
-			until = fmt.Sprintf("It takes calls again in %s.", inWords(wait))
+		case soon(e.Until, now):
+			until = fmt.Sprintf("It takes calls again in %s.", inWords(e.Until.Sub(now)))
 		default:
 			until = fmt.Sprintf("It takes calls again from %s.", e.Until.UTC().Format("2 January 2006, 15:04 UTC"))
 		}
@@ -132,6 +132,9 @@ func beginning(e *upstream.Error) string {
 	}
 	return ""
 }
+
+// soon says that a time comes within two minutes: its seconds matter then.
+func soon(until, now time.Time) bool { return until.Sub(now) < 2*time.Minute }
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 

@@ -1,6 +1,7 @@
 package services
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -188,15 +189,7 @@ func seriesOf(vital Vital, rows []db.VitalDay) VitalSeries {
 // stand side by side.
 func quantile(buckets []db.VitalBucket, share float64) (*float64, int64) {
 	buckets = slices.Clone(buckets)
-	slices.SortStableFunc(buckets, func(a, b db.VitalBucket) int {
-		switch {
-		case a.From < b.From:
-			return -1
-		case a.From > b.From:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(buckets, func(a, b db.VitalBucket) int { return cmp.Compare(a.From, b.From) })
 	merged := buckets[:0]
 	var total int64
 	for _, b := range buckets {
@@ -249,8 +242,8 @@ func vitalsSubject(first, last Day) string { return fmt.Sprintf("%d-%d", first, 
 // AskVitals asks, behind the request, for the days of a checked query that are
 // not here: the newest 31 at most, one call each.
 func (s *Insight) AskVitals(ctx context.Context, actor Actor, conn ConnectionID, q InsightQuery) (Ask, error) {
-	if actor.Role < Support {
-		return Ask{}, &Error{Kind: Denied, Msg: "Members with the role support, admin or owner may ask Raygun."}
+	if err := mayAsk(actor); err != nil {
+		return Ask{}, err
 	}
 	c, err := s.connections.Get(ctx, actor.Org, conn)
 	if err != nil {
@@ -301,7 +294,7 @@ func (c *Connections) fetchVitals(ctx context.Context, org OrgID, id ConnectionI
 			return n, nil // further back than Raygun keeps them
 		}
 		if err != nil {
-			return n, vendorError(conn, err)
+			return n, vendorError(conn, err, c.now())
 		}
 		if came {
 			n++
@@ -377,15 +370,7 @@ func (c *Connections) vitalsOf(ctx context.Context, v3 *raygun.V3, id Connection
 // end at the next one.
 func vitalBuckets(in []raygun.Bucket) []db.VitalBucket {
 	in = slices.Clone(in)
-	slices.SortStableFunc(in, func(a, b raygun.Bucket) int {
-		if a.From < b.From {
-			return -1
-		}
-		if a.From > b.From {
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(in, func(a, b raygun.Bucket) int { return cmp.Compare(a.From, b.From) })
 	out := make([]db.VitalBucket, 0, len(in))
 	for i, b := range in {
 		if b.Count <= 0 || b.From < 0 || b.Count > 1<<50 {

@@ -71,8 +71,14 @@ func (c Capabilities) CanFilter(f Filter) bool { return slices.Contains(c.filter
 // absence says nothing about the session.
 func (c Capabilities) Tells(f Field) bool { return slices.Contains(c.fields, f) }
 
-// Capabilities of v1.
-func (v *V1) Capabilities() Capabilities {
+// Capabilities is CapabilitiesV1.
+func (v *V1) Capabilities() Capabilities { return CapabilitiesV1() }
+
+// Capabilities is CapabilitiesV3.
+func (v *V3) Capabilities() Capabilities { return CapabilitiesV3() }
+
+// CapabilitiesV1 are those of v1.
+func CapabilitiesV1() Capabilities {
 	return Capabilities{
 		Version: "v1", DailyCalls: 50,
 		filters: []Filter{FilterTime, FilterUserIdentifier, FilterCountry, FilterUserType},
@@ -83,8 +89,8 @@ func (v *V1) Capabilities() Capabilities {
 	}
 }
 
-// Capabilities of v3.
-func (v *V3) Capabilities() Capabilities {
+// CapabilitiesV3 are those of v3.
+func CapabilitiesV3() Capabilities {
 	return Capabilities{
 		Version: "v3", DailyCalls: 10_000,
 		filters: []Filter{FilterRequestURI},

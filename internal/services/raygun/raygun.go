@@ -194,6 +194,14 @@ type User struct {
 	WebLink string
 }
 
+// Label is the name to show for the user, empty if none is known.
+func (u User) Label() string {
+	if u.FullName != "" {
+		return u.FullName
+	}
+	return u.FirstName
+}
+
 // Viewport is the size of a browser window's content in pixels.
 type Viewport struct {
 	Width, Height int

@@ -15,10 +15,10 @@ import (
 	"sightline/internal/services/upstream/upstreamtest"
 )
 
-// startSandbox starts a small made-up company.
 // testNow is when the stand-in's clock starts: what it tells depends on the day.
 var testNow = time.Date(2026, 11, 19, 21, 30, 0, 0, time.UTC)
 
+// startSandbox starts a small made-up company.
 func startSandbox(t *testing.T, dialect sandbox.Dialect) *sandbox.Sandbox {
 	t.Helper()
 	began := time.Now()

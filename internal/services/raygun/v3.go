@@ -87,7 +87,7 @@ func NewV3(o OptionsV3) (*V3, error) {
 	switch {
 	case strings.TrimSpace(o.Token.Reveal()) == "":
 		return nil, errors.New("raygun client: the personal access token is needed")
-	case o.Application != "" && !isID(o.Application):
+	case o.Application != "" && !IsID(o.Application):
 		return nil, errors.New("raygun client: the application's identifier holds characters that none has")
 	case o.Ledger == nil:
 		return nil, errors.New("raygun client: no ledger given")
@@ -118,9 +118,10 @@ func NewV3(o OptionsV3) (*V3, error) {
 	return &V3{up: up, token: token, application: o.Application, known: o.Known, pace: o.Pace, now: o.Now, log: o.Log}, nil
 }
 
-// isID says whether text may be an identifier: Raygun's are in base 36. Being
-// strict keeps them out of the grammar of paths and filters.
-func isID(text string) bool {
+// IsID says whether text may be an identifier of v3, such as an application's:
+// they are in base 36. Being strict keeps them out of the grammar of paths and
+// filters.
+func IsID(text string) bool {
 	for _, c := range text {
 		if (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && c != '-' && c != '_' {
 			return false
@@ -128,9 +129,6 @@ func isID(text string) bool {
 	}
 	return text != "" && len(text) <= 64
 }
-
-// IsID says whether text may be an identifier of v3, such as an application's.
-func IsID(text string) bool { return isID(text) }
 
 // question is one operation of the document and the permission it needs.
 type question struct {
@@ -199,7 +197,7 @@ func (v *V3) under(operation string, parts ...string) (string, error) {
 	}
 	path := "/applications/" + v.application
 	for _, part := range parts {
-		if !isID(part) {
+		if !IsID(part) {
 			return "", v.up.Refuse(operation, "a Raygun identifier holds letters and digits only")
 		}
 		path += "/" + part

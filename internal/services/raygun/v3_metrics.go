@@ -180,7 +180,7 @@ func (v *V3) metricsBody(operation string, q MetricsQuery, more map[string]any) 
 		}
 	}
 	for _, id := range q.Pages {
-		if !isID(id) {
+		if !IsID(id) {
 			return nil, v.up.Refuse(operation, "a Raygun identifier holds letters and digits only")
 		}
 	}
