@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"sightline/internal/db"
 	"sightline/internal/services/raygun"
@@ -173,96 +172,4 @@ func learnNames(ctx context.Context, ids []string, one func(id string) (string, 
 		out[id] = name
 	}
 	return out, nil
-}
-
-// userPages is how many calls a page of sessions is worth for learning who they
-// are of, 500 users each.
-const userPages = 3
-
-// learnUsers asks Raygun v3 who the users of a page's sessions are, as
-// background work: those seen last come first, which are those of new sessions.
-// Where older days are read, it goes on behind those that are known. A failure
-// is no failure of the sync: the sessions are here, and nobody's for now. What a
-// member asked to have filled costs them no more than was named, so nothing is
-// learned beside it, nor with sync off.
-func (s *Syncs) learnUsers(ctx context.Context, v syncView, w db.SyncWalk, api raygun.API, page raygun.SessionPage) {
-	v3, ok := api.(*raygun.V3)
-	if !ok || ctx.Err() != nil || !v.sync.Enabled || w.Purpose == db.WalkPerson || s.paused(v, besideUsers) {
-		return
-	}
-	unknown := map[string]bool{}
-	for _, one := range slices.Concat(page.Sessions, page.Others) {
-		if one.User.Partial && one.User.ID != "" {
-			unknown[one.User.ID] = true
-		}
-	}
-	if len(unknown) == 0 {
-		return
-	}
-	o := s.db.Org(v.org)
-	skip := 0
-	if !page.Newest.After(v.now.Add(-followBack)) {
-		known, err := o.CountRaygunUsers(ctx, v.conn.ID)
-		if err != nil {
-			s.log.ErrorContext(ctx, "known users were not counted", "connection", int64(v.conn.ID), "err", err)
-			return
-		}
-		// Users come and go since they were counted: a page's overlap costs nothing.
-		skip = max(0, known-raygun.MaxLimit/2)
-	}
-	spending := withSpender(ctx, spender{Org: v.org, Connection: v.conn.ID, Background: true})
-	for range userPages {
-		list, err := v3.Customers(spending, raygun.ListQuery{Recent: true, Skip: skip})
-		if err != nil {
-			s.pause(ctx, v, besideUsers, err)
-			return
-		}
-		rows := make([]db.RaygunUser, len(list.Items))
-		for i, u := range list.Items {
-			rows[i] = userRow(u)
-			delete(unknown, u.ID)
-		}
-		if _, err := o.PutRaygunUsers(context.WithoutCancel(ctx), v.conn.ID, rows, s.now()); err != nil {
-			s.log.ErrorContext(ctx, "users were not stored", "connection", int64(v.conn.ID), "err", err)
-			return
-		}
-		if len(unknown) == 0 || !list.More {
-			return
-		}
-		skip = list.NextSkip
-	}
-}
-
-// What sync asks for beside sessions.
-const (
-	besideVitals = "web vitals"
-	besideUsers  = "users"
-)
-
-// besidePause is how long sync leaves that alone after a failure: a permission
-// that the token lacks costs one call an hour, not one for each page.
-const besidePause = time.Hour
-
-// beside is something that sync asks a connection for beside sessions.
-type beside struct {
-	connection ConnectionID
-	what       string
-}
-
-// paused says whether something is left alone for now.
-func (s *Syncs) paused(v syncView, what string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return v.now.Before(s.pausedUntil[beside{v.conn.ID, what}])
-}
-
-// pause leaves something alone after a failure, unless Sightline stops.
-func (s *Syncs) pause(ctx context.Context, v syncView, what string, err error) {
-	if ctx.Err() != nil {
-		return
-	}
-	s.log.WarnContext(ctx, "sync leaves something alone for an hour", "what", what, "connection", int64(v.conn.ID), "err", err)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.pausedUntil[beside{v.conn.ID, what}] = v.now.Add(besidePause)
 }
