@@ -313,7 +313,6 @@ func callSummary(v Vendor, operation string, attempt int) string {
 
 		"list-applications":             "Asked Raygun v3 which applications the token sees",
 		"get-application-by-identifier": "Asked Raygun v3 about the application",
-		"get-application-by-apikey":     "Asked Raygun v3 which application an API key is of",
 		"list-sessions":                 "Asked Raygun v3 for a list of sessions",
 		"get-session-by-identifier":     "Asked Raygun v3 for one session",
 		"list-customers":                "Asked Raygun v3 for a list of users",

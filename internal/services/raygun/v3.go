@@ -50,7 +50,7 @@ type OptionsV3 struct {
 	// expires.
 	Token secrets.Secret
 	// Application is the identifier of the application. Empty is enough for
-	// Applications, ApplicationByAPIKey and Check.
+	// Applications and Check.
 	Application string
 	// Known fills in what v3 leaves to identifiers.
 	Known Known

@@ -22,7 +22,7 @@ import (
 
 func TestV3MissingScopesAreNamed(t *testing.T) {
 	scopes := map[string]string{
-		"list-applications": "applications:read", "get-application-by-identifier": "applications:read", "get-application-by-apikey": "applications:read",
+		"list-applications": "applications:read", "get-application-by-identifier": "applications:read",
 		"list-sessions": "rum.sessions:read", "get-session-by-identifier": "rum.sessions:read",
 		"list-customers": "customers:read", "get-customer-by-identifier": "customers:read", "list-pages": "rum.pages:read", "get-page": "rum.pages:read",
 		"list-error-groups": "cr.errors:read", "get-error-group": "cr.errors:read",
@@ -275,12 +275,10 @@ func TestV3WrongQuestionsCostNothing(t *testing.T) {
 	q.Metrics = []raygun.Metric{raygun.MetricPageViews}
 	_, err := v.PageHistogram(ctx, q)
 	check("a histogram of page views", err)
-	_, err = v.ApplicationByAPIKey(ctx, secrets.New(" .. "))
-	check("a key that is a path", err)
 
 	none, _ := clientV3(t, "https://raygun.invalid", func(o *raygun.OptionsV3) { o.Application = "" })
 	for operation, err := range useV3(ctx, none, day) {
-		if operation != "list-applications" && operation != "get-application-by-apikey" {
+		if operation != "list-applications" {
 			check(operation+" without an application", err)
 		}
 	}
@@ -298,7 +296,6 @@ func TestV3WrongQuestionsCostNothing(t *testing.T) {
 }
 
 func TestV3ShowsNoSecret(t *testing.T) {
-	const planted = "planted-v1-key"
 	body, status := "", 0
 	v, ledger := clientV3(t, serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(status)
@@ -310,14 +307,14 @@ func TestV3ShowsNoSecret(t *testing.T) {
 		fmt.Fprintf(&shown, "%v %+v %#v %s %s\n", err, *e, *e, e.Says, e.First)
 	}
 	body, status = `{"title":"no such thing for %s at %s"}`, 404
-	_, err := v.ApplicationByAPIKey(t.Context(), secrets.New(planted))
+	_, err := v.Application(t.Context())
 	show(err)
 	body, status = `{"applications":{"apiKey":"planted-app-key","a":%q,"b":%q}}`, 200
 	_, err = v.Applications(t.Context())
 	show(err)
 	apps, _ := json.Marshal(raygun.Application{APIKey: secrets.New("planted-app-key")})
 	fmt.Fprintf(&shown, "%v %+v %#v %+v %s", v, v, v, ledger.Rows(), apps)
-	for _, secret := range []string{plantedToken, planted, "planted-app-key"} {
+	for _, secret := range []string{plantedToken, "planted-app-key"} {
 		if strings.Contains(shown.String(), secret) {
 			t.Errorf("shows %s in %s", secret, shown.String())
 		}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -133,19 +132,6 @@ func (v *V3) Application(ctx context.Context) (Application, error) {
 		return Application{}, err
 	}
 	app, err := getOne(ctx, v, question{operation: operation, scope: scopeApplications, path: path}, v.readApplication)
-	return app, withoutKeys(err)
-}
-
-// ApplicationByAPIKey returns the application that a v1 API key belongs to. An
-// unknown key is of kind NotFound. It needs no OptionsV3.Application.
-func (v *V3) ApplicationByAPIKey(ctx context.Context, key secrets.Secret) (Application, error) {
-	const operation = "get-application-by-apikey"
-	text := strings.TrimSpace(key.Reveal())
-	if text == "" || text == "." || text == ".." || len(text) > 200 {
-		return Application{}, v.up.Refuse(operation, "this is no Raygun API key")
-	}
-	v.up.Hide(secrets.New(text))
-	app, err := getOne(ctx, v, question{operation: operation, scope: scopeApplications, path: "/applications/api-key/" + url.PathEscape(text)}, v.readApplication)
 	return app, withoutKeys(err)
 }
 

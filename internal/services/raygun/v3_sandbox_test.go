@@ -47,12 +47,10 @@ func useSandboxV3(t *testing.T, s *sandbox.Sandbox, v *raygun.V3) {
 	}
 	apps, err := v.Applications(ctx)
 	must(err)
-	app, err := v.ApplicationByAPIKey(ctx, secrets.New(s.Credentials().RaygunAPIKey))
-	must(err)
 	own, err := v.Application(ctx)
 	must(err)
-	if len(apps) < 2 || app.ID != s.Credentials().RaygunApplication || own.ID != app.ID || own.Name == "" || !own.HasRUM {
-		t.Errorf("%d applications, %+v, %+v", len(apps), app, own)
+	if len(apps) < 2 || own.ID != s.Credentials().RaygunApplication || own.APIKey.Reveal() != s.Credentials().RaygunAPIKey || own.Name == "" || !own.HasRUM {
+		t.Errorf("%d applications, %+v", len(apps), own)
 	}
 	page, err := v.Sessions(ctx, lately())
 	must(err)
