@@ -224,6 +224,19 @@ func TestFirstOwnerIsMadeFromTheEnvironmentOnce(t *testing.T) {
 	serve(t, settings...).stop() // the second time it is there already
 }
 
+func TestApplicationIsChosenByScriptAfterAListThatFailed(t *testing.T) {
+	box := standIns(t, sandbox.Options{Customers: 10, Sessions: 20, Days: 2})
+	settings := append(vendors(box), dataDir(t), "SIGHTLINE_ORG=acme")
+	must(t, settings, "", "org", "create", "--name=Acme")
+	cr := box.Credentials()
+	remove := box.Fault(sandbox.Fault{Vendor: sandbox.Raygun, Operation: sandbox.OpV3ListApplications, Kind: sandbox.FaultServerError})
+	if r := run(t, settings, cr.RaygunToken+"\n", "connection", "add", "--vendor=raygun-v3", "--name=Shop"); r.status != 1 || !strings.Contains(r.err, "cannot be reached or fails") {
+		t.Errorf("with a list that fails: status %d, %q", r.status, r.err)
+	}
+	remove()
+	must(t, settings, "", "connection", "application", "--name=Shop", "--application="+cr.RaygunApplication)
+}
+
 func TestConnectionsAreSetUpByScript(t *testing.T) {
 	box := standIns(t, sandbox.Options{Customers: 30, Sessions: 200, Days: 3})
 	settings := append(vendors(box), dataDir(t), "SIGHTLINE_ORG=acme")
