@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"sightline/internal/db"
 	"sightline/internal/services/raygun"
@@ -165,7 +166,7 @@ func (c *Connections) ChooseApplication(ctx context.Context, actor Actor, id Con
 	case ask.State.Open():
 		return Problems{FieldApplication: "The list of applications has not come yet. Choose once it is here."}, nil
 	case ask.State != AskDone:
-		return Problems{FieldApplication: "The list of applications did not come. " + ask.Message}, nil
+		return Problems{FieldApplication: "The list of applications did not come. " + strings.TrimSuffix(ask.Message, fromMirror)}, nil
 	case i < 0 || !raygun.IsID(application):
 		return Problems{FieldApplication: "The token does not see this application. Choose one of those that it sees."}, nil
 	}
