@@ -22,6 +22,8 @@ type member struct {
 	user services.User
 	at   services.Membership
 	all  []services.Membership
+	// generation is that of the data before anything here was read.
+	generation uint64
 }
 
 // memberOf returns who makes the request, nil outside of an organization.
@@ -88,7 +90,7 @@ func (a *app) asMember(w http.ResponseWriter, r *http.Request, role services.Rol
 }
 
 func (a *app) findMember(ctx context.Context, id services.UserID, slug string) (*member, error) {
-	m := &member{}
+	m := &member{generation: a.Generation()}
 	var err error
 	if m.user, err = a.People.User(ctx, id); err != nil {
 		return nil, err

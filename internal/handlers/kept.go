@@ -168,10 +168,10 @@ func (k *keptPages) put(tag string, p keptPage) {
 	k.bytes += len(p.body)
 }
 
-// tagOf is the tag of the page that a request asks for. It is taken before
-// anything is read: what changes meanwhile makes another tag.
+// tagOf is the tag of the page that a request asks for. Its generation is from
+// before anything was read, the member's name and role included: what changes
+// meanwhile makes another tag.
 func (a *app) tagOf(r *http.Request) (tag string, ok bool, err error) {
-	generation := a.Generation()
 	session, err := a.cookies.Get(r, a.cookies.name)
 	if err != nil {
 		return "", false, err
@@ -182,7 +182,7 @@ func (a *app) tagOf(r *http.Request) (tag string, ok bool, err error) {
 	m := memberOf(r)
 	sum := sha256.New()
 	var b [32]byte
-	binary.LittleEndian.PutUint64(b[0:], generation)
+	binary.LittleEndian.PutUint64(b[0:], m.generation)
 	binary.LittleEndian.PutUint64(b[8:], uint64(a.now().UnixNano()/int64(keptFor)))
 	binary.LittleEndian.PutUint64(b[16:], uint64(m.user.ID))
 	binary.LittleEndian.PutUint64(b[24:], uint64(m.at.Org))
