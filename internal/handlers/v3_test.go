@@ -87,7 +87,11 @@ func TestRaygunV3FromTheTokenToTheFigures(t *testing.T) {
 			b.post(hrefs[0]+"/detail", "through", "99").wants(t, http.StatusUnprocessableEntity)
 
 			b.get("/o/acme/insight?span=7d").wants(t, 200, "Core Web Vitals over time", "Fetch 7 days", "Good up to 2.5 s, poor above 4 s.")
-			b.post("/o/acme/insight/vitals", "through", "1", "span", "7d").wants(t, http.StatusSeeOther)
+			asked := b.post("/o/acme/insight/vitals", "through", "1", "span", "7d")
+			asked.wants(t, http.StatusSeeOther)
+			if _, card, _ := strings.Cut(asked.location, "#"); card != "vitals-1" || !strings.Contains(b.get(asked.location).body, `id="vitals-1"`) {
+				t.Errorf("the answer is at %s", asked.location)
+			}
 			settle(t, b, "/o/acme/insight?span=7d").wants(t, 200, "7 days are here", "LCP a day, 75th percentile", "CLS a day, 75th percentile")
 			b.get("/o/acme/insight?span=7d&conn=2").wants(t, 200, "Core Web Vitals over time") // the same application
 			b.post("/o/acme/insight/vitals", "through", "2", "span", "7d").wants(t, http.StatusUnprocessableEntity, "not in v1")

@@ -25,8 +25,11 @@ func (a *app) fillVitals(r *http.Request, in insightInput, v *templates.InsightV
 	return nil
 }
 
+// vitalsID is the id of a connection's card of web vitals.
+func vitalsID(id services.ConnectionID) string { return fmt.Sprintf("vitals-%d", id) }
+
 func (a *app) vitalsView(r *http.Request, in insightInput, one services.Vitals, several bool) templates.VitalsView {
-	v := templates.VitalsView{Title: "Core Web Vitals over time", AskedAt: one.AskedAt, Action: orgPath(r, "insight/vitals")}
+	v := templates.VitalsView{ID: vitalsID(one.Connection.ID), Title: "Core Web Vitals over time", AskedAt: one.AskedAt, Action: orgPath(r, "insight/vitals")}
 	if several {
 		v.Title += " of “" + one.Connection.Name + "”"
 	}
@@ -36,7 +39,7 @@ func (a *app) vitalsView(r *http.Request, in insightInput, one services.Vitals, 
 		v.Note += fmt.Sprintf(" %s missing or not over yet.", templates.Plural(one.Missing, "day is", "days are"))
 	}
 	here := in.address(r, in.span, string(in.query.Sort))
-	v.Ask = a.askPart(r, one.Ask, "Asking Raygun (“"+one.Connection.Name+"”) for Core Web Vitals", here+"#vitals")
+	v.Ask = a.askPart(r, one.Ask, "Asking Raygun (“"+one.Connection.Name+"”) for Core Web Vitals", here+"#"+v.ID)
 	if one.Calls > 0 {
 		f := a.spendView(r, "Fetch "+templates.Plural(one.Calls, "day", "days"), one.Budget)
 		f.Calls, f.Kind, f.Icon = one.Calls, templates.Secondary, "download"
@@ -124,11 +127,8 @@ func (a *app) askVitals(w http.ResponseWriter, r *http.Request) error {
 	if len(in.problems) > 0 {
 		return a.redirect(w, r, to, "", "") // the page says what is wrong
 	}
-	through, err := strconv.ParseInt(r.PostForm.Get("through"), 10, 64)
-	if err != nil {
-		through = 0 // which no connection has
-	}
-	ask, err := a.Insight.AskVitals(r.Context(), actorOf(r), services.ConnectionID(through), in.query)
+	through := services.ConnectionID(idOf(r.PostForm.Get("through")))
+	ask, err := a.Insight.AskVitals(r.Context(), actorOf(r), through, in.query)
 	if err != nil {
 		return err
 	}
@@ -140,5 +140,5 @@ func (a *app) askVitals(w http.ResponseWriter, r *http.Request) error {
 	if ask.State == services.AskDone {
 		said = ask.Message
 	}
-	return a.redirect(w, r, to+"#vitals", "success", said)
+	return a.redirect(w, r, to+"#"+vitalsID(through), "success", said)
 }
