@@ -85,7 +85,7 @@ func Insight(v InsightView) templ.Component {
 			templ_7745c5c3_Var1 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = PageHeader("Insight", "Figures from the mirror: Raygun is not asked, and every figure leads to the sessions behind it.", nil).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = PageHeader("Insight", "Figures from the mirror. Only a button that names a price asks Raygun; most figures lead to the sessions behind them.", nil).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
