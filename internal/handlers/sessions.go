@@ -166,7 +166,7 @@ func (a *app) sessionChart(r *http.Request, f sessionForm, c services.SessionCha
 		chart.Compare = ""
 		v.ChartNote = "There are too many sessions to compare with the " + days + " before."
 	case c.Before.Sessions == 0:
-		v.ChartNote = "The mirror holds none such of the " + days + " before."
+		v.ChartNote = "The mirror holds no such sessions in the " + days + " before."
 	default:
 		v.ChartNote = fmt.Sprintf("%s against %s in the %s before.", templates.FormatTrend(c.Now.Sessions, c.Before.Sessions), templates.FormatCount(c.Before.Sessions), days)
 	}

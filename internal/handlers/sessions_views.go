@@ -42,7 +42,7 @@ func (a *app) fillViews(r *http.Request, f sessionForm, many bool, views []servi
 			v.ViewName = view.Name
 			if stored, err := url.ParseQuery(view.Query); err == nil && (stored.Encode() != query || view.Columns != columns) {
 				v.ViewChanged = true
-				if view.Editable {
+				if view.Editable && !v.Wrong {
 					v.UpdateAction = orgPath(r, "sessions/views/%d", view.ID)
 				}
 				v.ViewAgainHref = row.Href
