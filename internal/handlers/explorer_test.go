@@ -234,7 +234,16 @@ func TestViewsIncludeConnectionsToCome(t *testing.T) {
 
 func TestFiguresLeadToTheSessionsBehindThem(t *testing.T) {
 	_, b := explorerSite(t)
-	page := html.UnescapeString(b.get("/o/acme/insight?span=60d&from=&to=").body)
+	const figures = "/o/acme/insight?span=60d&from=&to="
+	// Errors come with details: fetch more, until one has an error.
+	for _, path := range regexp.MustCompile(`/o/acme/sessions/\d+`).FindAllString(b.get("/o/acme/sessions?span=60d").body, 40)[6:] {
+		if strings.Contains(b.get(figures).body, "error_text=") {
+			break
+		}
+		b.post(path+"/detail").wants(t, http.StatusSeeOther)
+		b.until(path, "Page views with load time")
+	}
+	page := html.UnescapeString(b.get(figures).body)
 	seen := map[string]bool{}
 	for _, m := range regexp.MustCompile(`<td class="share-label"> ?<a class="stretched" href="([^"]*)">([^<]*)</a>.{0,200}?<td class="num">([\d,]+)</td>`).FindAllStringSubmatch(page, -1) {
 		u, err := url.Parse(m[1])
@@ -252,7 +261,7 @@ func TestFiguresLeadToTheSessionsBehindThem(t *testing.T) {
 			}
 		}
 	}
-	for _, key := range []string{"countries", "browsers", "systems", "ratings"} {
+	for _, key := range []string{"countries", "browsers", "systems", "ratings", "error_text"} {
 		if !seen[key] {
 			t.Errorf("no figure leads to sessions by %s", key)
 		}
