@@ -16,7 +16,7 @@ test: ## Check everything that must hold, as CI does
 bench: ## Measure against the targets at 100,000 and 1,000,000 sessions (SIZES=…); prints ratios of one run
 	@go run ./internal/bench -sizes $(SIZES)
 
-bench-full: ## The same with 5,000,000 sessions too (8 GB of disk, half an hour the first time)
+bench-full: ## The same with 5,000,000 sessions too (6 GB of disk, some minutes the first time)
 	@$(MAKE) --no-print-directory bench SIZES=100000,1000000,5000000
 
 dev: ## Run the demo and reload the browser when a file changes
