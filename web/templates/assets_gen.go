@@ -4,7 +4,7 @@ package templates
 
 // Where the built files are served; the hash is that of their content.
 const (
-	urlCSS     = "/static/app.070718f529a7.css"
+	urlCSS     = "/static/app.818708573631.css"
 	urlAppJS   = "/static/app.729d06854e70.js"
 	urlThemeJS = "/static/theme.d329c1c2cbae.js"
 	urlFavicon = "/static/favicon.6c7ac739bdd4.svg"
