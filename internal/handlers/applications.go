@@ -54,6 +54,14 @@ func (a *app) applicationPage(w http.ResponseWriter, r *http.Request, status int
 		v.Ask = a.askPart(r, &ask, "Asking Raygun which applications the token sees", here+"/application")
 		v.AskedAt = ask.FinishedAt
 	}
+	b, err := a.Connections.Budget(r.Context(), orgOf(r), c.ID)
+	if err != nil {
+		return err
+	}
+	v.Again = a.spendView(r, "Ask Raygun again", b)
+	v.Again.Kind = templates.Secondary
+	v.Choose = a.spendView(r, "Choose and test", b)
+	v.Choose.Calls, v.Choose.Icon, v.Choose.Disabled = services.V3TestCalls, "plug", "" // a choice is kept although it cannot be tested yet
 	v.Choice = templates.FieldView{ID: "application", Name: services.FieldApplication, Label: "Application", Value: chosen, Required: true, Error: problems[services.FieldApplication]}
 	for i, app := range list {
 		if i == 0 && chosen == "" && app.Sessions {

@@ -112,9 +112,10 @@ func (a *app) connectionForm(w http.ResponseWriter, r *http.Request, status int,
 	}
 	v.Fields = append([]templates.FieldView{name}, credentialFields(f, problems, true)...)
 	v.MeanSlugs = meanSlugs(f)
+	v.Submit = templates.SpendView{Label: "Add and test", Icon: "plug", Left: -1}
 	switch f.Vendor {
 	case services.RaygunV3:
-		v.Submit = "Check the token"
+		v.Submit.Label, v.Submit.Calls = "Check the token", 1
 		sync := syncField("Follows new sessions and fills the last 60 days, once the application is chosen. It leaves 1,000 of the 10,000 calls a day to people; that can be changed later.")
 		v.Sync, v.SyncOn = &sync, f.Sync
 	case services.Raygun:
@@ -242,22 +243,29 @@ func (a *app) connectionPage(w http.ResponseWriter, r *http.Request, status int,
 		CreatedAt: c.CreatedAt, RotatedAt: c.RotatedAt, RemovedAt: c.RemovedAt, Now: a.now(),
 		BackURL: orgPath(r, "settings/connections"), CallsURL: orgPath(r, "history?connection=%d", c.ID), LedgerURL: orgPath(r, "calls?connection=%d", c.ID), CanAdmin: may(r, services.Admin),
 		TestURL: here + "/test", RenameURL: here + "/name", RotateURL: here + "/credentials", BudgetURL: here + "/budget", RemoveURL: here + "/remove",
-		TestPrice: "Asks LogRocket for one exported session.",
+		TestHint: "Asks LogRocket for one exported session.",
 	}
 	switch c.Vendor {
 	case services.LogRocket:
 		v.App = c.OrgSlug + "/" + c.AppSlug
 	case services.RaygunV3:
-		v.TestPrice = "Tries each permission of the token: 6 of the day's calls."
+		v.TestHint = "Tries each permission of the token."
 		if v.App = c.Application; c.ApplicationName != "" {
 			v.App = c.ApplicationName + " (" + c.Application + ")"
 		}
 		if c.Application == "" {
 			v.ChooseURL = here + "/application"
-			v.TestPrice = "Asks for one application that the token sees: 1 of the day's calls."
+			v.TestHint = "Asks for one application that the token sees."
 		}
 	default:
-		v.TestPrice = "Signs in to Raygun, which takes none of the day's calls."
+		v.TestHint = "Signs in to Raygun, which takes none of the day's calls."
+	}
+	v.Test, v.Rotate = a.spendView(r, "Test now", b), a.spendView(r, "Rotate and test", b)
+	v.Test.Kind, v.Test.Calls = templates.Secondary, c.TestCalls()
+	v.Rotate.Kind, v.Rotate.Calls, v.Rotate.Icon = templates.Secondary, c.TestCalls(), "key-round"
+	v.Rotate.Disabled = "" // what is pasted is kept although it cannot be tested yet
+	if v.Test.Calls == 0 {
+		v.Test.Disabled = "" // no budget is in its way
 	}
 	v.Rename, v.RotateFields, v.MeanSlugs, v.AllowanceField, v.ReserveField = connectionForms(c, in)
 	if err := a.connectionSync(r, c, in, &v); err != nil {

@@ -41,7 +41,7 @@ func TestRaygunV3FromTheTokenToTheFigures(t *testing.T) {
 				return a.location
 			}
 			b.get("/o/acme/settings/connections/new").wants(t, 200, "Connect Raygun v3")
-			b.get("/o/acme/settings/connections/new?vendor=raygun_v3").wants(t, 200, "Personal access token", "Check the token")
+			b.get("/o/acme/settings/connections/new?vendor=raygun_v3").wants(t, 200, "Personal access token", "Check the token", "· 1 call<")
 			b.post("/o/acme/settings/connections", "vendor", "raygun_v3", "name", "Three").wants(t, 422, "Paste the personal access token here.")
 
 			at := connect("vendor", "raygun_v3", "name", "Three", "token", cr.RaygunToken)
@@ -49,7 +49,7 @@ func TestRaygunV3FromTheTokenToTheFigures(t *testing.T) {
 				t.Fatalf("after the token: %s", at)
 			}
 			page := settle(t, b, at)
-			page.wants(t, 200, "Acme web", cr.RaygunApplication, "has sent no sessions yet", `type="radio"`)
+			page.wants(t, 200, "Acme web", cr.RaygunApplication, "has sent no sessions yet", `type="radio"`, "· 6 calls, 9999 left today", "· 1 call, 9999 left today")
 			for _, secret := range []string{cr.RaygunToken, cr.RaygunAPIKey} {
 				if strings.Contains(page.body, secret) {
 					t.Error("a secret came back to the browser")
@@ -61,7 +61,7 @@ func TestRaygunV3FromTheTokenToTheFigures(t *testing.T) {
 			b.post(at, "application", "../../x").wants(t, 422, "The token does not see this application.")
 			s.as(t, "viewer@example.com").post(at, "application", cr.RaygunApplication).wants(t, http.StatusForbidden)
 			b.post(at, "application", cr.RaygunApplication).wants(t, http.StatusSeeOther)
-			settle(t, b, conn).wants(t, 200, "It has every permission that Sightline can use.", "Acme web ("+cr.RaygunApplication+")", "of 10,000", "by default 10,000")
+			settle(t, b, conn).wants(t, 200, "It has every permission that Sightline can use.", "Acme web ("+cr.RaygunApplication+")", "of 10,000", "by default 10,000", "· 6 calls, 9993 left today")
 			if a := b.get(at); a.status != http.StatusSeeOther {
 				t.Errorf("an application can be chosen twice: %d", a.status)
 			}

@@ -27,6 +27,23 @@ func (c *Connections) Test(ctx context.Context, actor Actor, id ConnectionID) (A
 	return c.asks.Put(ctx, actor, AskSpec{Connection: id, Kind: askCheck})
 }
 
+// V3TestCalls is what a test of a Raygun v3 connection takes once its
+// application is chosen: one call for each permission that Sightline uses.
+const V3TestCalls = 6
+
+// TestCalls is how many of the day's calls a test takes at most: Raygun v3 is
+// asked for more once its application is chosen, v1 is only signed
+// in to, and LogRocket's calls are not counted.
+func (c Connection) TestCalls() int {
+	switch {
+	case c.Vendor != RaygunV3:
+		return 0
+	case c.Application == "":
+		return 1
+	}
+	return V3TestCalls
+}
+
 // LastTest is the newest test of a connection, which may still be under way;
 // ok is false if there never was one.
 func (c *Connections) LastTest(ctx context.Context, org OrgID, id ConnectionID) (ask Ask, ok bool, err error) {
