@@ -37,9 +37,27 @@ func (a *app) showAsk(w http.ResponseWriter, r *http.Request) error {
 	return a.page(w, r, http.StatusOK, "Asking the vendor", "", templates.AskPage(v))
 }
 
-// idParam reads a row id from the path; what is no id is 0, which no row has.
-func idParam(r *http.Request, name string) int64 {
-	n, err := strconv.ParseInt(chi.URLParam(r, name), 10, 64)
+// waitAndLead waits a moment for the answer to a question and leads to a page,
+// which says what was answered or shows how far the question is.
+func (a *app) waitAndLead(w http.ResponseWriter, r *http.Request, ask services.Ask, to string) error {
+	ask, err := a.Asks.Wait(r.Context(), orgOf(r), ask.ID, waitForVendor)
+	if err != nil {
+		return err
+	}
+	said := ""
+	if ask.State == services.AskDone {
+		said = ask.Message
+	}
+	return a.redirect(w, r, to, "success", said)
+}
+
+// idParam reads a row id from the path.
+func idParam(r *http.Request, name string) int64 { return idOf(chi.URLParam(r, name)) }
+
+// idOf reads a row id from an address or a form; what is no id is 0, which no
+// row has.
+func idOf(s string) int64 {
+	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || n < 0 {
 		return 0
 	}

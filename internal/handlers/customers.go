@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	"sightline/internal/services"
@@ -258,8 +257,8 @@ func (a *app) refreshCustomer(w http.ResponseWriter, r *http.Request) error {
 	}
 	id := services.CustomerID(idParam(r, "id"))
 	conn, identifier, _ := strings.Cut(r.PostForm.Get("as"), ":")
-	n, err := strconv.ParseInt(conn, 10, 64)
-	if err != nil {
+	n := idOf(conn)
+	if n == 0 {
 		// A customer who is not here comes before what is wrong with the form.
 		if _, err := a.Customers.Get(r.Context(), orgOf(r), id); err != nil {
 			return err
@@ -270,13 +269,5 @@ func (a *app) refreshCustomer(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	ask, err = a.Asks.Wait(r.Context(), orgOf(r), ask.ID, waitForVendor)
-	if err != nil {
-		return err
-	}
-	said := ""
-	if ask.State == services.AskDone {
-		said = ask.Message
-	}
-	return a.redirect(w, r, orgPath(r, "customers/%d", id), "success", said)
+	return a.waitAndLead(w, r, ask, orgPath(r, "customers/%d", id))
 }

@@ -91,7 +91,7 @@ func newest(r *http.Request) string {
 func (a *app) highlights(w http.ResponseWriter, r *http.Request) error {
 	before, id := keyAfter(r)
 	f := services.HighlightFilter{
-		State: services.HighlightState(r.URL.Query().Get("state")), Customer: services.CustomerID(intOf(r.URL.Query().Get("customer"))),
+		State: services.HighlightState(r.URL.Query().Get("state")), Customer: services.CustomerID(idOf(r.URL.Query().Get("customer"))),
 		Before: before, BeforeID: services.HighlightID(id), Limit: pageRows + 1,
 	}
 	if err := a.ours(r, f.Customer, 0); err != nil {
@@ -125,14 +125,6 @@ func (a *app) highlights(w http.ResponseWriter, r *http.Request) error {
 	}
 	v.Items = highlightItems(r, rows, names)
 	return a.page(w, r, http.StatusOK, "Highlights", "highlights", templates.Highlights(v))
-}
-
-func intOf(s string) int64 {
-	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil {
-		return 0
-	}
-	return n
 }
 
 func stateLabel(s services.HighlightState) string {

@@ -35,14 +35,14 @@ func presets() map[string]time.Duration {
 // ?email=, ?user= and ?customer=, or with an older request by ?again=.
 func (a *app) newHighlight(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
-	f := highlightForm{by: byEmail, subject: q.Get("email"), customer: intOf(q.Get("customer")), connection: intOf(q.Get("connection")), token: services.NewFormToken()}
+	f := highlightForm{by: byEmail, subject: q.Get("email"), customer: idOf(q.Get("customer")), connection: idOf(q.Get("connection")), token: services.NewFormToken()}
 	if err := a.ours(r, 0, services.ConnectionID(f.connection)); err != nil {
 		return err
 	}
 	if f.subject == "" && q.Get("user") != "" {
 		f.by, f.subject = byUserID, q.Get("user")
 	}
-	if id := intOf(q.Get("again")); id != 0 {
+	if id := idOf(q.Get("again")); id != 0 {
 		h, err := a.Highlights.Get(r.Context(), orgOf(r), services.HighlightID(id))
 		if err != nil {
 			return err
@@ -95,7 +95,7 @@ func (a *app) requestHighlights(w http.ResponseWriter, r *http.Request) error {
 	}
 	p := r.PostForm
 	f := highlightForm{
-		connection: intOf(p.Get("connection")), customer: intOf(p.Get("customer")), by: p.Get("by"), subject: p.Get("subject"), question: p.Get("question"),
+		connection: idOf(p.Get("connection")), customer: idOf(p.Get("customer")), by: p.Get("by"), subject: p.Get("subject"), question: p.Get("question"),
 		within: p.Get("range"), from: strings.TrimSpace(p.Get("from")), to: strings.TrimSpace(p.Get("to")), token: p.Get("token"), problems: services.Problems{},
 	}
 	req, ok := f.request()

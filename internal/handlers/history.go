@@ -52,15 +52,6 @@ func readHistory(r *http.Request) historyInput {
 	return in
 }
 
-// idOf reads a row id from an address; what is no id is 0.
-func idOf(s string) int64 {
-	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil || n < 0 {
-		return 0
-	}
-	return n
-}
-
 // values are the filters as an address holds them, without the page.
 func (in historyInput) values() url.Values {
 	v := url.Values{}

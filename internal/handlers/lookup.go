@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
 	"unicode/utf8"
 
 	"sightline/internal/services"
@@ -75,7 +74,7 @@ func (a *app) askUnknown(w http.ResponseWriter, r *http.Request) error {
 		return badForm(err)
 	}
 	q := r.PostForm.Get("q")
-	ask, err := a.Customers.AskUnknown(r.Context(), actorOf(r), connectionParam(r), q)
+	ask, err := a.Customers.AskUnknown(r.Context(), actorOf(r), services.ConnectionID(idOf(r.PostForm.Get("connection"))), q)
 	if err != nil {
 		return err
 	}
@@ -83,13 +82,4 @@ func (a *app) askUnknown(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return a.redirect(w, r, orgPath(r, "lookup?%s", url.Values{"q": {q}}.Encode()), "", "")
-}
-
-// connectionParam reads the connection of a form; what is no id is 0.
-func connectionParam(r *http.Request) services.ConnectionID {
-	n, err := strconv.ParseInt(r.Form.Get("connection"), 10, 64)
-	if err != nil || n < 0 {
-		return 0
-	}
-	return services.ConnectionID(n)
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -33,7 +32,7 @@ func (a *app) askSession(w http.ResponseWriter, r *http.Request) error {
 		return badForm(err)
 	}
 	id := services.SessionID(idParam(r, "id"))
-	through, _ := strconv.ParseInt(r.PostForm.Get("through"), 10, 64) // what is no number is the session's own
+	through := idOf(r.PostForm.Get("through")) // 0 is the session's own
 	ask, asked, err := a.Sessions.AskDetail(r.Context(), actorOf(r), id, services.ConnectionID(through), r.PostForm.Get("again") == "1")
 	if err != nil {
 		return err

@@ -81,13 +81,5 @@ func (a *app) askSessions(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	ask, err = a.Asks.Wait(r.Context(), orgOf(r), ask.ID, waitForVendor)
-	if err != nil {
-		return err
-	}
-	said := ""
-	if ask.State == services.AskDone {
-		said = ask.Message
-	}
-	return a.redirect(w, r, to, "success", said)
+	return a.waitAndLead(w, r, ask, to)
 }

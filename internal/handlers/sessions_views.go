@@ -142,7 +142,7 @@ func (a *app) saveView(w http.ResponseWriter, r *http.Request) error {
 
 // viewOf finds a view that the member sees.
 func (a *app) viewOf(r *http.Request) (services.View, error) {
-	return a.Views.Get(r.Context(), actorOf(r), services.ViewID(idOf(chi.URLParam(r, "id"))))
+	return a.Views.Get(r.Context(), actorOf(r), services.ViewID(idParam(r, "id")))
 }
 
 // updateView handles POST /sessions/views/{id}: the view takes the filter and

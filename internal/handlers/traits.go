@@ -179,15 +179,15 @@ func (a *app) editTraits(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	q := r.URL.Query()
-	if id := intOf(q.Get("again")); id != 0 {
+	if id := idOf(q.Get("again")); id != 0 {
 		e, err := a.Traits.Get(r.Context(), orgOf(r), services.TraitEditID(id))
 		if err != nil {
 			return err
 		}
 		return a.openTraits(w, r, c, e.Connection, e.UserID, &e)
 	}
-	if q.Has("user") && q.Get("user") != "" && intOf(q.Get("connection")) != 0 {
-		return a.openTraits(w, r, c, services.ConnectionID(intOf(q.Get("connection"))), q.Get("user"), nil)
+	if q.Has("user") && q.Get("user") != "" && idOf(q.Get("connection")) != 0 {
+		return a.openTraits(w, r, c, services.ConnectionID(idOf(q.Get("connection"))), q.Get("user"), nil)
 	}
 	return a.chooseUser(w, r, c, q.Has("user"))
 }
@@ -201,7 +201,7 @@ func (a *app) chooseUser(w http.ResponseWriter, r *http.Request, c services.Cust
 	if len(conns) == 0 {
 		return a.redirect(w, r, traitsPath(r, c.ID), "info", "There is no LogRocket connection in use, so traits cannot be edited.")
 	}
-	chosen := services.ConnectionID(intOf(r.URL.Query().Get("connection")))
+	chosen := services.ConnectionID(idOf(r.URL.Query().Get("connection")))
 	if err := a.ours(r, 0, chosen); err != nil {
 		return err
 	}

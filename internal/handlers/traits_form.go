@@ -32,8 +32,8 @@ func readTraitForm(r *http.Request, c services.Customer) traitForm {
 	p := r.PostForm
 	f := traitForm{reason: strings.TrimSpace(p.Get("reason")), token: p.Get("token")}
 	f.in = services.TraitInput{
-		Customer: c.ID, Connection: services.ConnectionID(intOf(p.Get("connection"))), UserID: p.Get("user"),
-		Seen:  services.TraitEditID(intOf(p.Get("seen"))),
+		Customer: c.ID, Connection: services.ConnectionID(idOf(p.Get("connection"))), UserID: p.Get("user"),
+		Seen:  services.TraitEditID(idOf(p.Get("seen"))),
 		Name:  services.FieldInput{Was: p.Get("name-was"), Value: p.Get("name")},
 		Email: services.FieldInput{Was: p.Get("email-was"), Value: p.Get("email")},
 	}
