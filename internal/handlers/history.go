@@ -241,8 +241,7 @@ func historyIcon(k services.HistoryKind) (icon, label string) {
 }
 
 // historyCSV handles GET /history.csv: what the page's filters select, all of
-// it, as a file. It is written as it is read; a failure on the way cuts the
-// connection, so that nobody takes half a file for the whole.
+// it, as a file.
 func (a *app) historyCSV(w http.ResponseWriter, r *http.Request) error {
 	in := readHistory(r)
 	for _, msg := range in.problems {
@@ -252,15 +251,7 @@ func (a *app) historyCSV(w http.ResponseWriter, r *http.Request) error {
 	if err := a.ours(r, in.query.Customer, in.query.Connection); err != nil {
 		return err
 	}
-	h := w.Header()
-	h.Set("Content-Type", "text/csv; charset=utf-8")
-	h.Set("Content-Disposition", fmt.Sprintf(`attachment; filename="history-%s-%s.csv"`, slugOf(r), a.now().UTC().Format(time.DateOnly)))
-	write := func(w io.Writer) error { return a.History.CSV(r.Context(), orgOf(r), in.query, w) }
-	if err := writeFile(w, write); err != nil {
-		if r.Context().Err() == nil {
-			a.log.ErrorContext(r.Context(), "history was cut off", "org", int64(orgOf(r)), "err", err)
-		}
-		panic(http.ErrAbortHandler)
-	}
+	name := fmt.Sprintf("history-%s-%s.csv", slugOf(r), a.now().UTC().Format(time.DateOnly))
+	a.sendFile(w, r, name, csvType, func(w io.Writer) error { return a.History.CSV(r.Context(), orgOf(r), in.query, w) })
 	return nil
 }

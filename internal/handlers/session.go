@@ -128,9 +128,7 @@ func (a *app) sessionAnswerFile(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Content-Disposition", fmt.Sprintf(`attachment; filename="session-%s-%d.json"`, slugOf(r), answer.Session.ID))
+	nameFile(w, fmt.Sprintf("session-%s-%d.json", slugOf(r), answer.Session.ID), jsonType)
 	_, err = w.Write(answer.Body)
 	return err
 }
