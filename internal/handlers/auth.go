@@ -41,11 +41,7 @@ func slugOf(r *http.Request) string { return memberOf(r).at.OrgSlug }
 // actorOf is who does what the request asks for.
 func actorOf(r *http.Request) services.Actor {
 	m := memberOf(r)
-	name := m.user.Name
-	if name == "" {
-		name = m.user.Email
-	}
-	return services.Actor{Org: m.at.Org, User: m.user.ID, Name: name, Email: m.user.Email, Role: m.at.Role}
+	return services.Actor{Org: m.at.Org, User: m.user.ID, Name: nameOf(m.user), Email: m.user.Email, Role: m.at.Role}
 }
 
 // may reports whether the request's member has at least a role.

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/a-h/templ"
+
 	"sightline/internal/services"
 	"sightline/web/templates"
 )
@@ -44,7 +46,7 @@ func (a *app) customer(w http.ResponseWriter, r *http.Request) error {
 	v := templates.CustomerView{
 		Now: a.now(), Href: orgPath(r, "customers/%d", id), Title: titleOf(p), Email: p.Customer.Email, Pinned: p.Pinned,
 		PinAction: orgPath(r, "customers/%d/pin", id), MirroredAt: p.MirroredAt, Chips: a.customerChips(p),
-		Refresh: a.refreshView(r, p), Days: a.timelineDays(r, tl.Items), Identities: a.identityViews(r, p),
+		Refresh: a.refreshView(r, p), Days: a.timelineDays(r, tl.Items),
 		TimelineEmpty: "No sessions, highlights or trait edits of this customer are in Sightline, or none of the kind chosen above.",
 	}
 	if v.Pager = (templates.PagerView{Shown: templates.Plural(len(tl.Items), "entry", "entries")}); tl.More {
@@ -67,6 +69,9 @@ func (a *app) customer(w http.ResponseWriter, r *http.Request) error {
 		})
 	}
 	v.Copy = a.customerTicket(r, p, tl.Items)
+	if v.Identities, err = a.identityViews(r, p); err != nil {
+		return err
+	}
 	if v.Traits, err = a.traitsCard(r, p.Customer); err != nil {
 		return err
 	}
@@ -92,17 +97,7 @@ func timelineKinds() []timelineKind {
 // kindHref is a customer's page with the timeline narrowed to a kind, from a
 // place on.
 func kindHref(page, kind, before string) string {
-	v := url.Values{}
-	if kind != "" {
-		v.Set("kind", kind)
-	}
-	if before != "" {
-		v.Set("before", before)
-	}
-	if len(v) == 0 {
-		return page
-	}
-	return page + "?" + v.Encode()
+	return page + query(valuesOf("kind", kind, "before", before))
 }
 
 // titleOf is what a customer's page is called: a name, an email or an id.
@@ -178,13 +173,10 @@ func (a *app) refreshView(r *http.Request, p services.CustomerPage) *templates.R
 	return v
 }
 
-func (a *app) identityViews(r *http.Request, p services.CustomerPage) []templates.IdentityView {
-	names := map[services.ConnectionID]string{}
-	// A name that is not there is an empty line, no reason to fail the page.
-	if conns, err := a.Connections.All(r.Context(), orgOf(r)); err == nil {
-		for _, c := range conns {
-			names[c.ID] = c.Name
-		}
+func (a *app) identityViews(r *http.Request, p services.CustomerPage) ([]templates.IdentityView, error) {
+	names, err := a.connectionNames(r)
+	if err != nil {
+		return nil, err
 	}
 	out := make([]templates.IdentityView, len(p.Identities))
 	for i, v := range p.Identities {
@@ -192,11 +184,11 @@ func (a *app) identityViews(r *http.Request, p services.CustomerPage) []template
 			Kind: services.IdentityLabel(v.Kind), Value: v.Value, Connection: names[v.Connection], FirstSeen: v.FirstSeen, LastSeen: v.LastSeen,
 		}
 	}
-	return out
+	return out, nil
 }
 
 // customerHistory is the last of what members did about a customer.
-func (a *app) customerHistory(r *http.Request, id services.CustomerID) (templateComponent, error) {
+func (a *app) customerHistory(r *http.Request, id services.CustomerID) (templ.Component, error) {
 	page, err := a.History.Page(r.Context(), orgOf(r), services.HistoryQuery{Customer: id, Deeds: true, Limit: 5})
 	if err != nil {
 		return nil, err

@@ -28,34 +28,6 @@ func whyNotSupport(r *http.Request) string {
 	return needsSupport
 }
 
-// connectionNames names all connections there ever were, by id.
-func (a *app) connectionNames(r *http.Request) (map[services.ConnectionID]string, error) {
-	all, err := a.Connections.All(r.Context(), orgOf(r))
-	if err != nil {
-		return nil, err
-	}
-	names := make(map[services.ConnectionID]string, len(all))
-	for _, c := range all {
-		names[c.ID] = c.Name
-	}
-	return names, nil
-}
-
-// rocketConnections are the LogRocket connections in use.
-func (a *app) rocketConnections(r *http.Request) ([]services.Connection, error) {
-	all, err := a.Connections.List(r.Context(), orgOf(r))
-	if err != nil {
-		return nil, err
-	}
-	var out []services.Connection
-	for _, c := range all {
-		if c.Vendor == services.LogRocket {
-			out = append(out, c)
-		}
-	}
-	return out, nil
-}
-
 // keyAfter reads where a page of a list begins: ?before=<ms>-<id>.
 func keyAfter(r *http.Request) (at time.Time, id int64) {
 	ms, row, ok := strings.Cut(r.URL.Query().Get("before"), "-")
@@ -94,7 +66,7 @@ func (a *app) highlights(w http.ResponseWriter, r *http.Request) error {
 		State: services.HighlightState(r.URL.Query().Get("state")), Customer: services.CustomerID(idOf(r.URL.Query().Get("customer"))),
 		Before: before, BeforeID: services.HighlightID(id), Limit: pageRows + 1,
 	}
-	if err := a.ours(r, f.Customer, 0); err != nil {
+	if err := a.ourCustomer(r, f.Customer); err != nil {
 		return err
 	}
 	rows, err := a.Highlights.List(r.Context(), orgOf(r), f)

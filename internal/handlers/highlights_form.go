@@ -3,7 +3,6 @@ package handlers
 import (
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -36,7 +35,7 @@ func presets() map[string]time.Duration {
 func (a *app) newHighlight(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
 	f := highlightForm{by: byEmail, subject: q.Get("email"), customer: idOf(q.Get("customer")), connection: idOf(q.Get("connection")), token: services.NewFormToken()}
-	if err := a.ours(r, 0, services.ConnectionID(f.connection)); err != nil {
+	if err := a.ourConnection(r, services.ConnectionID(f.connection), nil); err != nil {
 		return err
 	}
 	if f.subject == "" && q.Get("user") != "" {
@@ -208,15 +207,4 @@ func connectionChoice(conns []services.Connection, chosen int64) (*templates.Fie
 
 func rangeField(name, label, value string, problems services.Problems) templates.FieldView {
 	return templates.FieldView{ID: name, Name: name, Label: label + " (UTC)", Type: "datetime-local", Value: value, Error: problems[name], Hint: "In UTC; both or neither."}
-}
-
-// queryOf is a query string of name, value pairs.
-func queryOf(pairs ...string) string {
-	q := url.Values{}
-	for i := 0; i+1 < len(pairs); i += 2 {
-		if pairs[i+1] != "" {
-			q.Set(pairs[i], pairs[i+1])
-		}
-	}
-	return q.Encode()
 }

@@ -110,14 +110,6 @@ func (a *app) history(w http.ResponseWriter, r *http.Request) error {
 	return a.page(w, r, http.StatusOK, "History", "history", templates.HistoryPage(v))
 }
 
-// query is an address's part behind the path, empty without values.
-func query(v url.Values) string {
-	if len(v) == 0 {
-		return ""
-	}
-	return "?" + v.Encode()
-}
-
 // historyView is the page without its rows.
 func (a *app) historyView(r *http.Request, in historyInput) (templates.HistoryView, error) {
 	here := orgPath(r, "history")
@@ -142,22 +134,14 @@ func (a *app) historyView(r *http.Request, in historyInput) (templates.HistoryVi
 		return v, err
 	}
 	for _, m := range members {
-		name := m.User.Name
-		if name == "" {
-			name = m.User.Email
-		}
-		v.People = append(v.People, templates.OptionView{Value: strconv.FormatInt(int64(m.User.ID), 10), Label: name})
+		v.People = append(v.People, templates.OptionView{Value: strconv.FormatInt(int64(m.User.ID), 10), Label: nameOf(m.User)})
 	}
 	if id := in.query.Customer; id != 0 {
 		c, err := a.Customers.Get(r.Context(), orgOf(r), id)
 		if err != nil {
 			return v, err
 		}
-		name := c.Name
-		if name == "" {
-			name = c.Email
-		}
-		addChip(&v, r, in, "customer", "Customer", name)
+		addChip(&v, r, in, "customer", "Customer", customerName(c))
 	}
 	if id := in.query.Connection; id != 0 {
 		c, err := a.Connections.Get(r.Context(), orgOf(r), id)
@@ -167,22 +151,6 @@ func (a *app) historyView(r *http.Request, in historyInput) (templates.HistoryVi
 		addChip(&v, r, in, "connection", "Connection", c.Name)
 	}
 	return v, nil
-}
-
-// ours fails unless the customer and the connection that an address names are
-// the organization's; 0 names none.
-func (a *app) ours(r *http.Request, customer services.CustomerID, conn services.ConnectionID) error {
-	if customer != 0 {
-		if _, err := a.Customers.Get(r.Context(), orgOf(r), customer); err != nil {
-			return err
-		}
-	}
-	if conn != 0 {
-		if _, err := a.Connections.Get(r.Context(), orgOf(r), conn); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // addChip shows a filter that has no field, with a way to take it away, and
@@ -202,11 +170,7 @@ func historyRow(r *http.Request, e services.HistoryEvent) templates.HistoryRow {
 	}
 	row.Icon, row.KindLabel = historyIcon(e.Kind)
 	if e.Customer != 0 {
-		name := e.CustomerName
-		if name == "" {
-			name = fmt.Sprintf("customer %d", e.Customer)
-		}
-		row.Customer = templates.LinkView{Label: name, Href: orgPath(r, "customers/%d", e.Customer)}
+		row.Customer = templates.LinkView{Label: orText(e.CustomerName, fmt.Sprintf("Customer %d", e.Customer)), Href: orgPath(r, "customers/%d", e.Customer)}
 	}
 	for _, c := range e.Changes {
 		row.Changes = append(row.Changes, templates.HistoryChangeView(c))
@@ -248,7 +212,10 @@ func (a *app) historyCSV(w http.ResponseWriter, r *http.Request) error {
 		return &services.Error{Kind: services.Invalid, Msg: msg}
 	}
 	// Before the first byte: afterwards there is no way to say it.
-	if err := a.ours(r, in.query.Customer, in.query.Connection); err != nil {
+	if err := a.ourCustomer(r, in.query.Customer); err != nil {
+		return err
+	}
+	if err := a.ourConnection(r, in.query.Connection, nil); err != nil {
 		return err
 	}
 	name := fmt.Sprintf("history-%s-%s.csv", slugOf(r), a.now().UTC().Format(time.DateOnly))

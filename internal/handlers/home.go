@@ -12,7 +12,7 @@ import (
 func (a *app) home(w http.ResponseWriter, r *http.Request) error {
 	actor := actorOf(r)
 	v := templates.HomeView{
-		Now: a.now(), LookupAction: orgPath(r, "lookup"), CanAdmin: actor.Role >= services.Admin,
+		Now: a.now(), LookupAction: orgPath(r, "lookup"), CanAdmin: may(r, services.Admin),
 		SettingsHref: orgPath(r, "settings/connections"), CustomersHref: orgPath(r, "customers"),
 	}
 	pinned, err := a.Customers.Pinned(r.Context(), actor)
@@ -37,10 +37,7 @@ func (a *app) home(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	v.Connected = len(conns) > 0
-	names := map[services.ConnectionID]string{}
-	for _, c := range conns {
-		names[c.ID] = c.Name
-	}
+	names := namesOf(conns)
 	if v.Syncs, err = a.syncViews(r); err != nil {
 		return err
 	}

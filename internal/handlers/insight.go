@@ -96,14 +96,14 @@ func (a *app) insight(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	conns := slices.DeleteFunc(all, func(c services.Connection) bool { return c.Vendor == services.LogRocket })
-	if err := a.ours(r, 0, services.ConnectionID(idOf(r.URL.Query().Get("conn")))); err != nil {
+	if err := a.ourConnection(r, services.ConnectionID(idOf(r.URL.Query().Get("conn"))), all); err != nil {
 		return err
 	}
+	conns := ofRaygun(all)
 	in := readInsight(r.URL.Query(), conns, a.now())
 	v := templates.InsightView{
 		Now: a.now(), Action: orgPath(r, "insight"), SettingsHref: orgPath(r, "settings/connections"),
-		CanAdmin: memberOf(r).at.Role >= services.Admin, NoConnection: len(conns) == 0, Wrong: len(in.problems) > 0,
+		CanAdmin: may(r, services.Admin), NoConnection: len(conns) == 0, Wrong: len(in.problems) > 0,
 		AllHref: orgPath(r, "sessions"),
 	}
 	in.fields(r, conns, &v)

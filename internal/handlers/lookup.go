@@ -25,7 +25,7 @@ func (a *app) lookup(w http.ResponseWriter, r *http.Request) error {
 		Now: a.now(), Query: f.Query, Problem: f.Problem, More: f.More, Recording: f.Recording,
 		Short: utf8.RuneCountInString(f.Query) < 3, AskAction: orgPath(r, "lookup/ask"),
 		SettingsHref: orgPath(r, "settings/connections"), CustomersHref: orgPath(r, "customers"),
-		CanAdmin: memberOf(r).at.Role >= services.Admin,
+		CanAdmin: may(r, services.Admin),
 	}
 	for _, h := range f.Hits {
 		v.Hits = append(v.Hits, templates.HitView{
@@ -37,7 +37,7 @@ func (a *app) lookup(w http.ResponseWriter, r *http.Request) error {
 	if v.Sessions, err = a.sessionRows(r, f.Sessions); err != nil {
 		return err
 	}
-	if f.Email && memberOf(r).at.Role >= services.Support {
+	if f.Email && may(r, services.Support) {
 		v.HighlightsHref = orgPath(r, "highlights/new?%s", url.Values{"email": {f.Query}}.Encode())
 	}
 	back := orgPath(r, "lookup?%s", url.Values{"q": {f.Query}}.Encode())

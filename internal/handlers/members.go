@@ -115,10 +115,7 @@ func (a *app) memberPage(w http.ResponseWriter, r *http.Request, status int, m s
 
 // nameOf is what people call a user: by email if they gave no name.
 func nameOf(u services.User) string {
-	if u.Name == "" {
-		return u.Email
-	}
-	return u.Name
+	return orText(u.Name, u.Email)
 }
 
 // changeRole handles POST /settings/members/{id}/role.

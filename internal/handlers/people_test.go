@@ -74,7 +74,7 @@ func TestUnknownEmailLeadsOverRaygunToTheCustomer(t *testing.T) {
 
 	// A viewer reads the same and cannot spend.
 	viewer := s.as(t, "viewer@example.com")
-	viewer.get(a.location).wants(t, 200, "Your role (viewer) does not ask vendors.")
+	viewer.get(a.location).wants(t, 200, "This takes the support role. An admin can give it to you.")
 	viewer.post("/o/acme/lookup/ask", "q", "x", "connection", "1").wants(t, 403)
 	viewer.post(a.location+"/refresh", "as", "1:"+demo.Identifier).wants(t, 403)
 

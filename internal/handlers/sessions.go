@@ -10,12 +10,6 @@ import (
 	"sightline/web/templates"
 )
 
-// raygunConnections are the Raygun connections in use.
-func (a *app) raygunConnections(r *http.Request) ([]services.Connection, error) {
-	conns, err := a.Connections.List(r.Context(), orgOf(r))
-	return slices.DeleteFunc(conns, func(c services.Connection) bool { return !c.Vendor.IsRaygun() }), err
-}
-
 // sessions handles GET /sessions: the mirror's sessions by the filter in the
 // address, and what Raygun was asked about it. Without any parameter it is the
 // view that the member begins with.
@@ -81,7 +75,7 @@ func (a *app) sessionsView(r *http.Request, f sessionForm, conns []services.Conn
 	many := f.many(conns)
 	v := templates.SessionsView{
 		Now: a.now(), Action: orgPath(r, "sessions"), AskAction: orgPath(r, "sessions/ask"), SettingsHref: orgPath(r, "settings/connections"),
-		AllHref: orgPath(r, "sessions?span=7d"), CanAdmin: memberOf(r).at.Role >= services.Admin, Wrong: len(f.problems) > 0,
+		AllHref: orgPath(r, "sessions?span=7d"), CanAdmin: may(r, services.Admin), Wrong: len(f.problems) > 0,
 		NoConnection: len(conns) == 0, Presets: sessionPresets(r, f, many), Chips: f.chips(r, conns),
 	}
 	if len(conns) > 1 {

@@ -95,7 +95,7 @@ func (a *app) sessionForm(r *http.Request, v url.Values) (sessionForm, []service
 	if err != nil {
 		return sessionForm{}, nil, err
 	}
-	if err := a.ours(r, 0, services.ConnectionID(idOf(v.Get("connection")))); err != nil {
+	if err := a.ourConnection(r, services.ConnectionID(idOf(v.Get("connection"))), conns); err != nil {
 		return sessionForm{}, nil, err
 	}
 	return readSessionForm(v, conns, a.now()), conns, nil

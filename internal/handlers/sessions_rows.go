@@ -17,9 +17,9 @@ func (a *app) sessionRows(r *http.Request, list []services.Session) ([]templates
 	if err != nil {
 		return nil, err
 	}
-	names, rates := map[services.ConnectionID]string{}, map[services.ConnectionID]bool{}
+	names, rates := namesOf(conns), map[services.ConnectionID]bool{}
 	for _, c := range conns {
-		names[c.ID], rates[c.ID] = c.Name, c.Tells(services.FieldRating)
+		rates[c.ID] = c.Tells(services.FieldRating)
 	}
 	others, err := a.Sessions.SeenBy(r.Context(), orgOf(r), list)
 	if err != nil {

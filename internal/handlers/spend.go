@@ -19,8 +19,8 @@ func (a *app) spendView(r *http.Request, label string, b services.Budget) templa
 		v.Left = -1
 	}
 	switch {
-	case memberOf(r).at.Role < services.Support:
-		v.Disabled = "Your role (viewer) does not ask vendors."
+	case !may(r, services.Support):
+		v.Disabled = needsSupport
 	case !b.BlockedUntil.IsZero():
 		v.Disabled = fmt.Sprintf("%s takes no calls until %s.", b.Vendor, b.BlockedUntil.UTC().Format("2 Jan, 15:04 UTC"))
 	case b.Allowance > 0 && b.Left == 0:

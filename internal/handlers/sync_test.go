@@ -30,7 +30,7 @@ func TestMissingDaysAreFilledForTheNamedPrice(t *testing.T) {
 	viewer, b := s.as(t, "viewer@example.com"), s.as(t, "support@example.com")
 	page := b.get("/o/acme/sessions")
 	page.wants(t, 200, "the mirror holds none of these days yet", "filling costs at least 7 calls", "Fill now", "7 calls, 50 left today")
-	viewer.get("/o/acme/sessions").wants(t, 200, "does not ask vendors")
+	viewer.get("/o/acme/sessions").wants(t, 200, "This takes the support role.")
 	fields := hidden(t, page.body)
 	viewer.post("/o/acme/sessions/fill", fields...).wants(t, 403)
 	before := sb.CountCalls(sandbox.OpSessions)

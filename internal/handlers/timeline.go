@@ -13,9 +13,6 @@ import (
 	"sightline/web/templates"
 )
 
-// templateComponent is a part of a page; nil where there is none.
-type templateComponent = templ.Component
-
 // timelineCursorText writes a place in a timeline for an address.
 func timelineCursorText(c services.TimelineCursor) string {
 	return fmt.Sprintf("%d.%s.%d", c.At.UnixMilli(), c.Kind, c.ID)

@@ -67,7 +67,7 @@ func (a *app) traitsCardView(r *http.Request, c services.Customer) (templates.Tr
 // editPath is the edit form of one LogRocket user. Ids that are not ours travel
 // in the query.
 func editPath(r *http.Request, c services.CustomerID, conn services.ConnectionID, userID string) string {
-	return traitsPath(r, c) + "/edit?" + queryOf("connection", fmt.Sprint(conn), "user", userID)
+	return traitsPath(r, c) + "/edit" + query(valuesOf("connection", fmt.Sprint(conn), "user", userID))
 }
 
 // traits handles GET /customers/{id}/traits: what is known, and the edits.
@@ -134,7 +134,7 @@ func (a *app) showTraitEdit(w http.ResponseWriter, r *http.Request) error {
 		Now: a.now(), ID: int64(e.ID), URL: traitEditPath(r, e), BackURL: traitsPath(r, c.ID), Title: customerName(c), UserID: e.UserID,
 		Connection: names[e.Connection], Author: orText(e.AuthorName, "Somebody who left"), Reason: e.Reason, State: string(e.State),
 		Message: e.Message, Open: e.State.Open(), CreatedAt: e.CreatedAt, SentAt: e.SentAt, FinishedAt: e.FinishedAt,
-		AgainURL: traitsPath(r, c.ID) + "/edit?" + queryOf("again", fmt.Sprint(e.ID)), AgainDisabled: whyNotSupport(r),
+		AgainURL: traitsPath(r, c.ID) + "/edit" + query(valuesOf("again", fmt.Sprint(e.ID))), AgainDisabled: whyNotSupport(r),
 	}
 	for _, change := range e.Changes {
 		v.Rows = append(v.Rows, changeView(change))
@@ -202,7 +202,7 @@ func (a *app) chooseUser(w http.ResponseWriter, r *http.Request, c services.Cust
 		return a.redirect(w, r, traitsPath(r, c.ID), "info", "There is no LogRocket connection in use, so traits cannot be edited.")
 	}
 	chosen := services.ConnectionID(idOf(r.URL.Query().Get("connection")))
-	if err := a.ours(r, 0, chosen); err != nil {
+	if err := a.ourConnection(r, chosen, conns); err != nil {
 		return err
 	}
 	if chosen == 0 {
