@@ -223,11 +223,13 @@ func (o Org) EndCall(ctx context.Context, id CallID, out CallOutcome) error {
 		if until.IsZero() {
 			return nil
 		}
-		// A later block is not shortened by an answer that was on its way before.
+		// A later block is not shortened by an answer that was on its way before,
+		// and what was said to credentials that are gone holds nothing back.
 		_, err = exec(ctx, tx, "connection", `
 			UPDATE connections SET blocked_until = ?
-			WHERE id = ? AND org_id = ? AND removed_at IS NULL AND (blocked_until IS NULL OR blocked_until < ?)`,
-			ms(until), c.Connection, o.id, ms(until))
+			WHERE id = ? AND org_id = ? AND removed_at IS NULL AND (blocked_until IS NULL OR blocked_until < ?)
+				AND (rotated_at IS NULL OR rotated_at <= ?)`,
+			ms(until), c.Connection, o.id, ms(until), ms(c.StartedAt))
 		return err
 	})
 }

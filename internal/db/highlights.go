@@ -244,6 +244,26 @@ func (o Org) ClaimPoll(ctx context.Context, id HighlightID, now, lease time.Time
 	return highlight(ctx, o.db.w, o.id, "h.id = ?", id)
 }
 
+// WakeHighlights makes a connection's pending highlights due now that would be
+// asked about after the given time only. then runs for each in the same
+// transaction with its id.
+func (o Org) WakeHighlights(ctx context.Context, conn ConnectionID, now, after time.Time, then TxFunc) error {
+	return o.write(ctx, func(tx *sql.Tx) error {
+		ids, err := list(ctx, tx, "highlights", scanInt, `
+			UPDATE highlights SET next_poll_at = ? WHERE connection_id = ? AND org_id = ? AND state = 'pending' AND next_poll_at > ?
+			RETURNING id`, ms(now), conn, o.id, ms(after))
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			if err := then(ctx, tx, id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // Poll is what asking about a pending highlight brought.
 type Poll struct {
 	VendorStatus string // empty leaves it

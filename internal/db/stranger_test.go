@@ -70,6 +70,8 @@ func statesFor(method string) map[string]any {
 		return map[string]any{"highlights.state": "sending"}
 	case "ClaimPoll", "PolledHighlight":
 		return map[string]any{"highlights.state": "pending"}
+	case "WakeHighlights":
+		return map[string]any{"highlights.state": "pending", "highlights.next_poll_at": int64(1) << 50}
 	case "ReopenHighlight":
 		return map[string]any{"highlights.state": "expired"}
 	case "Sessions", "EachSession":

@@ -98,20 +98,22 @@ func (o Org) WakeSync(ctx context.Context, conn ConnectionID, then TxFunc) error
 
 // ClaimSync takes a turn of a sync that is due, until the given time unless it
 // is given back before. ErrNotFound: it is not due, or someone has the turn.
+// next_at is not 0 during a turn, unless somebody wakes the sync.
 func (o Org) ClaimSync(ctx context.Context, conn ConnectionID, now, until time.Time) (Sync, error) {
 	return one(ctx, o.db.w, "sync", scanSync, `
-		UPDATE syncs SET claimed_until = ?
+		UPDATE syncs SET claimed_until = ?, next_at = max(next_at, 1)
 		WHERE connection_id = ? AND org_id = ? AND next_at <= ? AND (claimed_until IS NULL OR claimed_until <= ?)
 		RETURNING `+syncColumns, ms(until), conn, o.id, ms(now), ms(now))
 }
 
 // EndSync gives a turn back. A member who woke the sync meanwhile (next_at 0)
-// is not kept waiting.
+// is not kept waiting, and how the turn ended says nothing any more.
 func (o Org) EndSync(ctx context.Context, conn ConnectionID, claimed Sync, end SyncOutcome) (Sync, error) {
 	return one(ctx, o.db.w, "sync", scanSync, `
-		UPDATE syncs SET claimed_until = NULL, next_at = CASE WHEN next_at = ? THEN ? ELSE next_at END,
-			failures = ?, waiting = ?, message = ?, failed_at = coalesce(?, failed_at)
-		WHERE connection_id = ? AND org_id = ?
+		UPDATE syncs SET claimed_until = NULL, next_at = CASE WHEN next_at = ?1 THEN ?2 ELSE next_at END,
+			failures = CASE WHEN next_at = ?1 THEN ?3 ELSE failures END, waiting = CASE WHEN next_at = ?1 THEN ?4 ELSE waiting END,
+			message = CASE WHEN next_at = ?1 THEN ?5 ELSE message END, failed_at = coalesce(?6, failed_at)
+		WHERE connection_id = ?7 AND org_id = ?8
 		RETURNING `+syncColumns,
 		claimed.NextAt.UnixMilli(), ms(end.NextAt), end.Failures, end.Waiting, end.Message, ms(end.FailedAt), conn, o.id)
 }

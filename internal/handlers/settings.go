@@ -350,7 +350,7 @@ func (a *app) rotateConnection(w http.ResponseWriter, r *http.Request) error {
 	if c.Vendor == services.RaygunV3 && c.Application == "" {
 		return a.listApplications(w, r, id)
 	}
-	return a.testAndShow(w, r, id, "The credentials were rotated.")
+	return a.testAndShow(w, r, id, "The credentials were rotated, and what waited because of the old ones goes on now.")
 }
 
 // setConnectionBudget handles POST /settings/connections/{id}/budget.

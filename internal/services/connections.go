@@ -127,6 +127,9 @@ type Connections struct {
 	asks    *Asks // set by useAsks, before anything is tested
 	// wakeSync tells the keeper of mirrors that a connection changed; nil without one.
 	wakeSync func(ctx context.Context, org OrgID, id ConnectionID) error
+	// wakeHighlights lets what waits for a LogRocket connection look at once; nil
+	// where nothing does.
+	wakeHighlights func(ctx context.Context, org OrgID, id ConnectionID) error
 
 	mu      sync.Mutex
 	clients map[ConnectionID]client

@@ -199,12 +199,18 @@ func mayAsk(a Actor) error {
 	return nil
 }
 
-// wake makes the keeper of mirrors look at a connection that changed.
+// wake makes the keeper of mirrors look at a connection that changed, and what
+// waits for highlights.
 func (c *Connections) wake(ctx context.Context, org OrgID, id ConnectionID) error {
-	if c.wakeSync == nil {
-		return nil
+	for _, wake := range []func(context.Context, OrgID, ConnectionID) error{c.wakeSync, c.wakeHighlights} {
+		if wake == nil {
+			continue
+		}
+		if err := wake(ctx, org, id); err != nil {
+			return err
+		}
 	}
-	return c.wakeSync(ctx, org, id)
+	return nil
 }
 
 // Add stores a new connection. Faults that the person can correct come back as
@@ -291,7 +297,8 @@ func (c *Connections) Rename(ctx context.Context, actor Actor, id ConnectionID, 
 }
 
 // Rotate replaces the secrets that are given and keeps the others. For
-// LogRocket blank slugs are read off a new key, else kept.
+// LogRocket blank slugs are read off a new key, else kept. Whatever waits
+// because of how the old ones fared is tried at once.
 func (c *Connections) Rotate(ctx context.Context, actor Actor, id ConnectionID, f ConnectionForm) (Problems, error) {
 	conn, err := c.inUse(ctx, actor, id)
 	if err != nil {

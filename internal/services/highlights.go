@@ -96,6 +96,7 @@ func newHighlights(d *db.DB, q *Queue, c *Connections, o HighlightOptions, log *
 	h := &Highlights{db: d, queue: q, conns: c, log: log, now: now, opt: o}
 	q.handle(jobHighlight, h.run)
 	q.onStart(h.settle)
+	c.wakeHighlights = h.wake
 	return h
 }
 

@@ -293,7 +293,7 @@ func (h *Highlights) waitOn(ctx context.Context, org OrgID, row db.Highlight, co
 				return 0, h.end(ctx, org, row, h.failed(row, fmt.Sprintf("LogRocket (connection “%s”) does not know this request any more: it said so %d times in a row. Ask again.", conn.Name, p.Misses), p.ErrorKind))
 			}
 		}
-		if until := retryAt(failure); until.After(p.Next) {
+		if until := retryAt(failure); until.After(p.Next) && !h.rotatedSince(ctx, conn) {
 			p.Next = until
 		}
 	}
@@ -318,6 +318,21 @@ func (h *Highlights) waitOn(ctx context.Context, org OrgID, row db.Highlight, co
 		h.log.ErrorContext(ctx, "a poll of highlights was not stored", "highlight", int64(row.ID), "err", err)
 	}
 	return max(p.Next.Sub(now), time.Millisecond), nil
+}
+
+// rotatedSince says whether a connection has other credentials by now: then how
+// long the vendor holds back the old ones is no matter.
+func (h *Highlights) rotatedSince(ctx context.Context, c Connection) bool {
+	now, err := h.conns.Get(ctx, c.Org, c.ID)
+	return err == nil && !now.RotatedAt.Equal(c.RotatedAt)
+}
+
+// wake asks at once about what waits for a connection because of an answer to
+// its old credentials.
+func (h *Highlights) wake(ctx context.Context, org OrgID, conn ConnectionID) error {
+	now := h.now()
+	// What is asked about soon anyway, or just now, is left as it is.
+	return h.db.Org(org).WakeHighlights(ctx, conn, now, now.Add(max(h.opt.MaxPoll, pollLease)), h.queue.put(jobHighlight, org, 0))
 }
 
 func (h *Highlights) expired(row db.Highlight, problem string) db.HighlightOutcome {

@@ -143,17 +143,23 @@ const (
 // that the token lacks costs one call an hour, not one for each page.
 const besidePause = time.Hour
 
-// beside is something that sync asks a connection for beside sessions.
+// beside is something that sync asks a connection for beside sessions, with
+// the credentials of a time: others are not left alone for what those met.
 type beside struct {
 	connection ConnectionID
+	rotatedAt  int64
 	what       string
+}
+
+func (v syncView) beside(what string) beside {
+	return beside{v.conn.ID, v.conn.RotatedAt.UnixMilli(), what}
 }
 
 // paused says whether something is left alone for now.
 func (s *Syncs) paused(v syncView, what string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return v.now.Before(s.pausedUntil[beside{v.conn.ID, what}])
+	return v.now.Before(s.pausedUntil[v.beside(what)])
 }
 
 // pause leaves something alone after a failure, unless Sightline stops.
@@ -164,5 +170,5 @@ func (s *Syncs) pause(ctx context.Context, v syncView, what string, err error) {
 	s.log.WarnContext(ctx, "sync leaves something alone for an hour", "what", what, "connection", int64(v.conn.ID), "err", err)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.pausedUntil[beside{v.conn.ID, what}] = v.now.Add(besidePause)
+	s.pausedUntil[v.beside(what)] = v.now.Add(besidePause)
 }

@@ -93,7 +93,8 @@ func (v syncView) status() SyncStatus {
 	case waitBlocked, waitBudget:
 		st.State, st.Sentence = SyncWaiting, v.sync.Message
 	case waitCredentials:
-		st.State, st.Sentence = SyncCredentials, "Stopped. "+v.sync.Message
+		st.State = SyncCredentials
+		st.Sentence = fmt.Sprintf("Stopped. %s It tries again at %s, and at once when the credentials are rotated.", v.sync.Message, utc(st.NextAt, v.now))
 	case waitDown, waitInternal:
 		st.State = SyncFailing
 		st.Sentence = fmt.Sprintf("%s Tried %s without success; the next try is at %s.", v.sync.Message, times(v.sync.Failures), utc(st.NextAt, v.now))
