@@ -208,7 +208,7 @@ func historyIcon(k services.HistoryKind) (icon, label string) {
 // it, as a file.
 func (a *app) historyCSV(w http.ResponseWriter, r *http.Request) error {
 	in := readHistory(r)
-	for _, msg := range in.problems {
+	if msg := in.problems.First(); msg != "" {
 		return &services.Error{Kind: services.Invalid, Msg: msg}
 	}
 	// Before the first byte: afterwards there is no way to say it.

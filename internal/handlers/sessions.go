@@ -49,7 +49,7 @@ func (a *app) sessions(w http.ResponseWriter, r *http.Request) error {
 	}
 	switch {
 	case f.query.Local() && f.query.Connection != 0:
-		v.AskNote = "Raygun cannot be asked for " + f.localNames() + ": the mirror answers, with what it holds of these days."
+		v.AskNote = f.localOnly() + ": the mirror answers, with what it holds of these days."
 	case f.query.Connection != 0:
 		if err := a.searchAsk(r, f, &v); err != nil {
 			return err

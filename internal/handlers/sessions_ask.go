@@ -75,7 +75,7 @@ func (a *app) askSessions(w http.ResponseWriter, r *http.Request) error {
 		return a.redirect(w, r, to, "", "") // the page says what is wrong
 	}
 	if f.query.Local() {
-		return &services.Error{Kind: services.Invalid, Msg: "Raygun cannot be asked for " + f.localNames() + ". Take that filter away first."}
+		return &services.Error{Kind: services.Invalid, Msg: f.localOnly() + ". Take that filter away first."}
 	}
 	ask, err := a.Sessions.Ask(r.Context(), actorOf(r), f.query, 0, r.PostForm.Get("next") == "1")
 	if err != nil {

@@ -29,7 +29,7 @@ func (a *app) exportSessions(w http.ResponseWriter, r *http.Request, ending, con
 	if err != nil {
 		return err
 	}
-	for _, msg := range f.problems {
+	if msg := f.problems.First(); msg != "" {
 		return &services.Error{Kind: services.Invalid, Msg: msg}
 	}
 	name := fmt.Sprintf("sessions-%s-%s-%s.%s", slugOf(r), f.query.From.Format(time.DateOnly), f.query.To.Add(-time.Second).Format(time.DateOnly), ending)

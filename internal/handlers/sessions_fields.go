@@ -157,8 +157,8 @@ func (f sessionForm) many(conns []services.Connection) bool {
 	return len(conns) != 1 && f.query.Connection == 0
 }
 
-// localNames are the filters that Raygun cannot be asked for, in words.
-func (f sessionForm) localNames() string {
+// localOnly says which of the filters Raygun cannot be asked for.
+func (f sessionForm) localOnly() string {
 	q := f.query
 	var out []string
 	for _, p := range []struct {
@@ -172,8 +172,9 @@ func (f sessionForm) localNames() string {
 			out = append(out, p.name)
 		}
 	}
+	names := strings.Join(out, ", ")
 	if n := len(out); n > 1 {
-		return strings.Join(out[:n-1], ", ") + " or " + out[n-1]
+		names = strings.Join(out[:n-1], ", ") + " or " + out[n-1]
 	}
-	return strings.Join(out, "")
+	return "Raygun cannot be asked for " + names
 }

@@ -103,7 +103,7 @@ func (a *app) savedForm(r *http.Request) (query, columns string, err error) {
 	if err != nil {
 		return "", "", err
 	}
-	for _, msg := range f.problems {
+	if msg := f.problems.First(); msg != "" {
 		return "", "", &services.Error{Kind: services.Invalid, Msg: msg}
 	}
 	return f.values().Encode(), f.columnText(f.many(conns)), nil
@@ -126,7 +126,7 @@ func (a *app) saveView(w http.ResponseWriter, r *http.Request) error {
 			Name: templates.FieldView{ID: "view-name", Name: "name", Label: "Name", Value: form.Name, Error: problems["name"], Required: true, MaxLength: services.MaxViewName, Autocomplete: "off"},
 		}
 		if v.Name.Error == "" {
-			v.Name.Error = problems["query"] + problems["columns"] + problems["shared"]
+			v.Name.Error = problems.First()
 		}
 		return a.page(w, r, http.StatusUnprocessableEntity, "Save this view", "sessions", templates.SaveView(v))
 	}
@@ -160,7 +160,7 @@ func (a *app) updateView(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	for _, msg := range problems {
+	if msg := problems.First(); msg != "" {
 		return &services.Error{Kind: services.Invalid, Msg: msg}
 	}
 	return a.redirect(w, r, viewHref(r, view), "success", "“"+view.Name+"” has these filters and columns now.")

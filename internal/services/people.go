@@ -8,9 +8,11 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
 	"net/mail"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -190,6 +192,15 @@ type NewOwner struct {
 
 // Problems are the faults of a form by field name; empty means none.
 type Problems map[string]string
+
+// First is the sentence about one of several faults, always the same one: for
+// where there is room for one message and no form. Empty means no fault.
+func (p Problems) First() string {
+	if len(p) == 0 {
+		return ""
+	}
+	return p[slices.Min(slices.Collect(maps.Keys(p)))]
+}
 
 // Setup makes the first owner and their organization. Faults that the person
 // can correct come back as problems. The token counts once.

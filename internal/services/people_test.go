@@ -110,3 +110,14 @@ func TestBrowserSessionEnds(t *testing.T) {
 	}
 	signedOut(token, "after a request that was under way")
 }
+
+func TestTheFirstOfSeveralProblemsIsAlwaysTheSame(t *testing.T) {
+	for range 20 {
+		if got := (Problems{"to": "Too late.", "from": "Too early.", "slow_ms": "Too slow."}).First(); got != "Too early." {
+			t.Fatal(got)
+		}
+	}
+	if got := (Problems{}).First(); got != "" {
+		t.Error(got)
+	}
+}
