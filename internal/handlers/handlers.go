@@ -155,6 +155,13 @@ func (a *app) routes() []route {
 	}
 }
 
+func newApp(o Options) *app {
+	a := &app{Services: o.Services, opt: o, log: o.Log, now: o.Now, process: newProcess()}
+	a.cookies = newCookieStore(o.Services.People, o.Services.CookieKeys, o.BaseURL)
+	a.limits = newSignInLimits(o.TrustProxy)
+	return a
+}
+
 // New returns the whole of Sightline as one handler.
 func New(o Options) (http.Handler, error) {
 	files, err := static.New()
@@ -165,10 +172,7 @@ func New(o Options) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("set up compression: %w", err)
 	}
-	a := &app{Services: o.Services, opt: o, log: o.Log, now: o.Now, process: newProcess()}
-	a.cookies = newCookieStore(o.Services.People, o.Services.CookieKeys, o.BaseURL)
-	a.limits = newSignInLimits(o.TrustProxy)
-
+	a := newApp(o)
 	cross := http.NewCrossOriginProtection()
 	if o.BaseURL != nil {
 		if err := cross.AddTrustedOrigin(o.BaseURL.Scheme + "://" + o.BaseURL.Host); err != nil {

@@ -1,12 +1,16 @@
 package handlers_test
 
 import (
+	"fmt"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"sightline/internal/handlers"
 	"sightline/internal/services"
 )
 
@@ -65,6 +69,79 @@ func TestUnchangedPagesAreNotSentAgain(t *testing.T) {
 			t.Errorf("after %s: %d", change.name, a.status)
 		}
 	}
+}
+
+// TestAPageIsOfTheDataBeforeIt changes something while a page is made: once who
+// asks is known, and once the page's own data was read. What was made of the
+// old data is not kept for the new.
+func TestAPageIsOfTheDataBeforeIt(t *testing.T) {
+	t.Parallel()
+	var meanwhile atomic.Pointer[func()]
+	start := time.Now()
+	now := func() time.Time {
+		if do := meanwhile.Swap(nil); do != nil {
+			(*do)()
+		}
+		return start
+	}
+	s := newSiteAt(t, services.Vendors{}, now)
+	members, err := s.services.People.Members(t.Context(), s.org.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := handlers.Options{Services: s.services, Log: slog.New(slog.DiscardHandler), Now: now}
+	page := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/o/acme/customers", nil)
+	for change, do := range map[string]func(){"nothing": func() {}, "their name": func() { s.rename(t, members[0].User.Email, "Grace") }} {
+		before, after, err := handlers.TagsAround(o, page, members[0].User.ID, "acme", do)
+		if err != nil || (before == after) != (change == "nothing") {
+			t.Errorf("%s changed once it was read: tags %s and %s, %v", change, before, after, err)
+		}
+	}
+
+	// A view is saved at each moment of a page's making at which the time is asked
+	// for: the page after it has the view.
+	b := s.as(t, "admin@example.com")
+	actor := services.Actor{Org: s.org.ID, User: s.user(t, "admin@example.com"), Role: services.Admin}
+	for moment := 1; ; moment++ {
+		name := fmt.Sprintf("View %d", moment)
+		var wait func(n int) func()
+		wait = func(n int) func() {
+			return func() {
+				if n > 1 {
+					next := wait(n - 1)
+					meanwhile.Store(&next)
+				} else if _, problems, err := s.services.Views.Save(t.Context(), actor, services.ViewForm{Name: name, Query: "span=7d"}); err != nil || len(problems) > 0 {
+					t.Error(problems, err)
+				}
+			}
+		}
+		first, path := wait(moment), fmt.Sprintf("/o/acme/sessions?span=7d&x=%d", moment)
+		meanwhile.Store(&first)
+		b.get(path).wants(t, http.StatusOK)
+		if meanwhile.Swap(nil) != nil {
+			if moment < 3 {
+				t.Errorf("the time is asked for %d times, not while the page is made", moment-1)
+			}
+			break
+		}
+		b.get(path).wants(t, http.StatusOK, name)
+	}
+}
+
+// user is the id of a member.
+func (s *site) user(t *testing.T, email string) services.UserID {
+	t.Helper()
+	members, err := s.services.People.Members(t.Context(), s.org.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range members {
+		if m.User.Email == email {
+			return m.User.ID
+		}
+	}
+	t.Fatalf("nobody has the email %s", email)
+	return 0
 }
 
 // rename changes somebody's name without a message for their next page, which
