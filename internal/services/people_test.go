@@ -113,11 +113,11 @@ func TestBrowserSessionEnds(t *testing.T) {
 
 func TestTheFirstOfSeveralProblemsIsAlwaysTheSame(t *testing.T) {
 	for range 20 {
-		if got := (Problems{"to": "Too late.", "from": "Too early.", "slow_ms": "Too slow."}).First(); got != "Too early." {
+		if got := (services.Problems{"to": "Too late.", "from": "Too early.", "slow_ms": "Too slow."}).First(); got != "Too early." {
 			t.Fatal(got)
 		}
 	}
-	if got := (Problems{}).First(); got != "" {
+	if got := (services.Problems{}).First(); got != "" {
 		t.Error(got)
 	}
 }
