@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"math"
 	"net"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -150,6 +151,7 @@ func demo(ctx context.Context, c demoConfig, s stdio) (err error) {
 	if moved {
 		s.say("%s is taken by another program, so a free port is used.", c.listen)
 	}
+	st.services.ReceiveWebhooks(&url.URL{Scheme: "http", Host: browsable(ln.Addr())})
 	h, err := handlers.New(handlers.Options{
 		Services: st.services, Version: version(), Log: c.log, Now: time.Now, Demo: &handlers.Demo{Accounts: demoAccounts(), People: demoPeople(box.Company())},
 	})

@@ -144,6 +144,7 @@ func serve(ctx context.Context, c serveConfig, s stdio) (err error) {
 	if err := firstOwner(ctx, c, st.services.People, address, s); err != nil {
 		return errors.Join(err, ln.Close())
 	}
+	st.services.ReceiveWebhooks(c.baseURL)
 	h, err := handlers.New(handlers.Options{
 		Services: st.services, BaseURL: c.baseURL, TrustProxy: c.trustProxy, Version: version(), Log: c.log, Now: time.Now,
 	})

@@ -35,6 +35,10 @@ type Highlight struct {
 	NextPollAt   time.Time
 	DeadlineAt   time.Time
 	FinishedAt   time.Time
+	// HookedAt is when the vendor first reported that it has a result, zero if
+	// it has not, and HookRequestID the request id that it named then.
+	HookedAt      time.Time
+	HookRequestID string
 }
 
 // HighlightSession is the part of a result about one recording session.
@@ -47,18 +51,18 @@ const highlightColumns = `h.id, h.connection_id, coalesce(h.customer_id, 0), coa
 	coalesce((SELECT coalesce(nullif(p.name, ''), p.email) FROM users p WHERE p.id = h.author_id), ''),
 	h.subject_kind, h.subject, h.question, h.range_start, h.range_end, h.state, h.vendor_status, h.request_id,
 	h.message, h.error_kind, h.result_markdown, h.polls, h.misses,
-	h.created_at, h.sent_at, h.polled_at, h.next_poll_at, h.deadline_at, h.finished_at`
+	h.created_at, h.sent_at, h.polled_at, h.next_poll_at, h.deadline_at, h.finished_at, h.hooked_at, h.hook_request_id`
 
 func scanHighlight(s scanner) (Highlight, error) {
 	var h Highlight
-	var start, end, created, sent, polled, next, deadline, finished sql.NullInt64
+	var start, end, created, sent, polled, next, deadline, finished, hooked sql.NullInt64
 	err := s.Scan(&h.ID, &h.Connection, &h.Customer, &h.Author, &h.AuthorName,
 		&h.SubjectKind, &h.Subject, &h.Question, &start, &end, &h.State, &h.VendorStatus, &h.RequestID,
 		&h.Message, &h.ErrorKind, &h.Markdown, &h.Polls, &h.Misses,
-		&created, &sent, &polled, &next, &deadline, &finished)
+		&created, &sent, &polled, &next, &deadline, &finished, &hooked, &h.HookRequestID)
 	h.Start, h.End = timeOf(start), timeOf(end)
 	h.CreatedAt, h.SentAt, h.PolledAt = timeOf(created), timeOf(sent), timeOf(polled)
-	h.NextPollAt, h.DeadlineAt, h.FinishedAt = timeOf(next), timeOf(deadline), timeOf(finished)
+	h.NextPollAt, h.DeadlineAt, h.FinishedAt, h.HookedAt = timeOf(next), timeOf(deadline), timeOf(finished), timeOf(hooked)
 	return h, err
 }
 
@@ -213,10 +217,12 @@ const linkHighlightsQuery = `
 		AND (?4 = 'email' OR (connection_id = ?5 AND subject = ?6))`
 
 // StartHighlight moves a queued highlight to sending, which is stored before
-// the paid request leaves. One that is not queued any more is ErrNotFound.
-func (o Org) StartHighlight(ctx context.Context, id HighlightID, now time.Time) (Highlight, error) {
+// the paid request leaves, with the hash of the secret part of the address that
+// the vendor may report to, nil for none. One that is not queued any more is
+// ErrNotFound.
+func (o Org) StartHighlight(ctx context.Context, id HighlightID, now time.Time, hook []byte) (Highlight, error) {
 	err := must(exec(ctx, o.db.w, "highlight", `
-		UPDATE highlights SET state = 'sending', sent_at = ? WHERE id = ? AND org_id = ? AND state = 'queued'`, ms(now), id, o.id))
+		UPDATE highlights SET state = 'sending', sent_at = ?, hook_hash = ? WHERE id = ? AND org_id = ? AND state = 'queued'`, ms(now), hook, id, o.id))
 	if err != nil {
 		return Highlight{}, err
 	}
@@ -224,11 +230,17 @@ func (o Org) StartHighlight(ctx context.Context, id HighlightID, now time.Time) 
 }
 
 // AwaitHighlight moves a highlight that was sent to pending: the vendor has it
-// under a request id.
-func (o Org) AwaitHighlight(ctx context.Context, id HighlightID, requestID, vendorStatus string, nextPoll, deadline time.Time) error {
-	return must(exec(ctx, o.db.w, "highlight", `
-		UPDATE highlights SET state = 'pending', request_id = ?, vendor_status = ?, next_poll_at = ?, deadline_at = ?
-		WHERE id = ? AND org_id = ? AND state = 'sending'`, requestID, vendorStatus, ms(nextPoll), ms(deadline), id, o.id))
+// under a request id. One that the vendor has reported on meanwhile is due at
+// once.
+func (o Org) AwaitHighlight(ctx context.Context, id HighlightID, requestID, vendorStatus string, nextPoll, deadline time.Time) (Highlight, error) {
+	err := must(exec(ctx, o.db.w, "highlight", `
+		UPDATE highlights SET state = 'pending', request_id = ?1, vendor_status = ?2, deadline_at = ?4,
+			next_poll_at = min(?3, coalesce(hooked_at, ?3))
+		WHERE id = ?5 AND org_id = ?6 AND state = 'sending'`, requestID, vendorStatus, ms(nextPoll), ms(deadline), id, o.id))
+	if err != nil {
+		return Highlight{}, err
+	}
+	return highlight(ctx, o.db.w, o.id, "h.id = ?", id)
 }
 
 // ClaimPoll takes the turn to ask the vendor about a pending highlight and

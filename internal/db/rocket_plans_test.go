@@ -29,6 +29,7 @@ func TestTraitsAndHighlightsNeverScan(t *testing.T) {
 		"highlights in state":     {filtered(HighlightFilter{State: "ready"}), "highlights_state"},
 		"next page in state":      {filtered(HighlightFilter{State: "ready", After: Moment{time.Now(), 3}}), "highlights_state"},
 		"open highlights":         {plain(openHighlightsQuery), "highlights_open"},
+		"hooked highlight":        {plain(hookedHighlightQuery, []byte{1}), "highlights_hook"},
 		"unlinked highlights":     {plain(linkHighlightsQuery, 1, 1, "a", "email", 1, "a"), "highlights_unlinked"},
 		"edits of customer":       {plain(customerEditsQuery, 1, 1, 1, 1, 1, 10), "trait_edits_customer"},
 		"open edits":              {plain(openTraitEditsQuery), "trait_edits_open"},

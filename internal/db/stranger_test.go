@@ -72,7 +72,7 @@ func statesFor(method string) map[string]any {
 		return map[string]any{"highlights.state": "pending"}
 	case "WakeHighlights":
 		return map[string]any{"highlights.state": "pending", "highlights.next_poll_at": int64(1) << 50}
-	case "ReopenHighlight":
+	case "ReopenHighlight", "ReportHighlight":
 		return map[string]any{"highlights.state": "expired"}
 	case "Sessions", "EachSession":
 		return map[string]any{"identities.connection_id": 0}

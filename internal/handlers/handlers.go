@@ -186,6 +186,7 @@ func New(o Options) (http.Handler, error) {
 	r.Method("GET", "/static/*", files)
 	r.With(a.secure).Get("/healthz", a.healthz)
 	r.With(a.secure).Get("/readyz", a.readyz)
+	r.With(a.secure).Post(services.WebhookPath+"{token}", a.webhook)
 	r.Group(func(r chi.Router) {
 		r.Use(a.secure, func(next http.Handler) http.Handler { return gz(next) }, cross.Handler)
 		r.Method("GET", "/", a.public(a.root))

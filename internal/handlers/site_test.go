@@ -59,6 +59,20 @@ func newSite(t *testing.T, v services.Vendors) *site {
 // newSiteAt is newSite with a clock of its own.
 func newSiteAt(t *testing.T, v services.Vendors, now func() time.Time) *site {
 	t.Helper()
+	return newSiteWith(t, siteOptions{vendors: v, now: now})
+}
+
+type siteOptions struct {
+	vendors services.Vendors
+	now     func() time.Time
+	pace    services.HighlightOptions
+	// webhooks says that vendors are told where to report to.
+	webhooks bool
+}
+
+func newSiteWith(t *testing.T, o siteOptions) *site {
+	t.Helper()
+	v, now := o.vendors, o.now
 	ctx := context.Background()
 	store, err := db.Open(ctx, filepath.Join(t.TempDir(), "sightline.db"))
 	if err != nil {
@@ -70,9 +84,13 @@ func newSiteAt(t *testing.T, v services.Vendors, now func() time.Time) *site {
 	}
 	logs := &logBuffer{}
 	log := slog.New(slog.NewTextHandler(logs, nil))
-	s, err := services.Open(ctx, services.Options{DB: store, Box: box, Vendors: v, Log: log, Now: now})
+	s, err := services.Open(ctx, services.Options{DB: store, Box: box, Vendors: v, Highlights: o.pace, Log: log, Now: now})
 	if err != nil {
 		t.Fatal(err)
+	}
+	srv := httptest.NewUnstartedServer(nil)
+	if o.webhooks {
+		s.ReceiveWebhooks(&url.URL{Scheme: "http", Host: srv.Listener.Addr().String()})
 	}
 	if err := s.Start(ctx); err != nil {
 		t.Fatal(err)
@@ -81,7 +99,8 @@ func newSiteAt(t *testing.T, v services.Vendors, now func() time.Time) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := httptest.NewServer(h)
+	srv.Config.Handler = h
+	srv.Start()
 	t.Cleanup(func() {
 		srv.Close()
 		stop, cancel := context.WithTimeout(ctx, 5*time.Second)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -89,6 +90,8 @@ type Highlights struct {
 	now   func() time.Time
 	opt   HighlightOptions
 	busy  busyRows
+	// hooks is where LogRocket reports to; nil if it cannot reach us.
+	hooks *url.URL
 }
 
 func newHighlights(d *db.DB, q *Queue, c *Connections, o HighlightOptions, log *slog.Logger, now func() time.Time) *Highlights {
@@ -124,6 +127,8 @@ type Highlight struct {
 	NextPollAt    time.Time
 	DeadlineAt    time.Time
 	FinishedAt    time.Time // zero while open
+	// ReportedAt is when LogRocket first called back about it, zero if it has not.
+	ReportedAt time.Time
 }
 
 // Subject is the email or user id.
@@ -143,6 +148,7 @@ func highlightOf(r db.Highlight) Highlight {
 		Question: r.Question, Start: r.Start, End: r.End, State: HighlightState(r.State), VendorStatus: r.VendorStatus,
 		RequestID: r.RequestID, Message: r.Message, Markdown: r.Markdown, Polls: r.Polls, CreatedAt: r.CreatedAt,
 		SentAt: r.SentAt, PolledAt: r.PolledAt, NextPollAt: r.NextPollAt, DeadlineAt: r.DeadlineAt, FinishedAt: r.FinishedAt,
+		ReportedAt: r.HookedAt,
 	}
 	if r.SubjectKind == "email" {
 		h.Email = r.Subject

@@ -102,10 +102,9 @@ func (h *Highlights) settle(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			if err := h.end(ctx, r.Org, row, h.lost(row)); err != nil {
+			if _, err := h.endLost(ctx, r.Org, row, h.lost(row)); err != nil {
 				return err
 			}
-			continue
 		}
 		if err := h.queue.again(ctx, jobHighlight, r.Org, r.ID, 0); err != nil {
 			return err
@@ -138,7 +137,7 @@ func (h *Highlights) run(ctx context.Context, org OrgID, id int64) (time.Duratio
 			return 0, nil
 		}
 		defer h.busy.leave(id)
-		return 0, h.end(ctx, org, row, h.lost(row))
+		return h.endLost(ctx, org, row, h.lost(row))
 	case HighlightPending:
 		return h.poll(ctx, org, row)
 	}
@@ -152,7 +151,8 @@ func (h *Highlights) end(ctx context.Context, org OrgID, row db.Highlight, out d
 	err := persist(ctx, func(ctx context.Context) error {
 		return h.db.Org(org).EndHighlight(ctx, row.ID, []string{row.State}, out)
 	})
-	if err != nil {
+	// Not found: it has moved on by another job, or somebody stopped waiting.
+	if err != nil && !errors.Is(err, db.ErrNotFound) {
 		return fmt.Errorf("end highlight %d as %s: %w", row.ID, out.State, err)
 	}
 	return nil
@@ -177,10 +177,11 @@ func (h *Highlights) send(ctx context.Context, org OrgID, row db.Highlight) (tim
 		msg, kind := said(conn, err, h.now())
 		return 0, h.end(ctx, org, row, h.failed(row, msg, kind))
 	}
-	if row, err = h.db.Org(org).StartHighlight(ctx, row.ID, h.now()); err != nil {
+	hook, hash := h.newHook()
+	if row, err = h.db.Org(org).StartHighlight(ctx, row.ID, h.now(), hash); err != nil {
 		return 0, err
 	}
-	request := logrocket.HighlightsRequest{Question: row.Question, Start: row.Start, End: row.End}
+	request := logrocket.HighlightsRequest{Question: row.Question, Start: row.Start, End: row.End, WebhookURL: hook}
 	if row.SubjectKind == "email" {
 		request.UserEmail = row.Subject
 	} else {
@@ -195,6 +196,9 @@ func (h *Highlights) send(ctx context.Context, org OrgID, row db.Highlight) (tim
 			out.ErrorKind = kind
 			out.Message = msg + " We do not know whether LogRocket got the request. If it did, asking again starts, and may bill, a second job."
 		}
+		if out.State == string(HighlightUnknown) {
+			return h.endLost(ctx, org, row, out)
+		}
 		return 0, h.end(ctx, org, row, out)
 	}
 	now := h.now()
@@ -202,17 +206,42 @@ func (h *Highlights) send(ctx context.Context, org OrgID, row db.Highlight) (tim
 	if answer.Status == logrocket.Done || answer.Status == logrocket.Failed {
 		next = now
 	}
-	err = persist(ctx, func(ctx context.Context) error {
-		return h.db.Org(org).AwaitHighlight(ctx, row.ID, answer.RequestID, answer.VendorStatus, next, row.SentAt.Add(h.opt.Deadline))
-	})
-	if err != nil {
-		return 0, fmt.Errorf("store request id of highlight %d: %w", row.ID, err)
+	if row, err = h.await(ctx, org, row, answer.RequestID, answer.VendorStatus, next); err != nil {
+		return 0, err
 	}
-	row.State = string(HighlightPending)
 	if end, ok := h.outcome(row, conn, answer); ok {
 		return 0, h.end(ctx, org, row, end)
 	}
-	return h.opt.FirstPoll, nil
+	return max(row.NextPollAt.Sub(now), time.Millisecond), nil
+}
+
+// await stores that LogRocket has a request, under the id it gave.
+func (h *Highlights) await(ctx context.Context, org OrgID, row db.Highlight, requestID, status string, next time.Time) (out db.Highlight, err error) {
+	err = persist(ctx, func(ctx context.Context) (err error) {
+		out, err = h.db.Org(org).AwaitHighlight(ctx, row.ID, requestID, status, next, row.SentAt.Add(h.opt.Deadline))
+		return err
+	})
+	if err != nil {
+		return out, fmt.Errorf("store request id of highlight %d: %w", row.ID, err)
+	}
+	return out, nil
+}
+
+// endLost ends a request of which nobody knows whether it arrived, unless
+// LogRocket has meanwhile reported on it and said under which id: then it has
+// arrived, and is waited for like any other.
+func (h *Highlights) endLost(ctx context.Context, org OrgID, row db.Highlight, out db.HighlightOutcome) (time.Duration, error) {
+	now, err := h.db.Org(org).Highlight(ctx, row.ID)
+	if err != nil {
+		return 0, err
+	}
+	if now.HookRequestID == "" {
+		return 0, h.end(ctx, org, row, out)
+	}
+	if _, err := h.await(ctx, org, now, now.HookRequestID, "", h.now()); err != nil {
+		return 0, err
+	}
+	return time.Millisecond, nil
 }
 
 func (h *Highlights) spending(ctx context.Context, org OrgID, row db.Highlight, background bool) context.Context {
@@ -271,6 +300,9 @@ func (h *Highlights) poll(ctx context.Context, org OrgID, row db.Highlight) (tim
 	if err == nil {
 		// Nobody waits for this one: the member may have left long ago.
 		answer, err = client.GetHighlights(h.spending(ctx, org, row, true), row.RequestID)
+	}
+	if err == nil && !strings.EqualFold(answer.RequestID, row.RequestID) {
+		answer, err = logrocket.HighlightsAnswer{}, &Error{Kind: Unavailable, Msg: fmt.Sprintf("LogRocket (connection “%s”) answered about another request than the one asked for, so its answer was thrown away.", conn.Name)}
 	}
 	if err == nil {
 		if end, ok := h.outcome(row, conn, answer); ok {

@@ -64,7 +64,8 @@ func (r HighlightsRequest) body() ([]byte, error) {
 }
 
 // GetHighlights reads the state of a highlights job. An unknown id is an error
-// of kind NotFound.
+// of kind NotFound. The answer's RequestID may be another than asked for: then
+// it is about something else.
 func (c *Client) GetHighlights(ctx context.Context, requestID string) (HighlightsAnswer, error) {
 	const operation = "getHighlights"
 	if requestID == "" {
