@@ -248,6 +248,10 @@ func (a *app) connectionPage(w http.ResponseWriter, r *http.Request, status int,
 	switch c.Vendor {
 	case services.LogRocket:
 		v.App = c.OrgSlug + "/" + c.AppSlug
+		v.Reports = "LogRocket reports when they are ready"
+		if !a.Highlights.Reported() {
+			v.Reports = "Asked for until they are ready: LogRocket cannot reach Sightline. For that its operator sets SIGHTLINE_BASE_URL to a public https address"
+		}
 	case services.RaygunV3:
 		v.TestHint = "Tries each permission of the token."
 		if v.App = c.Application; c.ApplicationName != "" {

@@ -30,7 +30,7 @@ func (a *app) webhook(w http.ResponseWriter, r *http.Request) {
 	}
 	body, problem := readWebhook(w, r)
 	// Kept even if the vendor has hung up meanwhile.
-	if err := a.Highlights.Reported(context.WithoutCancel(r.Context()), hook, body); err != nil {
+	if err := a.Highlights.Report(context.WithoutCancel(r.Context()), hook, body); err != nil {
 		a.refuseWebhook(w, r, err)
 		return
 	}

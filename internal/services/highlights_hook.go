@@ -53,6 +53,10 @@ func inside(host string) bool {
 	return err == nil && (addr.IsLoopback() || addr.IsPrivate() || addr.IsLinkLocalUnicast())
 }
 
+// Reported says whether LogRocket is told where to report that highlights are
+// ready.
+func (h *Highlights) Reported() bool { return h.hooks != nil }
+
 // newHook makes the address that LogRocket may report to, with the hash by
 // which it is found again. Both are empty if LogRocket cannot reach us.
 func (h *Highlights) newHook() (address string, hash []byte) {
@@ -90,11 +94,11 @@ func (h *Highlights) Hook(ctx context.Context, token string) (Hook, error) {
 // hexadecimal digits, the contract says only that they are texts.
 var requestForm = regexp.MustCompile(`^[A-Za-z0-9._-]{1,128}$`)
 
-// Reported takes a webhook for a hint that LogRocket has a result, and has it
+// Report takes a webhook for a hint that LogRocket has a result, and has it
 // fetched: what it carries is never taken for the result. The body may be cut
 // off or anything else; from it only the request id is read, which is needed
 // where LogRocket's answer to the request was lost.
-func (h *Highlights) Reported(ctx context.Context, hook Hook, body []byte) error {
+func (h *Highlights) Report(ctx context.Context, hook Hook, body []byte) error {
 	row, err := h.db.Org(hook.org).Highlight(ctx, hook.id)
 	if err != nil {
 		return fmt.Errorf("read highlight %d: %w", hook.id, err)
