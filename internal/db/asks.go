@@ -16,6 +16,9 @@ type Ask struct {
 	Kind       string // what is asked, such as "session"
 	Subject    string // about what, in one canonical spelling
 	Background bool   // asked by Sightline itself, not for a person who waits
+	Spare      bool   // a person's, but it spends only what the reserve leaves
+	// Run, if not 0 on adding it, is the open run whose next session it is about.
+	Run        DetailRunID
 	Actor      UserID
 	Customer   CustomerID // 0 if about nobody in particular
 	State      string     // queued, sending, done, failed, interrupted
@@ -37,14 +40,14 @@ type AskOutcome struct {
 }
 
 const askColumns = `id, org_id, connection_id, kind, subject, purpose, coalesce(actor_id, 0), coalesce(customer_id, 0),
-	state, message, error_kind, result, created_at, started_at, finished_at`
+	state, message, error_kind, result, created_at, started_at, finished_at, spare`
 
 func scanAsk(s scanner) (Ask, error) {
 	var a Ask
 	var purpose, result string
 	var created, started, finished sql.NullInt64
 	err := s.Scan(&a.ID, &a.Org, &a.Connection, &a.Kind, &a.Subject, &purpose, &a.Actor, &a.Customer,
-		&a.State, &a.Message, &a.ErrorKind, &result, &created, &started, &finished)
+		&a.State, &a.Message, &a.ErrorKind, &result, &created, &started, &finished, &a.Spare)
 	a.Background = purpose == "background"
 	a.Result = json.RawMessage(result)
 	a.CreatedAt, a.StartedAt, a.FinishedAt = timeOf(created), timeOf(started), timeOf(finished)
@@ -54,7 +57,7 @@ func scanAsk(s scanner) (Ask, error) {
 // AddAsk stores a queued ask and runs after in the same transaction. If the
 // same is being asked on the connection already, that ask is returned and
 // after is not run. A connection of another organization, or a removed one, is
-// ErrNotFound.
+// ErrNotFound, and so is a run that is not open.
 func (o Org) AddAsk(ctx context.Context, a Ask, after TxFunc) (Ask, error) {
 	purpose := "person"
 	if a.Background {
@@ -74,17 +77,21 @@ func (o Org) AddAsk(ctx context.Context, a Ask, after TxFunc) (Ask, error) {
 			}
 		}
 		out, err = one(ctx, tx, "ask", scanAsk, `
-			INSERT INTO asks (org_id, connection_id, kind, subject, purpose, actor_id, customer_id, state, created_at)
-			VALUES (?, ?, ?, ?, ?, ?, ?, 'queued', ?)
+			INSERT INTO asks (org_id, connection_id, kind, subject, purpose, actor_id, customer_id, state, created_at, spare)
+			VALUES (?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?)
 			ON CONFLICT (connection_id, kind, subject) WHERE state IN ('queued', 'sending') DO NOTHING
 			RETURNING `+askColumns,
-			o.id, a.Connection, a.Kind, a.Subject, purpose, nullID(a.Actor), nullID(a.Customer), ms(a.CreatedAt))
+			o.id, a.Connection, a.Kind, a.Subject, purpose, nullID(a.Actor), nullID(a.Customer), ms(a.CreatedAt), a.Spare)
 		if errors.Is(err, ErrNotFound) {
 			out, err = one(ctx, tx, "open ask", scanAsk, `
 				SELECT `+askColumns+` FROM asks
 				WHERE connection_id = ? AND org_id = ? AND kind = ? AND subject = ? AND state IN ('queued', 'sending')`,
 				a.Connection, o.id, a.Kind, a.Subject)
-			return err
+			after = nil
+		}
+		if err == nil && a.Run != 0 {
+			err = must(exec(ctx, tx, "run", `
+				UPDATE detail_runs SET ask_id = ? WHERE id = ? AND org_id = ? AND connection_id = ? AND state = 'open'`, out.ID, a.Run, o.id, a.Connection))
 		}
 		if err != nil || after == nil {
 			return err

@@ -17,6 +17,7 @@ type Call struct {
 	Attempt    int    // from 1
 	Counts     bool   // it took one of the day's allowance
 	Background bool   // nobody waited for it
+	Spare      bool   // on beginning it: a person's, but it leaves the reserve alone
 	Actor      UserID
 	Customer   CustomerID
 	State      CallState
@@ -46,6 +47,7 @@ const (
 const (
 	RefusedSpent   = "spent"   // the day's allowance is used up
 	RefusedReserve = "reserve" // the rest is kept for people
+	RefusedSpare   = "spare"   // the rest is kept for questions that people ask one by one
 	RefusedShare   = "share"   // background work has had its share of the day
 	RefusedBlocked = "blocked" // the vendor said to wait
 	RefusedRemoved = "removed" // the connection was removed
@@ -135,12 +137,12 @@ func (o Org) admit(ctx context.Context, tx *sql.Tx, c Call, blockable bool) (boo
 		SELECT c.id, ?1, c.org_id, 1, ?5 FROM connections c
 		WHERE c.id = ?2 AND c.org_id = ?3 AND c.removed_at IS NULL
 			AND (c.blocked_until IS NULL OR c.blocked_until <= ?4)
-			AND (c.allowance = 0 OR c.allowance - ?5 * c.reserve > 0)
+			AND (c.allowance = 0 OR c.allowance - ?6 * c.reserve > 0)
 		ON CONFLICT (connection_id, day) DO UPDATE SET spent = b.spent + 1, background = b.background + ?5
 		WHERE EXISTS (SELECT 1 FROM connections c WHERE c.id = b.connection_id
-			AND (c.allowance = 0 OR b.spent < c.allowance - ?5 * c.reserve)
+			AND (c.allowance = 0 OR b.spent < c.allowance - ?6 * c.reserve)
 			AND (?5 = 0 OR c.share = 0 OR b.background < c.share))`,
-		dayOf(c.StartedAt), c.Connection, o.id, ms(c.StartedAt), c.Background)
+		dayOf(c.StartedAt), c.Connection, o.id, ms(c.StartedAt), c.Background, c.Background || c.Spare)
 	return n == 1, err
 }
 
@@ -163,6 +165,8 @@ func (o Org) refusal(ctx context.Context, tx *sql.Tx, c Call) error {
 		r.Why, r.Until = RefusedBlocked, conn.BlockedUntil
 	case c.Background && b.Share > 0 && b.Background >= b.Share && (b.Allowance == 0 || b.Spent < b.Allowance):
 		r.Why = RefusedShare
+	case b.Spent < b.Allowance && !c.Background:
+		r.Why = RefusedSpare
 	case b.Spent < b.Allowance:
 		r.Why = RefusedReserve
 	default:

@@ -24,6 +24,8 @@ type (
 	ErrorGroupID int64
 	// SyncWalkID is a walk's through a stretch of a vendor's sessions.
 	SyncWalkID int64
+	// DetailRunID is a run's that fetches the details of sessions.
+	DetailRunID int64
 	// HighlightID is a highlight's, not the vendor's request id.
 	HighlightID int64
 	// LogRocketUserID is the row of a LogRocket user, not the vendor's user id.

@@ -272,6 +272,34 @@ func askEverything(t *testing.T, d, watched *DB) {
 		func() error { _, err := o.SavedView(ctx, 1, 1); return err },
 		func() error { return o.DeleteSavedView(ctx, 1, 1, nil) },
 		func() error { return o.SetDefaultView(ctx, 1, 0) },
+		func() error {
+			_, err := o.BareSessions(ctx, 1, SyncRange{From: now, To: now}, 9)
+			return err
+		},
+		func() error {
+			_, err := o.BareSessionsOfViewed(ctx, 1, SyncRange{From: now, To: now}, now, 9)
+			return err
+		},
+		func() error { _, err := o.BareDays(ctx, 1, 1, 9); return err },
+		func() error { _, err := o.LackingDetail(ctx, 1, ids); return err },
+		func() error { return o.SpendDetails(ctx, 1, 1, 1) },
+		func() error {
+			run, _, err := o.AddDetailRun(ctx, 1, 1, ids, HistoryEntry{At: now}, func(context.Context, *sql.Tx, int64) error { return nil })
+			if err != nil {
+				return err
+			}
+			if err := o.PauseDetailRun(ctx, run.ID, "x", now); err != nil {
+				return err
+			}
+			if err := o.ResumeDetailRun(ctx, run.ID, 1, now, func(context.Context, *sql.Tx, int64) error { return nil }); err != nil {
+				return err
+			}
+			if _, err := o.LatestDetailRun(ctx, 1); err != nil {
+				return err
+			}
+			return o.EndDetailStep(ctx, run, DetailStep{Came: true, At: now})
+		},
+		func() error { _, err := watched.OpenDetailRunsUnscoped(ctx, 0, 10); return err },
 		func() error { _, err := o.CallHours(ctx, 0, now, now); return err },
 		func() error { _, err := o.CallHours(ctx, 1, now, now); return err },
 	} {

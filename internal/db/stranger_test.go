@@ -41,6 +41,7 @@ func columnValues() map[string]any {
 		"trait_edits.state": "queued", "trait_changes.field": "trait", "highlights.subject_kind": "email", "highlights.state": "queued",
 		"trait_edits.request": "{}", "raygun_names.kind": "page", "vital_days.buckets": "[]", "sync_walks.purpose": "follow", "sync_walks.todo": "[]",
 		// what Go reads as a bool
+		"detail_runs.state": "open", "detail_runs.todo": "[7]", "syncs.details": 1, "asks.spare": 1,
 		"connections.check_ok": 1, "calls.counts": 1, "sessions.user_anonymous": 1, "syncs.enabled": 1, "session_searches.complete": 1, "saved_views.shared": 1,
 		"sessions.user_partial": 1, "raygun_users.anonymous": 1, "vital_days.whole": 0,
 	}
@@ -78,6 +79,10 @@ func statesFor(method string) map[string]any {
 		return map[string]any{"identities.connection_id": 0}
 	case "SetApplication":
 		return map[string]any{"connections.vendor": "raygun_v3", "connections.app_slug": ""}
+	case "ResumeDetailRun", "AddDetailRun":
+		return map[string]any{"detail_runs.state": "paused"}
+	case "LackingDetail":
+		return map[string]any{"sessions.detailed_at": nil}
 	case "EndTraitEdit":
 		return map[string]any{"trait_edits.state": "sending"}
 	}
@@ -94,6 +99,8 @@ func ownerMisses() map[string]string {
 		"Pin":            "it is pinned already",
 		"CallHours":      "names hours, of which the test knows none",
 		"SyncDays":       "names days, of which the test knows none",
+		"BareDays":       "names days, of which the test knows none",
+		"BareSessions":   "names a time, in which the test knows no session",
 		"SharesWith":     "needs a second customer",
 		"SetDefaultView": "it is their default already",
 		// The explorer's own test asks as a stranger too.
@@ -101,6 +108,8 @@ func ownerMisses() map[string]string {
 		"SessionDays":     "answers numbers",
 		"ToldDays":        "answers numbers, and not about a search",
 		"UnknownSessions": "answers a number",
+
+		"BareSessionsOfViewed": "names a time, in which the test knows no session",
 
 		"ConnectionTwins":  "needs a second connection",
 		"CountRaygunUsers": "answers a number",

@@ -25,6 +25,9 @@ type Sync struct {
 	Waiting, Message string
 	// WorkedAt and FailedAt are when the last page came and when one last did not.
 	WorkedAt, FailedAt time.Time
+	// DetailSpent is how many calls were made for details on DetailDay.
+	DetailDay   Day
+	DetailSpent int
 }
 
 // SyncSettings is what a member decides about a mirror.
@@ -32,6 +35,10 @@ type SyncSettings struct {
 	Enabled bool
 	// RetentionDays is how many days back the mirror is filled.
 	RetentionDays int
+	// Details fetches the details of sessions that lack them with what following
+	// and filling leave, on at most DetailCalls calls a day.
+	Details     bool
+	DetailCalls int
 }
 
 // SyncOutcome is how a turn of a sync ended.
@@ -42,12 +49,14 @@ type SyncOutcome struct {
 	FailedAt         time.Time // zero keeps the one before
 }
 
-const syncColumns = `connection_id, enabled, retention_days, followed_to, next_at, failures, waiting, message, worked_at, failed_at`
+const syncColumns = `connection_id, enabled, retention_days, followed_to, next_at, failures, waiting, message, worked_at, failed_at,
+	details, detail_calls, detail_day, detail_spent`
 
 func scanSync(s scanner) (Sync, error) {
 	var v Sync
 	var followed, next, worked, failed sql.NullInt64
-	err := s.Scan(&v.Connection, &v.Enabled, &v.RetentionDays, &followed, &next, &v.Failures, &v.Waiting, &v.Message, &worked, &failed)
+	err := s.Scan(&v.Connection, &v.Enabled, &v.RetentionDays, &followed, &next, &v.Failures, &v.Waiting, &v.Message, &worked, &failed,
+		&v.Details, &v.DetailCalls, &v.DetailDay, &v.DetailSpent)
 	v.FollowedTo, v.NextAt, v.WorkedAt, v.FailedAt = timeOf(followed), timeOf(next), timeOf(worked), timeOf(failed)
 	return v, err
 }
@@ -73,10 +82,11 @@ func (o Org) SetSync(ctx context.Context, conn ConnectionID, s SyncSettings, the
 
 func (o Org) putSync(ctx context.Context, tx *sql.Tx, conn ConnectionID, s SyncSettings, then TxFunc) error {
 	_, err := exec(ctx, tx, "sync", `
-		INSERT INTO syncs AS s (connection_id, org_id, enabled, retention_days) VALUES (?, ?, ?, ?)
+		INSERT INTO syncs AS s (connection_id, org_id, enabled, retention_days, details, detail_calls) VALUES (?, ?, ?, ?, ?, ?)
 		ON CONFLICT (connection_id) DO UPDATE SET enabled = excluded.enabled, retention_days = excluded.retention_days,
+			details = excluded.details, detail_calls = excluded.detail_calls,
 			next_at = 0, failures = 0, waiting = '', message = ''
-		WHERE s.org_id = excluded.org_id`, conn, o.id, s.Enabled, s.RetentionDays)
+		WHERE s.org_id = excluded.org_id`, conn, o.id, s.Enabled, s.RetentionDays, s.Details, s.DetailCalls)
 	if err != nil || then == nil {
 		return err
 	}

@@ -41,6 +41,7 @@ type Ask struct {
 	Customer   CustomerID
 	Actor      UserID
 	Background bool
+	Spare      bool // a person's that leaves the reserve alone
 	State      AskState
 	Message    string          // a sentence for a person once it ended; may quote the vendor: hostile text
 	ErrorKind  string          // an upstream.Kind, or "internal"; empty unless failed
@@ -57,6 +58,12 @@ type AskSpec struct {
 	Subject    string
 	Customer   CustomerID // whom the ledger names; 0 for nobody in particular
 	Background bool       // spends only what the reserve for people leaves
+	// Spare is a person's question that leaves the reserve alone too, because it
+	// is one of many.
+	Spare bool
+	// Run is the run that asks it, 0 for none. It notes the ask, and is NotFound if
+	// it is not open any more.
+	Run DetailRunID
 }
 
 // askFunc carries one ask out, in state sending and with the spender in ctx. A
@@ -92,7 +99,7 @@ func (a *Asks) Put(ctx context.Context, actor Actor, s AskSpec) (Ask, error) {
 
 func (a *Asks) add(ctx context.Context, actor Actor, s AskSpec, after db.TxFunc) (Ask, error) {
 	row, err := a.db.Org(actor.Org).AddAsk(ctx, db.Ask{
-		Connection: s.Connection, Kind: s.Kind, Subject: s.Subject, Background: s.Background,
+		Connection: s.Connection, Kind: s.Kind, Subject: s.Subject, Background: s.Background, Spare: s.Spare, Run: s.Run,
 		Actor: actor.User, Customer: s.Customer, CreatedAt: a.now(),
 	}, after)
 	if err != nil {
@@ -108,12 +115,15 @@ func (a *Asks) Do(ctx context.Context, actor Actor, s AskSpec) (Ask, error) {
 	if err != nil {
 		return Ask{}, err
 	}
-	if ask.State == AskQueued {
-		if err := a.run(ctx, actor.Org, ask.ID); err != nil && !errors.Is(err, db.ErrNotFound) {
-			return Ask{}, err
-		}
+	return a.finish(ctx, actor.Org, ask.ID)
+}
+
+// finish carries an ask out if nobody else does, and waits for its end.
+func (a *Asks) finish(ctx context.Context, org OrgID, id AskID) (Ask, error) {
+	if err := a.run(ctx, org, id); err != nil && !errors.Is(err, db.ErrNotFound) {
+		return Ask{}, err
 	}
-	return a.Wait(ctx, actor.Org, ask.ID, jobTimeout)
+	return a.Wait(ctx, org, id, jobTimeout)
 }
 
 // Get finds an ask.
@@ -198,7 +208,7 @@ func (a *Asks) carryOut(ctx context.Context, ask Ask) db.AskOutcome {
 		return db.AskOutcome{State: string(AskFailed), Message: "This version of Sightline does not know how to ask that.", ErrorKind: "internal"}
 	}
 	ctx = withSpender(ctx, spender{
-		Org: ask.Org, Connection: ask.Connection, Actor: ask.Actor, Customer: ask.Customer, Background: ask.Background,
+		Org: ask.Org, Connection: ask.Connection, Actor: ask.Actor, Customer: ask.Customer, Background: ask.Background, Spare: ask.Spare,
 	})
 	result, message, err := fn(ctx, ask)
 	if err == nil {
@@ -254,7 +264,7 @@ func (a *Asks) settle(ctx context.Context) error {
 func askOf(r db.Ask) Ask {
 	return Ask{
 		ID: r.ID, Org: r.Org, Connection: r.Connection, Kind: r.Kind, Subject: r.Subject, Customer: r.Customer,
-		Actor: r.Actor, Background: r.Background, State: AskState(r.State), Message: r.Message, ErrorKind: r.ErrorKind,
+		Actor: r.Actor, Background: r.Background, Spare: r.Spare, State: AskState(r.State), Message: r.Message, ErrorKind: r.ErrorKind,
 		Result: r.Result, CreatedAt: r.CreatedAt, StartedAt: r.StartedAt, FinishedAt: r.FinishedAt,
 	}
 }

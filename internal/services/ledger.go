@@ -26,6 +26,8 @@ type spender struct {
 	Customer   CustomerID // whom it is about, 0 for nobody in particular
 	// Background says that nobody waits for it: it leaves the reserve alone.
 	Background bool
+	// Spare says the same of one of many questions that somebody put at once.
+	Spare bool
 }
 
 type spenderKey struct{}
@@ -60,7 +62,7 @@ func (l ledger) Begin(ctx context.Context, call upstream.Call) (int64, error) {
 	}
 	id, err := l.db.BeginCall(ctx, db.Call{
 		Connection: l.connection, Vendor: call.Vendor, Operation: call.Operation, Attempt: call.Attempt, Counts: call.Counts,
-		Background: s.Background, Actor: s.Actor, Customer: s.Customer, StartedAt: l.now(),
+		Background: s.Background, Spare: s.Spare, Actor: s.Actor, Customer: s.Customer, StartedAt: l.now(),
 		// Raygun's block is about its counted calls: authenticate may go on, so
 		// that a member can still test the connection.
 	}, l.vendor == LogRocket)

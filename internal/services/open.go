@@ -41,6 +41,7 @@ type Services struct {
 	Views       *Views
 	Customers   *Customers
 	Syncs       *Syncs
+	Details     *Details
 	Traits      *Traits
 	Highlights  *Highlights
 	// Markdown renders what a model wrote, with links into LogRocket's app only.
@@ -74,6 +75,8 @@ func Open(ctx context.Context, o Options) (*Services, error) {
 	s.Insight = newInsight(o.DB, s.Connections)
 	s.Insight.useAsks(s.Asks)
 	s.Syncs = newSyncs(o.DB, s.queue, s.Connections, o.Log, o.Now)
+	s.Syncs.asks = s.Asks
+	s.Details = newDetails(o.DB, s.queue, s.Asks, s.Connections, o.Log, o.Now)
 	s.Sessions.syncs = s.Syncs
 	s.Views = newViews(o.DB, o.Now)
 	s.Customers = newCustomers(o.DB, s.Connections, s.Sessions, o.Now)

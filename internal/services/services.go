@@ -23,6 +23,7 @@ type (
 	SearchID        = db.SearchID
 	PageID          = db.PageID
 	ErrorGroupID    = db.ErrorGroupID
+	DetailRunID     = db.DetailRunID
 	HighlightID     = db.HighlightID
 	LogRocketUserID = db.LogRocketUserID
 	TraitEditID     = db.TraitEditID

@@ -48,6 +48,7 @@ type Syncs struct {
 	db          *db.DB
 	queue       *Queue
 	connections *Connections
+	asks        *Asks
 	log         *slog.Logger
 	now         func() time.Time
 	// jitter spreads what would happen at the same moment: a time up to d.
