@@ -72,6 +72,19 @@ func (a *app) customer(w http.ResponseWriter, r *http.Request) error {
 	if v.Identities, err = a.identityViews(r, p); err != nil {
 		return err
 	}
+	conns, err := a.raygunConnections(r)
+	if err != nil {
+		return err
+	}
+	var shown []services.Session
+	for _, item := range tl.Items {
+		if item.Session != nil {
+			shown = append(shown, *item.Session)
+		}
+	}
+	if v.Details, err = a.detailParts(r, conns, shown, r.URL.RequestURI()); err != nil {
+		return err
+	}
 	if v.Traits, err = a.traitsCard(r, p.Customer); err != nil {
 		return err
 	}

@@ -104,6 +104,10 @@ func (a *app) routes() []route {
 		{"GET", "/insight", services.Viewer, a.kept(a.insight)},
 		{"POST", "/insight/vitals", services.Support, a.askVitals},
 		{"POST", "/sessions/fill", services.Support, a.fillDays},
+		{"POST", "/sessions/details", services.Support, a.fetchDetails},
+		{"GET", "/details/{id}", services.Viewer, a.showDetails},
+		{"POST", "/details/{id}/stop", services.Support, a.stopDetails},
+		{"POST", "/details/{id}/resume", services.Support, a.resumeDetails},
 		{"GET", "/asks/{id}", services.Viewer, a.showAsk},
 		{"GET", "/calls", services.Viewer, a.kept(a.calls)},
 

@@ -180,6 +180,9 @@ func (a *app) sessionPage(r *http.Request, f sessionForm, conns []services.Conne
 	if v.Rows, err = a.sessionRows(r, list.Sessions); err != nil {
 		return err
 	}
+	if v.Details, err = a.detailParts(r, conns, list.Sessions, r.URL.RequestURI()); err != nil {
+		return err
+	}
 	v.Pager = pager(orgPath(r, "sessions"), f.page(f.many(conns)), before != services.Moment{}, list.More, list.Next, len(v.Rows), "session", "sessions")
 	v.EmptyWhy = "The mirror holds none for this filter. Ask Raygun, or widen the dates."
 	if f.query.Local() {

@@ -3,7 +3,6 @@ package handlers
 import (
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -169,14 +168,9 @@ func (a *app) fillDays(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	to303 := orgPath(r, "sessions")
-	// Only a page of this organization: the form is not to lead anywhere else.
-	if u, err := url.Parse(r.PostForm.Get("back")); err == nil && u.Host == "" && u.Scheme == "" && strings.HasPrefix(u.Path, orgPath(r, "")) {
-		to303 = u.RequestURI()
-	}
 	kind, said := "success", templates.Plural(days, "day is", "days are")+" being filled. What has come is shown at once."
 	if days == 0 {
 		kind, said = "info", "Nothing of it is missing any more, or it costs more now than the button named. Nothing was asked."
 	}
-	return a.redirect(w, r, to303, kind, said)
+	return a.redirect(w, r, backTo(r, r.PostForm.Get("back"), orgPath(r, "sessions")), kind, said)
 }
