@@ -6,27 +6,28 @@ import (
 	"time"
 )
 
-// bareSession is the condition that a session s has ended and lacks its detail,
-// and that the vendor was not asked for it in vain: what it refuses about one
+// bareSession is the condition that a session s lacks its detail, that it has
+// ended or had its last event before a time, and that the vendor was not asked for it in vain: what it refuses about one
 // session it refuses again. Other failures say nothing of the session.
-const bareSession = `s.detailed_at IS NULL AND lower(s.status) <> 'active' AND NOT EXISTS (
+const bareSession = `s.detailed_at IS NULL AND (lower(s.status) <> 'active' OR coalesce(s.updated_at, s.started_at) < ?) AND NOT EXISTS (
 		SELECT 1 FROM asks a
 		WHERE a.connection_id = s.connection_id AND a.kind = 'session' AND a.subject = s.vendor_id
 			AND a.state = 'failed' AND a.error_kind IN ('not_found', 'invalid', 'unexpected', 'internal'))`
 
-// BareSessions are the newest sessions of a connection that have ended, lack
-// their detail and began in a time, From ≤ start < To, at most limit. Sessions
-// of which the vendor told nothing when it was asked are left out.
-func (o Org) BareSessions(ctx context.Context, conn ConnectionID, r SyncRange, limit int) ([]Session, error) {
+// BareSessions are the newest sessions of a connection that lack their detail
+// and began in a time, From ≤ start < To, at most limit. Those are left out of
+// which the vendor told nothing when it was asked, and those that are called
+// active and had an event since the time active.
+func (o Org) BareSessions(ctx context.Context, conn ConnectionID, r SyncRange, active time.Time, limit int) ([]Session, error) {
 	return list(ctx, o.db.r, "sessions without detail", scanSession, `
 		SELECT `+sessionColumns+` FROM sessions s INDEXED BY sessions_started
 		WHERE s.connection_id = ? AND s.org_id = ? AND s.started_at >= ? AND s.started_at < ? AND `+bareSession+`
-		ORDER BY s.started_at DESC, s.id DESC LIMIT ?`, conn, o.id, ms(r.From), ms(r.To), limit)
+		ORDER BY s.started_at DESC, s.id DESC LIMIT ?`, conn, o.id, ms(r.From), ms(r.To), ms(active), limit)
 }
 
 // BareSessionsOfViewed are the same of the 50 customers whom members looked at
 // last, since a time.
-func (o Org) BareSessionsOfViewed(ctx context.Context, conn ConnectionID, r SyncRange, since time.Time, limit int) ([]Session, error) {
+func (o Org) BareSessionsOfViewed(ctx context.Context, conn ConnectionID, r SyncRange, active, since time.Time, limit int) ([]Session, error) {
 	return list(ctx, o.db.r, "sessions without detail", scanSession, `
 		SELECT `+sessionColumns+` FROM (
 			SELECT customer_id, max(viewed_at) AS at FROM recent_customers
@@ -34,7 +35,7 @@ func (o Org) BareSessionsOfViewed(ctx context.Context, conn ConnectionID, r Sync
 		CROSS JOIN sessions s INDEXED BY sessions_customer
 		WHERE s.customer_id = h.customer_id AND s.customer_id IS NOT NULL AND s.connection_id = ? AND s.org_id = ?
 			AND s.started_at >= ? AND s.started_at < ? AND `+bareSession+`
-		ORDER BY s.started_at DESC, s.id DESC LIMIT ?`, o.id, ms(since), conn, o.id, ms(r.From), ms(r.To), limit)
+		ORDER BY s.started_at DESC, s.id DESC LIMIT ?`, o.id, ms(since), conn, o.id, ms(r.From), ms(r.To), ms(active), limit)
 }
 
 // BareDay is how many sessions of a day lack their detail.

@@ -273,11 +273,11 @@ func askEverything(t *testing.T, d, watched *DB) {
 		func() error { return o.DeleteSavedView(ctx, 1, 1, nil) },
 		func() error { return o.SetDefaultView(ctx, 1, 0) },
 		func() error {
-			_, err := o.BareSessions(ctx, 1, SyncRange{From: now, To: now}, 9)
+			_, err := o.BareSessions(ctx, 1, SyncRange{From: now, To: now}, now, 9)
 			return err
 		},
 		func() error {
-			_, err := o.BareSessionsOfViewed(ctx, 1, SyncRange{From: now, To: now}, now, 9)
+			_, err := o.BareSessionsOfViewed(ctx, 1, SyncRange{From: now, To: now}, now, now, 9)
 			return err
 		},
 		func() error { _, err := o.BareDays(ctx, 1, 1, 9); return err },

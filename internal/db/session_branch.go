@@ -220,6 +220,8 @@ func (b branch) order() string { return " ORDER BY " + b.at + " DESC, " + b.id +
 func (x exploration) skipDays(ctx context.Context, q querier, d *route, at, floor int64) error {
 	column := ""
 	switch {
+	case x.Bare:
+		column = "sessions - detailed"
 	case x.Errors == ErrorsWithout:
 		column = "detailed - with_errors"
 	case x.People == PeopleAnonymous:

@@ -31,6 +31,9 @@ type SessionFilter struct {
 	// Search selects what Raygun answered to a search, whatever the time.
 	Search SearchID
 
+	// Bare selects sessions that lack their detail.
+	Bare bool
+
 	// What follows is known only of sessions whose detail is here, and selects
 	// no other.
 
@@ -235,6 +238,9 @@ func (x exploration) conditions() []condition {
 		add("people", "s.user_anonymous = 1")
 	case PeopleKnown:
 		add("people", "s.user_anonymous = 0")
+	}
+	if x.Bare {
+		add("bare", "s.detailed_at IS NULL")
 	}
 	if x.State != "" {
 		add("state:"+x.State, "lower(s.status) = ?", x.State)

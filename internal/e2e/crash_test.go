@@ -84,3 +84,35 @@ func (s *site) restart(t *testing.T, v *visitor) {
 	v.client.Jar.SetCookies(now, v.client.Jar.Cookies(old))
 	v.base = s.address
 }
+
+// TestKilledWhileDetailsAreFetchedTheyGoOnAndNoneIsAskedForTwice ends the
+// program while the detail of the fourth of ten sessions is on its way.
+func TestKilledWhileDetailsAreFetchedTheyGoOnAndNoneIsAskedForTwice(t *testing.T) {
+	s := newSite(t, sandbox.Options{})
+	v := s.visitor(t, "support")
+	v.open("/o/acme/lookup?q=ada.lovelace%40example.com").submit("/lookup/ask", nil)
+	var customer string
+	eventually(t, "her sessions are here", func() bool {
+		customer = v.open("/o/acme/lookup?q=ada.lovelace%40example.com").url.Path
+		return strings.Contains(customer, "/customers/")
+	})
+	asked := func() int { return s.box.CountCalls(sandbox.OpSession) }
+	// Three at their usual speed, then one that hangs.
+	slow := s.box.Fault(sandbox.Fault{Operation: sandbox.OpSession, Kind: sandbox.FaultLatency, Latency: 10 * time.Millisecond, Times: 3})
+	hang := s.box.Fault(sandbox.Fault{Operation: sandbox.OpSession, Kind: sandbox.FaultLatency, Latency: time.Minute})
+	v.open(customer).submit("/sessions/details", url.Values{"count": {"10"}})
+	eventually(t, "the fourth is on its way", func() bool { return asked() == 4 })
+	slow()
+	hang()
+	s.restart(t, v)
+	eventually(t, "the others come after all", func() bool {
+		return strings.Contains(v.open(customer).text(), "9 of 10 sessions fetched in full")
+	})
+	page := v.open(customer).text()
+	if !strings.Contains(page, "1 failed") || !strings.Contains(page, "The call may have counted") {
+		t.Errorf("the page does not say what became of the fourth:\n%s", page)
+	}
+	if n := asked(); n != 10 {
+		t.Errorf("%d calls for 10 sessions", n)
+	}
+}

@@ -82,7 +82,7 @@ func (a *app) customer(w http.ResponseWriter, r *http.Request) error {
 			shown = append(shown, *item.Session)
 		}
 	}
-	if v.Details, err = a.detailParts(r, conns, shown, r.URL.RequestURI()); err != nil {
+	if v.Details, err = a.detailParts(r, conns, shown, shownBare(), r.URL.RequestURI()); err != nil {
 		return err
 	}
 	if v.Traits, err = a.traitsCard(r, p.Customer); err != nil {

@@ -19,21 +19,34 @@ const (
 	maxDetailParts = 5
 )
 
+// bareWords say how the sessions were chosen whose details are offered, of one
+// and of several.
+type bareWords struct{ one, many string }
+
+func shownBare() bareWords {
+	return bareWords{"session shown has no details", "sessions shown have no details"}
+}
+
+// mayMatch is about sessions that a filter cannot judge.
+func mayMatch() bareWords {
+	return bareWords{"session without details may match too", "sessions without details, the newest, may match too"}
+}
+
 // fewDetails are the numbers of sessions that are offered beside all of them.
 func fewDetails() []int { return []int{5, 20} }
 
-// detailParts offer, for each connection in use, to fetch the details of the
-// sessions shown that lack them, and say how far a run is. back is the page
-// that they stand on.
-func (a *app) detailParts(r *http.Request, conns []services.Connection, shown []services.Session, back string) ([]templates.DetailsView, error) {
+// detailParts offer, for each connection in use, to fetch the details of some
+// sessions that lack them, and say how far a run is. back is the page that they
+// stand on.
+func (a *app) detailParts(r *http.Request, conns []services.Connection, some []services.Session, how bareWords, back string) ([]templates.DetailsView, error) {
 	var out []templates.DetailsView
 	for _, c := range conns {
 		if c.Removed() || !c.Vendor.IsRaygun() || len(out) == maxDetailParts {
 			continue
 		}
 		var ids []string
-		for _, s := range shown {
-			if s.Connection == c.ID && s.DetailedAt.IsZero() && len(ids) < services.MaxDetails {
+		for _, s := range some {
+			if s.Connection == c.ID && services.LacksDetail(s, a.now()) && len(ids) < services.MaxDetails {
 				ids = append(ids, strconv.FormatInt(int64(s.ID), 10))
 			}
 		}
@@ -52,7 +65,7 @@ func (a *app) detailParts(r *http.Request, conns []services.Connection, shown []
 			v.Run = &part
 		}
 		if len(ids) > 0 {
-			v.Sentence, v.Offers = a.detailOffers(r, c, len(ids), price, budget)
+			v.Sentence, v.Offers = a.detailOffers(r, c, how, len(ids), price, budget)
 			v.Hidden = []templates.HiddenView{{Name: "connection", Value: fmt.Sprint(c.ID)}, {Name: "sessions", Value: strings.Join(ids, ",")}, {Name: "back", Value: back}}
 		}
 		if v.Run != nil || v.Sentence != "" {
@@ -64,7 +77,7 @@ func (a *app) detailParts(r *http.Request, conns []services.Connection, shown []
 
 // detailOffers are the buttons that fetch the details of lacking sessions, each
 // with its price.
-func (a *app) detailOffers(r *http.Request, c services.Connection, lacking int, p services.DetailPrice, b services.Budget) (string, []templates.SpendView) {
+func (a *app) detailOffers(r *http.Request, c services.Connection, how bareWords, lacking int, p services.DetailPrice, b services.Budget) (string, []templates.SpendView) {
 	what := "page views, errors and rating"
 	if c.Vendor == services.RaygunV3 {
 		what = "page views and errors"
@@ -73,7 +86,7 @@ func (a *app) detailOffers(r *http.Request, c services.Connection, lacking int, 
 	if !p.Exactly {
 		each = "up to " + each
 	}
-	sentence := fmt.Sprintf("%s: %s shown without details. The %s of each cost %s.", c.Name, templates.Plural(lacking, "session is", "sessions are"), what, each)
+	sentence := fmt.Sprintf("%s: %s. The %s of each cost %s.", c.Name, templates.Plural(lacking, how.one, how.many), what, each)
 	most := lacking
 	if p.Sessions >= 0 {
 		most = min(most, p.Sessions)
@@ -102,7 +115,9 @@ func (a *app) detailOffers(r *http.Request, c services.Connection, lacking int, 
 	}
 	for _, n := range fewDetails() {
 		if n < most {
-			out = append(out, offer(n, "Newest "+strconv.Itoa(n)))
+			few := offer(n, "Newest "+strconv.Itoa(n))
+			few.Left = -1 // the first button says what is left
+			out = append(out, few)
 		}
 	}
 	return sentence, out

@@ -180,7 +180,14 @@ func (a *app) sessionPage(r *http.Request, f sessionForm, conns []services.Conne
 	if v.Rows, err = a.sessionRows(r, list.Sessions); err != nil {
 		return err
 	}
-	if v.Details, err = a.detailParts(r, conns, list.Sessions, r.URL.RequestURI()); err != nil {
+	lacking, how := list.Sessions, shownBare()
+	if f.query.NeedsDetail() {
+		how = mayMatch()
+		if lacking, err = a.Sessions.Bare(r.Context(), orgOf(r), f.query); err != nil {
+			return err
+		}
+	}
+	if v.Details, err = a.detailParts(r, conns, lacking, how, r.URL.RequestURI()); err != nil {
 		return err
 	}
 	v.Pager = pager(orgPath(r, "sessions"), f.page(f.many(conns)), before != services.Moment{}, list.More, list.Next, len(v.Rows), "session", "sessions")

@@ -32,6 +32,9 @@ func TestForeignIdsBesideThePathAreNotFound(t *testing.T) {
 	a = b.post("/o/acme/highlights", "connection", "2", "by", "email", "subject", strictEmail, "range", "7d", "token", "t")
 	b.until(a.location, "Strictly spoken")
 
+	b.post("/o/acme/sessions/details", "connection", "1", "sessions", "1", "count", "1")
+	b.until("/o/acme/details/1", "1 of 1 session")
+
 	other, err := s.services.People.AddOrganization(t.Context(), "other", "Other")
 	if err != nil {
 		t.Fatal(err)
@@ -74,7 +77,7 @@ func TestForeignIdsBesideThePathAreNotFound(t *testing.T) {
 	for _, path := range []string{
 		"/history?customer=ID", "/history?connection=ID", "/history.csv?customer=ID", "/history.csv?connection=ID", "/calls?connection=ID",
 		"/highlights?customer=ID", "/highlights/new?customer=ID", "/highlights/new?connection=ID", "/highlights/new?again=ID",
-		"/insight?conn=ID",
+		"/insight?conn=ID", "/details/ID",
 		"/sessions?connection=ID", "/sessions.csv?connection=ID", "/sessions.json?connection=ID",
 	} {
 		same(http.MethodGet, "/o/other"+path)
@@ -86,6 +89,12 @@ func TestForeignIdsBesideThePathAreNotFound(t *testing.T) {
 	same(http.MethodPost, "/o/other/sessions/ask", "connection", "ID", "from", "2026-01-01", "to", "2026-01-02")
 	same(http.MethodPost, "/o/other/sessions/views", "name", "x", "query", "connection=ID")
 	same(http.MethodPost, "/o/other/sessions/fill", "connection", "ID", "from", "1767225600", "to", "1767312000", "calls", "5")
+	same(http.MethodPost, "/o/other/sessions/details", "connection", "ID", "sessions", "ID", "count", "5")
+	same(http.MethodPost, "/o/other/details/ID/stop")
+	same(http.MethodPost, "/o/other/details/ID/resume")
+	if a := x.post("/o/other/sessions/details", "connection", "4", "sessions", "1", "count", "5"); a.status != http.StatusSeeOther {
+		t.Errorf("foreign sessions through an own connection: %d", a.status)
+	}
 	same(http.MethodPost, own+"/refresh", "as", "ID:"+strictEmail)
 	same(http.MethodPost, own+"/traits", "connection", "ID", "user", "u", "new-key", "a", "new-value", "b", "step", "send", "token", "x")
 	same(http.MethodPost, "/o/other/highlights", "connection", "ID", "by", "email", "subject", strictEmail, "range", "7d", "token", "y")

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
 
 	"sightline/internal/db"
@@ -107,12 +109,23 @@ func (d *Details) Price(ctx context.Context, org OrgID, conn ConnectionID) (Deta
 	return PriceOfDetails(c, b), b, err
 }
 
+// activeFor is how long after its last event a session is taken to be active if
+// Raygun called it so: a list that is not read again goes on saying so for ever.
+const activeFor = time.Hour
+
+// LacksDetail says that a session's detail is not here and worth fetching by
+// now: it has ended, and does not change any more.
+func LacksDetail(s Session, now time.Time) bool {
+	last := later(s.StartedAt, s.UpdatedAt)
+	return s.DetailedAt.IsZero() && (!strings.EqualFold(s.Status, "active") || now.Sub(last) > activeFor)
+}
+
 const noRun = "There is no such run in this organization."
 
 // Start has the details of at most count of the sessions fetched, the newest
-// first, as the member's own spending. Those that are here, or not the
-// connection's own, are left out; if none is left, the run has the id 0. A run
-// that the connection has open already is returned instead: joined says so.
+// first, as the member's own spending. Those that are here, still active or not
+// the connection's own are left out; if none is left, the run has the id 0. A
+// run that the connection has open already is returned instead: joined says so.
 func (d *Details) Start(ctx context.Context, actor Actor, conn ConnectionID, sessions []SessionID, count int) (run DetailRun, joined bool, err error) {
 	if err := mayAsk(actor); err != nil {
 		return DetailRun{}, false, err
@@ -128,6 +141,7 @@ func (d *Details) Start(ctx context.Context, actor Actor, conn ConnectionID, ses
 	if err != nil {
 		return DetailRun{}, false, err
 	}
+	rows = slices.DeleteFunc(rows, func(s Session) bool { return !LacksDetail(s, d.now()) })
 	rows = rows[:min(len(rows), max(0, count))]
 	if len(rows) == 0 {
 		return DetailRun{}, false, nil

@@ -86,6 +86,19 @@ func (s *Sessions) List(ctx context.Context, org OrgID, q SessionQuery, after Mo
 	return s.db.Org(org).Sessions(ctx, f, after, PageSize)
 }
 
+// Bare returns the sessions that a checked query may select once their details
+// are here: the newest that lack them, at most [MaxDetails].
+func (s *Sessions) Bare(ctx context.Context, org OrgID, q SessionQuery) ([]Session, error) {
+	q.Page, q.ErrorText, q.Ratings, q.Errors, q.SlowMS = "", "", nil, "", 0
+	f, ok, err := s.filter(ctx, org, q)
+	if err != nil || !ok {
+		return nil, err
+	}
+	f.Bare = true
+	page, err := s.db.Org(org).Sessions(ctx, f, Moment{}, MaxDetails)
+	return page.Sessions, err
+}
+
 // Each gives fn every session that List shows for a checked query, newest
 // first, until fn fails or ctx ends. It reads some at a time, so that it holds
 // up nobody however many there are.
