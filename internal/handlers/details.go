@@ -55,12 +55,17 @@ func (a *app) detailParts(r *http.Request, conns []services.Connection, some []s
 		if err != nil {
 			return nil, err
 		}
-		price, budget, err := a.Details.Price(r.Context(), orgOf(r), c.ID)
+		ended := run.State == services.RunDone || run.State == services.RunStopped
+		ok = ok && (!ended || a.now().Sub(run.UpdatedAt) < runShownFor)
+		if !ok && len(ids) == 0 {
+			continue
+		}
+		budget, err := a.Connections.Budget(r.Context(), orgOf(r), c.ID)
 		if err != nil {
 			return nil, err
 		}
-		ended := run.State == services.RunDone || run.State == services.RunStopped
-		if ok && (!ended || a.now().Sub(run.UpdatedAt) < runShownFor) {
+		price := services.PriceOfDetails(c, budget)
+		if ok {
 			part := a.detailRun(r, c, run, price, budget, back)
 			v.Run = &part
 		}
@@ -68,9 +73,7 @@ func (a *app) detailParts(r *http.Request, conns []services.Connection, some []s
 			v.Sentence, v.Offers = a.detailOffers(r, c, how, len(ids), price, budget)
 			v.Hidden = []templates.HiddenView{{Name: "connection", Value: fmt.Sprint(c.ID)}, {Name: "sessions", Value: strings.Join(ids, ",")}, {Name: "back", Value: back}}
 		}
-		if v.Run != nil || v.Sentence != "" {
-			out = append(out, v)
-		}
+		out = append(out, v)
 	}
 	return out, nil
 }
@@ -208,11 +211,11 @@ func (a *app) showDetails(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	price, budget, err := a.Details.Price(r.Context(), orgOf(r), run.Connection)
+	budget, err := a.Connections.Budget(r.Context(), orgOf(r), run.Connection)
 	if err != nil {
 		return err
 	}
-	v := a.detailRun(r, c, run, price, budget, backTo(r, r.URL.Query().Get("back"), orgPath(r, "sessions")))
+	v := a.detailRun(r, c, run, services.PriceOfDetails(c, budget), budget, backTo(r, r.URL.Query().Get("back"), orgPath(r, "sessions")))
 	if wantsPart(r) {
 		if run.State != services.RunOpen {
 			w.Header().Set("HX-Refresh", "true")

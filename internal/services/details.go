@@ -99,14 +99,22 @@ func PriceOfDetails(c Connection, b Budget) DetailPrice {
 	return p
 }
 
-// Price says what fetching sessions in full costs through a connection now.
-func (d *Details) Price(ctx context.Context, org OrgID, conn ConnectionID) (DetailPrice, Budget, error) {
+// affordable returns the price, and an error if the calls left today pay for no
+// session.
+func (d *Details) affordable(ctx context.Context, org OrgID, conn ConnectionID) (DetailPrice, error) {
 	c, err := d.connections.Get(ctx, org, conn)
 	if err != nil {
-		return DetailPrice{}, Budget{}, err
+		return DetailPrice{}, err
 	}
 	b, err := d.connections.Budget(ctx, org, conn)
-	return PriceOfDetails(c, b), b, err
+	if err != nil {
+		return DetailPrice{}, err
+	}
+	p := PriceOfDetails(c, b)
+	if p.Sessions == 0 {
+		return p, &Error{Kind: Limited, Msg: "No calls are left today but those kept for questions that people ask one by one. Nothing was asked."}
+	}
+	return p, nil
 }
 
 // activeFor is how long after its last event a session is taken to be active if
@@ -146,12 +154,9 @@ func (d *Details) Start(ctx context.Context, actor Actor, conn ConnectionID, ses
 	if len(rows) == 0 {
 		return DetailRun{}, false, nil
 	}
-	price, _, err := d.Price(ctx, actor.Org, conn)
+	price, err := d.affordable(ctx, actor.Org, conn)
 	if err != nil {
 		return DetailRun{}, false, err
-	}
-	if price.Sessions == 0 {
-		return DetailRun{}, false, &Error{Kind: Limited, Msg: "No calls are left today but those kept for questions that people ask one by one. Nothing was asked."}
 	}
 	todo := make([]SessionID, len(rows))
 	for i, s := range rows {
@@ -210,12 +215,8 @@ func (d *Details) Resume(ctx context.Context, actor Actor, id DetailRunID) (Deta
 	if err != nil {
 		return run, err
 	}
-	price, _, err := d.Price(ctx, actor.Org, run.Connection)
-	if err != nil {
+	if _, err := d.affordable(ctx, actor.Org, run.Connection); err != nil {
 		return run, err
-	}
-	if price.Sessions == 0 {
-		return run, &Error{Kind: Limited, Msg: "No calls are left today but those kept for questions that people ask one by one. Nothing was asked."}
 	}
 	err = d.db.Org(actor.Org).ResumeDetailRun(ctx, id, actor.User, d.now(), d.queue.put(jobDetails, actor.Org, 0))
 	if err != nil && !errors.Is(err, db.ErrNotFound) {
