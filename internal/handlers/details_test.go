@@ -134,7 +134,7 @@ func TestDetailsOfTheSessionsShownCostOneCallEachOnce(t *testing.T) {
 	viewer := s.as(t, "viewer@example.com")
 	page := b.get(detailPage)
 	page.wants(t, 200, "sessions shown have no details", "cost 1 call", "Fetch details of the newest 39", "39 calls, 49 left today", "Newest 5", "Newest 20")
-	viewer.get(detailPage).wants(t, 200, "does not ask vendors")
+	viewer.get(detailPage).wants(t, 200, "This takes the support role.")
 	fields := detailForm(t, page.body)
 	viewer.post("/o/acme/sessions/details", append(fields, "count", "5")...).wants(t, 403)
 	if n := seen.calls(); n != 0 {
