@@ -152,8 +152,9 @@ func demo(ctx context.Context, c demoConfig, s stdio) (err error) {
 		s.say("%s is taken by another program, so a free port is used.", c.listen)
 	}
 	st.services.ReceiveWebhooks(&url.URL{Scheme: "http", Host: browsable(ln.Addr())})
+	stopping := make(chan struct{})
 	h, err := handlers.New(handlers.Options{
-		Services: st.services, Version: version(), Log: c.log, Now: time.Now, Demo: &handlers.Demo{Accounts: demoAccounts(), People: demoPeople(box.Company())},
+		Services: st.services, Stopping: stopping, Version: version(), Log: c.log, Now: time.Now, Demo: &handlers.Demo{Accounts: demoAccounts(), People: demoPeople(box.Company())},
 	})
 	if err != nil {
 		return errors.Join(err, ln.Close())
@@ -164,7 +165,7 @@ func demo(ctx context.Context, c demoConfig, s stdio) (err error) {
 		}
 		printDemo(s.out, "http://"+browsable(ln.Addr()), box, c)
 	}
-	return runServer(ctx, st.services, ln, h, c.log, greet)
+	return runServer(ctx, st.services, ln, h, stopping, c.log, greet)
 }
 
 // demoKey makes the master key without the loud note of a real installation:

@@ -145,13 +145,14 @@ func serve(ctx context.Context, c serveConfig, s stdio) (err error) {
 		return errors.Join(err, ln.Close())
 	}
 	st.services.ReceiveWebhooks(c.baseURL)
+	stopping := make(chan struct{})
 	h, err := handlers.New(handlers.Options{
-		Services: st.services, BaseURL: c.baseURL, TrustProxy: c.trustProxy, Version: version(), Log: c.log, Now: time.Now,
+		Services: st.services, Stopping: stopping, BaseURL: c.baseURL, TrustProxy: c.trustProxy, Version: version(), Log: c.log, Now: time.Now,
 	})
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	return runServer(ctx, st.services, ln, h, c.log, func(context.Context) {
+	return runServer(ctx, st.services, ln, h, stopping, c.log, func(context.Context) {
 		c.log.Info("Sightline is ready", "version", version(), "address", address, "listen", ln.Addr().String(), "data", c.store.dir)
 	})
 }
@@ -188,8 +189,8 @@ func firstOwner(ctx context.Context, c serveConfig, people *services.People, add
 
 // runServer serves pages and runs jobs until a signal or ctx ends them, then
 // stops in order: no new requests, the running ones, the jobs. A second signal
-// ends the process at once. started is called once jobs run and pages are served.
-func runServer(ctx context.Context, svc *services.Services, ln net.Listener, h http.Handler, log *slog.Logger, started func(context.Context)) error {
+// ends the process at once. stopping is closed when it begins to. started is called once jobs run and pages are served.
+func runServer(ctx context.Context, svc *services.Services, ln net.Listener, h http.Handler, stopping chan<- struct{}, log *slog.Logger, started func(context.Context)) error {
 	ctx, release := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer release()
 	if err := svc.Start(ctx); err != nil {
@@ -219,6 +220,7 @@ func runServer(ctx context.Context, svc *services.Services, ln net.Listener, h h
 	case <-ctx.Done():
 	}
 	release() // from here on a signal does what it does by itself: it ends the process
+	close(stopping)
 	log.Info("stopping; a second signal ends it at once", "waiting_for_requests", running.Load(), "at_most", requestGrace.String())
 	stopped, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestGrace)
 	defer cancel()

@@ -39,8 +39,11 @@ type Options struct {
 	Demo *Demo
 	// Version is shown to people and to monitors.
 	Version string
-	Log     *slog.Logger
-	Now     func() time.Time
+	// Stopping is closed when the program stops, so that streams of events end.
+	// Nil means never.
+	Stopping <-chan struct{}
+	Log      *slog.Logger
+	Now      func() time.Time
 }
 
 // Demo is what the sign-in and first pages offer when the data is made up.
@@ -154,6 +157,7 @@ func (a *app) routes() []route {
 		{"POST", "/highlights", services.Support, a.requestHighlights},
 		{"GET", "/highlights/new", services.Support, a.newHighlight},
 		{"GET", "/highlights/{id}", services.Viewer, a.showHighlight},
+		{"GET", "/highlights/{id}/events", services.Viewer, a.highlightEvents},
 		{"POST", "/highlights/{id}/cancel", services.Support, a.cancelHighlight},
 		{"POST", "/highlights/{id}/recheck", services.Support, a.recheckHighlight},
 	}

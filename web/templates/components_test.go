@@ -111,7 +111,7 @@ func examples() map[string]templ.Component {
 		}}, {Date: now().AddDate(0, 0, -1)}}, now()),
 		"waterfall": all(Waterfall("Page views", []WaterfallRow{{"/", "", false, 0, 840, 14000}, {hostile, "", false, 14000, -1, 6000}, {hostile, "https://app.raygun.com/e", true, 15000, -1, -1}}), Waterfall("None", nil)),
 		"live": all(Progress(ProgressView{Label: "Fetching", Done: 1240, Total: 5000, Unit: "sessions", Rate: "120 a second", Left: "31 s left"}), Progress(ProgressView{Label: "Waiting"}), Meter("Shop", "4 of 50", 4, 50), Meter("Blog", "0 of 50", 0, 50),
-			Skeleton(2), inside(Poller("p", "/o/acme/asks/1", 2)), inside(Stream("s", "/o/acme/stream")), inside(Poller("evil", "https://evil.example/", 2)), ToastFragment(FlashView{"error", hostile})),
+			Skeleton(2), inside(Poller("p", "/o/acme/asks/1", 2)), inside(Live("/o/acme/highlights/1/events")), inside(Poller("evil", "https://evil.example/", 2)), ToastFragment(FlashView{"error", hostile})),
 		"icons": all(Icon("house"), Icon("no such icon")),
 	}
 }
