@@ -251,7 +251,7 @@ func TestOneRunAtATimeAndItCanBeStopped(t *testing.T) {
 	seen.hold(3)
 	b.post("/o/acme/sessions/details", append(fields, "count", "39")...).wants(t, 303)
 	page := b.until(detailPage, "2 of 39 sessions")
-	page.wants(t, 200, "Fetching details through Shop", "37 left", "Stop", `hx-trigger="every 1s"`)
+	page.wants(t, 200, "Fetching details through Shop", "37 left", "Stop", `hx-trigger="every 1s, `)
 	if strings.Contains(page.body, `action="/o/acme/sessions/details"`) {
 		t.Error("another run is offered while one is open")
 	}

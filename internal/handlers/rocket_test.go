@@ -135,9 +135,9 @@ func TestHighlightsFromFormToResult(t *testing.T) {
 		t.Errorf("the second press led to %s", again.location)
 	}
 	page := b.get(a.location)
-	page.wants(t, http.StatusOK, "LogRocket is working on it", "Stop waiting", `hx-trigger="every 2s"`, "Why &lt;b&gt;failed&lt;/b&gt; the payment?")
+	page.wants(t, http.StatusOK, "LogRocket is working on it", "Stop waiting", `hx-trigger="every 2s, `, "Why &lt;b&gt;failed&lt;/b&gt; the payment?")
 	part := b.get(a.location, "HX-Request", "true")
-	part.wants(t, http.StatusOK, `hx-trigger="every 2s"`)
+	part.wants(t, http.StatusOK, `hx-trigger="every 2s, `)
 	if strings.Contains(part.body, "<html") {
 		t.Error("htmx got a whole page")
 	}
