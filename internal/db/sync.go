@@ -177,8 +177,11 @@ type SyncWalk struct {
 	SyncRange
 	// Todo are the ranges still to be read. The first is under way, and the
 	// fields from Skip to Seen tell of it.
-	Todo                               []SyncRange
-	Skip, Pass, PassPages              int
+	Todo                  []SyncRange
+	Skip, Pass, PassPages int
+	// Reached is from when on every session of the range under way has come, in a
+	// list that has come newest first since the pass began; zero if it did not.
+	Reached                            time.Time
 	PassFresh, PassRepeats, Unreadable int64
 	Total                              *int64 // the largest that this pass was told, nil if none
 	Seen                               int64  // different sessions in the range
@@ -189,19 +192,19 @@ type SyncWalk struct {
 	CreatedAt, UpdatedAt time.Time
 }
 
-const walkColumns = `id, connection_id, purpose, coalesce(day, 0), coalesce(actor_id, 0), calls_left, from_at, to_at, todo, skip, pass,
+const walkColumns = `id, connection_id, purpose, coalesce(day, 0), coalesce(actor_id, 0), calls_left, from_at, to_at, todo, skip, reached_at, pass,
 	pass_pages, pass_fresh, pass_repeats, unreadable, total, seen, found, lacking, pages, created_at, updated_at`
 
 func scanWalk(s scanner) (SyncWalk, error) {
 	var w SyncWalk
-	var from, to, created, updated sql.NullInt64
+	var from, to, reached, created, updated sql.NullInt64
 	var todo string
-	err := s.Scan(&w.ID, &w.Connection, &w.Purpose, &w.Day, &w.Actor, &w.CallsLeft, &from, &to, &todo, &w.Skip, &w.Pass,
+	err := s.Scan(&w.ID, &w.Connection, &w.Purpose, &w.Day, &w.Actor, &w.CallsLeft, &from, &to, &todo, &w.Skip, &reached, &w.Pass,
 		&w.PassPages, &w.PassFresh, &w.PassRepeats, &w.Unreadable, &w.Total, &w.Seen, &w.Found, &w.Lacking, &w.Pages, &created, &updated)
 	if err != nil {
 		return w, err
 	}
-	w.From, w.To, w.CreatedAt, w.UpdatedAt = timeOf(from), timeOf(to), timeOf(created), timeOf(updated)
+	w.From, w.To, w.Reached, w.CreatedAt, w.UpdatedAt = timeOf(from), timeOf(to), timeOf(reached), timeOf(created), timeOf(updated)
 	w.Todo, err = readTodo(todo)
 	return w, err
 }
@@ -303,10 +306,10 @@ func (o Org) putWalk(ctx context.Context, q querier, w SyncWalk) error {
 		return err
 	}
 	_, err := exec(ctx, q, "sync walk", `
-		UPDATE sync_walks SET purpose = ?, actor_id = ?, calls_left = ?, todo = ?, skip = ?, pass = ?, pass_pages = ?, pass_fresh = ?,
+		UPDATE sync_walks SET purpose = ?, actor_id = ?, calls_left = ?, todo = ?, skip = ?, reached_at = ?, pass = ?, pass_pages = ?, pass_fresh = ?,
 			pass_repeats = ?, unreadable = ?, total = ?, seen = ?, found = ?, lacking = ?, pages = ?, updated_at = ?
 		WHERE id = ? AND org_id = ?`,
-		w.Purpose, nullID(w.Actor), w.CallsLeft, todoText(w.Todo), w.Skip, w.Pass, w.PassPages, w.PassFresh,
+		w.Purpose, nullID(w.Actor), w.CallsLeft, todoText(w.Todo), w.Skip, ms(w.Reached), w.Pass, w.PassPages, w.PassFresh,
 		w.PassRepeats, w.Unreadable, w.Total, w.Seen, w.Found, w.Lacking, w.Pages, ms(w.UpdatedAt), w.ID, o.id)
 	return err
 }
@@ -334,7 +337,8 @@ type WalkStep func(w SyncWalk, fresh int64) SyncWalk
 
 // PutSyncPage stores a page of a walk's sessions and how far the walk is then,
 // all or nothing. A walk without anything left to do is done: the days that it
-// covers are written and its row goes. If another page of the walk was stored
+// covers are written and its row goes. Of a walk through older days that comes
+// newest first, the days are written as it gets behind them. If another page of the walk was stored
 // since it was read, the sessions are kept and the walk stays as it is. others
 // came with the page and are kept, but are not of the walk's range.
 func (o Org) PutSyncPage(ctx context.Context, walk SyncWalk, rows, others []Session, receivedAt time.Time, step WalkStep) (SyncWalk, error) {
@@ -371,6 +375,8 @@ func (o Org) PutSyncPage(ctx context.Context, walk SyncWalk, rows, others []Sess
 			if err := o.forgetSeen(ctx, q, w.ID); err != nil {
 				return err
 			}
+		} else if err := o.holdDaysBehind(ctx, q, w, out); err != nil {
+			return err
 		}
 		return o.putWalk(ctx, q, out)
 	})

@@ -54,8 +54,20 @@ func (s *Syncs) look(ctx context.Context, org OrgID, id ConnectionID) (syncView,
 		return v, err
 	}
 	v.perDay = perDay(v.days)
-	v.batches = batches(v.olderGaps(), v.perDay, v.byTime, v.now)
+	v.batches = batches(v.olderGaps(), v.perDay, v.byTime, v.read(), v.now)
 	return v, nil
+}
+
+// read is how many rows of a list without a filter by time the walk through
+// older days has behind it.
+func (v syncView) read() int {
+	n := 0
+	for _, w := range v.walks {
+		if w.Purpose != db.WalkFollow {
+			n = max(n, w.Skip)
+		}
+	}
+	return n
 }
 
 // olderGaps are the gaps of the days before today that following will not

@@ -29,7 +29,7 @@ func (s *Syncs) page(ctx context.Context, v syncView, w db.SyncWalk) error {
 		return err
 	}
 	rows := sessionRows(page, v.conn.Vendor)
-	taken := takenFrom(page, r, got, v.byTime)
+	taken := takenFrom(page, got, v.byTime)
 	received := page.ReceivedAt
 	if received.IsZero() {
 		received = s.now()

@@ -188,8 +188,9 @@ func (b batch) span() db.SyncRange {
 
 // batches puts gaps together into walks. An unknown number of sessions a day
 // (negative) puts each day by itself. Without a filter by time (v3), reading an
-// old day means reading all that came after it: one walk reads them all.
-func batches(gaps []gap, sessionsPerDay float64, byTime bool, now time.Time) []batch {
+// old day means reading all that came after it: one walk reads them all, and
+// read rows of the list are behind it already.
+func batches(gaps []gap, sessionsPerDay float64, byTime bool, read int, now time.Time) []batch {
 	var out []batch
 	sum := 0.0
 	if !byTime {
@@ -197,7 +198,7 @@ func batches(gaps []gap, sessionsPerDay float64, byTime bool, now time.Time) []b
 			return nil
 		}
 		back := now.Sub(gaps[len(gaps)-1].From).Hours() / 24
-		return []batch{{gaps: gaps, calls: callsFor(max(0, sessionsPerDay) * back)}}
+		return []batch{{gaps: gaps, calls: callsFor(max(0, sessionsPerDay)*back - float64(read))}}
 	}
 	for _, g := range gaps {
 		n := max(0, sessionsPerDay) * g.To.Sub(g.From).Hours() / 24

@@ -253,7 +253,7 @@ func (v syncView) coverage(days []db.SyncDay, first, last db.Day) Coverage {
 			fillable = append(fillable, g)
 		}
 	}
-	c.batches = batches(fillable, v.perDay, v.byTime, v.now)
+	c.batches = batches(fillable, v.perDay, v.byTime, v.read(), v.now)
 	for _, b := range c.batches {
 		c.Calls += b.calls
 	}

@@ -2,6 +2,7 @@ package services
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -15,6 +16,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"sightline/internal/db"
 	"sightline/internal/db/dbtest"
@@ -30,7 +33,9 @@ type untidyRaygun struct {
 	rand     *rand.Rand
 	// The ways.
 	oldestFirst, shuffle, move, repeat, exclusive, noTotal bool
-	withheld                                               map[int]bool
+	// each is how many sessions in a row are of one user of v3.
+	each     int
+	withheld map[int]bool
 	// fault, if not nil, answers instead.
 	fault func(w http.ResponseWriter, r *http.Request)
 	// limit is how many calls a UTC day has; 0 is no limit.
@@ -81,6 +86,10 @@ func (u *untidyRaygun) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	u.byDay[day]++
+	if strings.HasPrefix(r.URL.Path, "/v3/") {
+		u.v3(w, r)
+		return
+	}
 	u.list(w, r)
 }
 
@@ -192,6 +201,7 @@ func (m *syncSite) openIn(t *testing.T, limit time.Duration) *Services {
 		t.Fatal(err)
 	}
 	s.Syncs.jitter = noJitter
+	s.Connections.paces[sha256.Sum256([]byte("t"))] = rate.NewLimiter(rate.Inf, 1) // these vendors count no seconds
 	return s
 }
 
@@ -215,13 +225,18 @@ func newSyncSite(t *testing.T, u *untidyRaygun, days int, f ConnectionForm) *syn
 		t.Fatal(err)
 	}
 	m.actor = Actor{Org: 1, User: 1, Name: "a", Role: Owner}
-	f.Vendor, f.Name, f.APIKey, f.ClientID, f.ClientSecret = Raygun, "Web", NewSecret("k"), NewSecret("i"), NewSecret("s")
+	spending := SpendingForm{Allowance: 50, Reserve: 10, Share: f.Share, Sync: true, RetentionDays: days}
+	if f.Name = "Web"; f.Vendor == RaygunV3 {
+		f.Token, f.Application, spending.Allowance = NewSecret("t"), "a1", 10_000
+	} else {
+		f.Vendor, f.APIKey, f.ClientID, f.ClientSecret = Raygun, NewSecret("k"), NewSecret("i"), NewSecret("s")
+	}
 	c, problems, err := m.Connections.Add(t.Context(), m.actor, f)
 	if err != nil || len(problems) > 0 {
 		t.Fatal(problems, err)
 	}
 	m.conn = c.ID
-	problems, err = m.Connections.SetSpending(t.Context(), m.actor, c.ID, SpendingForm{Allowance: 50, Reserve: 10, Share: f.Share, Sync: true, RetentionDays: days})
+	problems, err = m.Connections.SetSpending(t.Context(), m.actor, c.ID, spending)
 	if err != nil || len(problems) > 0 {
 		t.Fatal(problems, err)
 	}

@@ -19,6 +19,12 @@ const (
 	shortestSplit = time.Minute
 	// maxRanges bounds how many ranges one walk may be split into.
 	maxRanges = 2000
+	// maxPasses is how often a list that has neither an order nor a count is read
+	// at most, while each time brings something new.
+	maxPasses = 20
+	// reachedMargin is by how much what a sorted list has reached is behind its
+	// last row: others of the same second may follow.
+	reachedMargin = rangeOverlap + time.Millisecond
 )
 
 // pageTaken is what one page told a walk.
@@ -30,21 +36,17 @@ type pageTaken struct {
 	total      *int64 // nil if the vendor did not say
 	nextSkip   int
 	more       bool
-	// sorted says that the list comes newest first, past that it has left the
-	// range behind.
-	sorted, past bool
+	// byTime says that the list was of the range alone, newestFirst that the page
+	// came in that order, from newest to oldest.
+	byTime, newestFirst bool
+	newest, oldest      time.Time
 }
 
-// takenFrom is what a page of a range says, got rows having come by it in all.
-// byTime says that the list was of the range alone.
-func takenFrom(page raygun.SessionPage, r db.SyncRange, got int, byTime bool) pageTaken {
+// takenFrom is what a page says, got rows having come by it in all.
+func takenFrom(page raygun.SessionPage, got int, byTime bool) pageTaken {
 	p := pageTaken{
 		got: got - len(page.Others), listed: got, unreadable: int64(page.Unreadable), nextSkip: page.NextSkip, more: page.More,
-		// Sorted newest first, the list only ever pushes rows along: what is behind
-		// the range's beginning is its end, and nothing can have been missed. The
-		// empty page after the last row of a list without a filter is such an end.
-		sorted: page.NewestFirst || !byTime && page.Received == 0,
-		past:   page.NewestFirst && page.Oldest.Before(r.From.Add(-rangeOverlap)),
+		byTime: byTime, newestFirst: page.NewestFirst, newest: page.Newest, oldest: page.Oldest,
 	}
 	if page.Total >= 0 {
 		n := int64(page.Total)
@@ -54,17 +56,18 @@ func takenFrom(page raygun.SessionPage, r db.SyncRange, got int, byTime bool) pa
 }
 
 // advance says how a walk goes on after a page. A list that is seen to come
-// newest first has told all of a range once it is past it or at its end. Of any
-// other, neither order nor bounds are relied on: a range is done when as many
-// different sessions came as the vendor counts, or when it came on one page,
-// which no order can break. One that does not settle, because rows move between
-// pages or the count changes on the way, is split into ranges of one page. Every
-// range ends after a bounded number of pages; what the vendor counts but never
-// sends is noted as lacking.
+// newest first, from its first page on, has told all of a range once it is past
+// it or at its end. Of any other, neither order nor bounds are relied on: a
+// range is done when as many different sessions came as the vendor counts, or
+// when it came on one page, which no order can break. One that does not settle,
+// because rows move between pages or the count changes on the way, is split into
+// ranges of one page. Every range ends after a bounded number of pages; what the
+// vendor counts but never sends is noted as lacking.
 func advance(w db.SyncWalk, p pageTaken) db.SyncWalk {
 	if len(w.Todo) == 0 {
 		return w
 	}
+	begins := w.PassPages == 0
 	w.Pages++
 	w.PassPages++
 	w.Seen += p.fresh
@@ -76,7 +79,12 @@ func advance(w db.SyncWalk, p pageTaken) db.SyncWalk {
 		w.Total = &n
 	}
 	p.listed = max(p.listed, p.got)
-	if p.past {
+	if !begins && skippedRows(w, p) && w.PassPages <= pagesAtMost(w) {
+		w.Skip = max(0, w.Skip-raygun.MaxLimit/2)
+		return w
+	}
+	w.Reached = reached(w, p, begins)
+	if !w.Reached.IsZero() && !w.Reached.After(w.Todo[0].From) {
 		return nextRange(w, 0)
 	}
 	all := w.Total != nil && w.Seen+w.Unreadable >= *w.Total
@@ -86,23 +94,59 @@ func advance(w db.SyncWalk, p pageTaken) db.SyncWalk {
 	end := p.listed == 0 || !p.more && (all || p.listed < raygun.MaxLimit) || w.PassPages > pagesAtMost(w)
 	if !end {
 		w.Skip = max(p.nextSkip, w.Skip+p.listed)
+		if !w.Reached.IsZero() && p.listed > 1 {
+			w.Skip-- // the last row comes again, which shows that none was skipped
+		}
 		return w
 	}
-	if p.sorted && w.Total == nil {
-		return nextRange(w, 0)
+	return endPass(w, all, p.byTime)
+}
+
+// endPass says how a walk goes on at the end of a range's list, of which all
+// sessions that the vendor counts may be here.
+func endPass(w db.SyncWalk, all, byTime bool) db.SyncWalk {
+	onePage, sorted := w.Skip == 0, !w.Reached.IsZero()
+	if w.Total == nil {
+		if onePage || sorted || w.PassRepeats == 0 || w.Pass > 0 && w.PassFresh == 0 || w.Pass >= maxPasses {
+			return nextRange(w, 0)
+		}
+		if n := w.Seen; byTime && n > raygun.MaxLimit && canSplit(w) {
+			w.Total = &n // at least
+			return split(w)
+		}
+		return again(w)
 	}
-	onePage := w.Skip == 0
 	switch {
-	case all, onePage && w.Total == nil, w.Total == nil && (w.PassRepeats == 0 || w.Pass > 0 && w.PassFresh == 0):
+	case all:
 		return nextRange(w, 0)
-	case w.Total != nil && *w.Total > raygun.MaxLimit && canSplit(w):
+	case *w.Total > raygun.MaxLimit && canSplit(w):
 		return split(w)
 	case w.Pass < 1:
 		return again(w)
-	case w.Total == nil:
-		return nextRange(w, 0)
 	}
 	return nextRange(w, max(0, *w.Total-w.Seen-w.Unreadable))
+}
+
+// reached is from when on a range's sessions are all here after a page. Sorted
+// newest first, a list only ever pushes rows along: what is behind a row in time
+// is behind it in the list.
+func reached(w db.SyncWalk, p pageTaken, begins bool) time.Time {
+	switch {
+	case p.listed == 0:
+		return w.Reached
+	case !p.newestFirst || !begins && w.Reached.IsZero():
+		return time.Time{}
+	case begins:
+		return p.oldest.Add(reachedMargin)
+	}
+	return earlier(w.Reached, p.oldest.Add(reachedMargin))
+}
+
+// skippedRows says that a sorted list goes on behind the row that the page
+// before ended with: rows before it were taken out of the list, and as many may
+// have been skipped.
+func skippedRows(w db.SyncWalk, p pageTaken) bool {
+	return p.newestFirst && !w.Reached.IsZero() && w.Skip > 0 && p.newest.Before(w.Reached.Add(-reachedMargin))
 }
 
 // pagesAtMost bounds a pass: the pages that the count needs, as many again for
@@ -118,7 +162,7 @@ func pagesAtMost(w db.SyncWalk) int {
 // stays met: rows that moved out of sight in one pass come in another.
 func again(w db.SyncWalk) db.SyncWalk {
 	w.Pass++
-	w.Skip, w.PassPages, w.PassFresh, w.PassRepeats, w.Unreadable, w.Total = 0, 0, 0, 0, 0, nil
+	w.Skip, w.Reached, w.PassPages, w.PassFresh, w.PassRepeats, w.Unreadable, w.Total = 0, time.Time{}, 0, 0, 0, 0, nil
 	return w
 }
 

@@ -62,6 +62,7 @@ CREATE TABLE sync_walks (
     to_at         INTEGER NOT NULL,
     todo          TEXT NOT NULL,
     skip          INTEGER NOT NULL DEFAULT 0,
+    reached_at    INTEGER, -- from when on all is here already; NULL where the order does not tell
     pass          INTEGER NOT NULL DEFAULT 0,
     pass_pages    INTEGER NOT NULL DEFAULT 0,
     pass_fresh    INTEGER NOT NULL DEFAULT 0,

@@ -111,8 +111,8 @@ type SessionPage struct {
 	// whether they match, such as those of a user who is not known yet.
 	Undecided int
 	// NewestFirst says that this page's rows came in order of their start, newest
-	// first. Then the walk has by now seen every session that started after
-	// Oldest. Always false with v1.
+	// first; those without one say nothing. If all pages of a walk do, it has by
+	// now seen every session that started after Oldest. Always false with v1.
 	NewestFirst bool
 	// Newest and Oldest are the latest and the earliest start among the rows, with
 	// v3 only; zero if there is none.

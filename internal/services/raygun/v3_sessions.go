@@ -254,8 +254,7 @@ func readPageV3(body []byte, base string, q SessionQuery) (SessionPage, error) {
 		}
 		session.Raw = row
 		page.Sessions = append(page.Sessions, session)
-		switch {
-		case session.Start.IsZero(), !page.Oldest.IsZero() && session.Start.After(page.Oldest):
+		if !page.Oldest.IsZero() && session.Start.After(page.Oldest) {
 			page.NewestFirst = false
 		}
 		if session.Start.After(page.Newest) {

@@ -157,7 +157,7 @@ func TestV3OddRowsAreReadAndHopelessOnesCounted(t *testing.T) {
 		{"identifier":"x","startedAt":"2026-03-01T09:00:00Z","endedAt":"2026-03-01T08:00:00Z"},
 		{"identifier":""},{"identifier":{}},null,7,[]]}`)))
 	page, err := v.Sessions(t.Context(), day)
-	if err != nil || page.Received != 8 || page.Unreadable != 5 || len(page.Sessions) != 3 || page.NewestFirst || page.Undecided != 1 || page.Total != -1 {
+	if err != nil || page.Received != 8 || page.Unreadable != 5 || len(page.Sessions) != 3 || !page.NewestFirst || page.Undecided != 1 || page.Total != -1 {
 		t.Fatalf("%+v, %v", page, err)
 	}
 	a, b, c := page.Sessions[0], page.Sessions[1], page.Sessions[2]
