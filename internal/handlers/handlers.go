@@ -4,10 +4,12 @@
 package handlers
 
 import (
+	"bytes"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -69,6 +71,8 @@ type app struct {
 	limits  signInLimits
 	process [16]byte  // see kept
 	pages   keptPages // see kept
+	buffers sync.Pool // of *bytes.Buffer, for pages that are being written
+	gzips   sync.Pool // of *gzip.Writer, for pages that are kept
 }
 
 // route is one line of the table. role is the least role that may use it; the
@@ -167,6 +171,7 @@ func newApp(o Options) *app {
 	a := &app{Services: o.Services, opt: o, log: o.Log, now: o.Now, process: newProcess()}
 	a.cookies = newCookieStore(o.Services.People, o.Services.CookieKeys, o.BaseURL)
 	a.limits = newSignInLimits(o.TrustProxy)
+	a.buffers.New = func() any { return new(bytes.Buffer) }
 	return a
 }
 

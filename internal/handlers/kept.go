@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -57,7 +56,7 @@ func (a *app) kept(h handlerFunc) handlerFunc {
 			if err := h(made, r); err != nil {
 				return err
 			}
-			if page, err = made.page(tag, r); err != nil {
+			if page, err = a.keep(made, tag, r); err != nil {
 				return err
 			}
 			if page.status != http.StatusOK || w.Header().Get("Set-Cookie") != "" {
@@ -88,7 +87,7 @@ type keptPage struct {
 type pageMaker struct {
 	header http.Header
 	status int
-	body   bytes.Buffer
+	body   []byte
 }
 
 // Header is that of the answer.
@@ -98,11 +97,14 @@ func (p *pageMaker) Header() http.Header { return p.header }
 func (p *pageMaker) WriteHeader(status int) { p.status = status }
 
 // Write takes a part of the body.
-func (p *pageMaker) Write(b []byte) (int, error) { return p.body.Write(b) }
+func (p *pageMaker) Write(b []byte) (int, error) {
+	p.body = append(p.body, b...)
+	return len(b), nil
+}
 
-// page is what was written, compressed for whoever takes it so.
-func (p *pageMaker) page(tag string, r *http.Request) (keptPage, error) {
-	page := keptPage{status: p.status, body: p.body.Bytes(), header: http.Header{}}
+// keep is what was written, compressed for whoever takes it so.
+func (a *app) keep(p *pageMaker, tag string, r *http.Request) (keptPage, error) {
+	page := keptPage{status: p.status, body: p.body, header: http.Header{}}
 	if page.status == 0 {
 		page.status = http.StatusOK
 	}
@@ -111,16 +113,11 @@ func (p *pageMaker) page(tag string, r *http.Request) (keptPage, error) {
 	}
 	p.header.Set("ETag", "W/"+tag)
 	if takesGzip(r) {
-		var small bytes.Buffer
-		w, err := gzip.NewWriterLevel(&small, gzip.BestSpeed)
-		if err == nil {
-			_, err = w.Write(page.body)
-			err = errors.Join(err, w.Close())
-		}
+		small, err := a.compress(page.body)
 		if err != nil {
 			return page, fmt.Errorf("compress a page: %w", err)
 		}
-		page.body = small.Bytes()
+		page.body = small
 		p.header.Set("Content-Encoding", "gzip")
 		p.header.Add("Vary", "Accept-Encoding")
 	}
@@ -130,6 +127,30 @@ func (p *pageMaker) page(tag string, r *http.Request) (keptPage, error) {
 		}
 	}
 	return page, nil
+}
+
+// compress compresses a page as fast as can be. A compressor is as large as ten
+// pages, so they are used again.
+func (a *app) compress(b []byte) ([]byte, error) {
+	small := a.buffers.Get().(*bytes.Buffer)
+	defer a.buffers.Put(small)
+	small.Reset()
+	w, ok := a.gzips.Get().(*gzip.Writer)
+	if !ok {
+		var err error
+		if w, err = gzip.NewWriterLevel(small, gzip.BestSpeed); err != nil {
+			return nil, err
+		}
+	}
+	defer a.gzips.Put(w)
+	w.Reset(small)
+	if _, err := w.Write(b); err != nil {
+		return nil, err
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	return bytes.Clone(small.Bytes()), nil
 }
 
 // takesGzip says whether an answer may be compressed. Whoever weighs codings

@@ -65,8 +65,10 @@ func (a *app) secure(next http.Handler) http.Handler {
 // render writes a component to memory first: half a page under status 200 is
 // worse than an error.
 func (a *app) render(w http.ResponseWriter, r *http.Request, status int, c templ.Component) error {
-	var buf bytes.Buffer
-	if err := c.Render(r.Context(), &buf); err != nil {
+	buf := a.buffers.Get().(*bytes.Buffer)
+	defer a.buffers.Put(buf)
+	buf.Reset()
+	if err := c.Render(r.Context(), buf); err != nil {
 		return fmt.Errorf("render %s: %w", r.URL.Path, err)
 	}
 	h := w.Header()

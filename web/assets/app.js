@@ -7,14 +7,16 @@ import { keys } from './keys.js'
 import { menus } from './menus.js'
 import { swaps } from './swaps.js'
 import { themeSwitch } from './theme-switch.js'
-import { Age, localTimes } from './times.js'
+import { timeline } from './timeline.js'
+import { ages, localTimes } from './times.js'
 import { toasts } from './toasts.js'
 
 const notify = toasts()
-Age.define()
+ages()
 localTimes()
 themeSwitch()
 menus()
 keys()
 copying(notify)
 swaps(notify)
+timeline()

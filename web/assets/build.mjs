@@ -96,7 +96,6 @@ const (
 function licenses() {
   const bundled = [
     ['htmx.org', 'LICENSE'],
-    ['@github/relative-time-element', 'LICENSE'],
     ['tailwindcss', 'LICENSE'],
     ['daisyui', 'LICENSE'],
     ['lucide-static', 'LICENSE'],

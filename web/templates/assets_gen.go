@@ -4,8 +4,8 @@ package templates
 
 // Where the built files are served; the hash is that of their content.
 const (
-	urlCSS     = "/static/app.818708573631.css"
-	urlAppJS   = "/static/app.729d06854e70.js"
+	urlCSS     = "/static/app.e08cb31377bd.css"
+	urlAppJS   = "/static/app.ee38f48f6663.js"
 	urlThemeJS = "/static/theme.d329c1c2cbae.js"
 	urlFavicon = "/static/favicon.6c7ac739bdd4.svg"
 )

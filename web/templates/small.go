@@ -1,0 +1,138 @@
+package templates
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/a-h/templ"
+)
+
+// markup is finished HTML. The smallest components are made by hand, because
+// every row of a list holds several of them: a component of templ costs some
+// ten times as much as the few bytes that it writes. What comes from outside
+// goes through templ.EscapeString.
+type markup string
+
+// Render writes the HTML.
+func (m markup) Render(_ context.Context, w io.Writer) error {
+	_, err := io.WriteString(w, string(m))
+	return err
+}
+
+// Icon shows a lucide icon by its name, in the size and colour of the text
+// around it; screen readers pass over it, as it has no text. The style sheet
+// draws it, so that a list of many rows stays small. The icons there are stand
+// in web/assets/icons.txt; any other name shows a plain circle.
+func Icon(name string) templ.Component {
+	return markup(`<i class="icon icon-` + templ.EscapeString(name) + `"></i>`)
+}
+
+// Badge shows a short fact. Tone is neutral, accent, good, okay, warn or bad;
+// icon may be empty.
+func Badge(label, tone, icon string) templ.Component {
+	if icon == "" {
+		return chip(toneOr(tone), "", label)
+	}
+	return chip(toneOr(tone), `<i class="icon icon-`+templ.EscapeString(icon)+`"></i>`, label)
+}
+
+func chip(tone, icon, label string) markup {
+	return markup(`<span class="chip tone-` + tone + `">` + icon + templ.EscapeString(label) + `</span>`)
+}
+
+// RatingBadge shows a Raygun rating: Excellent, Good, Average or Poor, in any
+// case; all else is "Not rated". One to four bars say the same without colour.
+func RatingBadge(rating string) templ.Component {
+	return []markup{
+		`<span class="chip tone-neutral">Not rated</span>`,
+		`<span class="chip tone-bad bars-1">Poor</span>`,
+		`<span class="chip tone-warn bars-2">Average</span>`,
+		`<span class="chip tone-okay bars-3">Good</span>`,
+		`<span class="chip tone-good bars-4">Excellent</span>`,
+	}[ratingBars(rating)]
+}
+
+// ActivityBadge says whether a session is still going on.
+func ActivityBadge(active bool) templ.Component {
+	if active {
+		return markup(`<span class="chip tone-live">Active</span>`)
+	}
+	return markup(`<span class="chip tone-neutral">Ended</span>`)
+}
+
+// Unknown stands where a value is not known.
+func Unknown() templ.Component { return markup(`<span class="unknown">unknown</span>`) }
+
+// Age shows how long ago t was, with the exact time in the tooltip (UTC, and
+// the reader's own time once JavaScript runs). It keeps itself current. The
+// zero time is "never".
+func Age(t, now time.Time) templ.Component {
+	if t.IsZero() {
+		return markup(`<span class="muted">never</span>`)
+	}
+	return markup(`<relative-time datetime="` + machineTime(t) + `" title="` + FormatTime(t) + `">` + FormatAge(t, now) + `</relative-time>`)
+}
+
+// Time shows a moment in UTC; the tooltip adds the reader's own time.
+func Time(t time.Time) templ.Component { return moment(t, machineTime, FormatTime(t)) }
+
+// Clock shows the time of day in UTC, for lists under a day heading; the
+// tooltip adds the seconds and the reader's own time.
+func Clock(t time.Time) templ.Component { return moment(t, machineTime, FormatClock(t)) }
+
+// minute shows a moment in UTC to the minute, with the year if it is not the
+// present one; the tooltip adds the reader's own time.
+func minute(t, now time.Time) templ.Component { return moment(t, machineTime, minuteText(t, now)) }
+
+// Date shows a day.
+func Date(t time.Time) templ.Component {
+	return moment(t, func(t time.Time) string { return t.UTC().Format(time.DateOnly) + `" title="` + FormatTime(t) }, FormatDate(t))
+}
+
+func moment(t time.Time, datetime func(time.Time) string, text string) templ.Component {
+	if t.IsZero() {
+		return Unknown()
+	}
+	return markup(`<time datetime="` + datetime(t) + `">` + text + `</time>`)
+}
+
+// Duration shows a duration as FormatDuration writes it; a negative one is
+// unknown.
+func Duration(d time.Duration) templ.Component {
+	if d < 0 {
+		return Unknown()
+	}
+	return markup(`<span class="num">` + FormatDuration(d) + `</span>`)
+}
+
+// Millis is Duration for a number of milliseconds.
+func Millis(ms int64) templ.Component { return Duration(time.Duration(ms) * time.Millisecond) }
+
+// Bytes shows a size; a negative one is unknown.
+func Bytes(n int64) templ.Component {
+	if n < 0 {
+		return Unknown()
+	}
+	return markup(`<span class="num">` + FormatBytes(n) + `</span>`)
+}
+
+// Count shows a number with its noun: Count(1, "call", "calls"). With empty
+// nouns it shows the number alone, for columns whose heading names the unit.
+func Count(n int, one, many string) templ.Component {
+	text := FormatCount(n)
+	if one != "" {
+		text = templ.EscapeString(Plural(n, one, many))
+	}
+	return markup(`<span class="num">` + text + `</span>`)
+}
+
+// Text is a line of plain text where a component is wanted.
+func Text(s string) templ.Component { return markup(templ.EscapeString(s)) }
+
+func minuteText(t, now time.Time) string {
+	if t.UTC().Year() == now.UTC().Year() {
+		return t.UTC().Format("2 Jan, 15:04")
+	}
+	return t.UTC().Format("2 Jan 2006, 15:04")
+}
