@@ -96,7 +96,7 @@ func makeBlock(ctx context.Context, dir string, size int) (err error) {
 		return err
 	}
 	for day := range blockDays {
-		if err := storeDay(ctx, d, conns, makeDay(size, day)); err != nil {
+		if err := storeDay(ctx, d, conns, makeDay(size, day), lastDay().Add(time.Hour)); err != nil {
 			return err
 		}
 	}
@@ -148,8 +148,7 @@ func makeOrgs(ctx context.Context, d *db.DB, dir string, size int) ([]connection
 }
 
 // storeDay stores sessions as the sync does: lists, and details.
-func storeDay(ctx context.Context, d *db.DB, conns []connection, all []madeSession) error {
-	received := lastDay().Add(time.Hour)
+func storeDay(ctx context.Context, d *db.DB, conns []connection, all []madeSession, received time.Time) error {
 	for i, c := range conns {
 		var listed []db.Session
 		var full []db.FullSession

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -79,4 +80,24 @@ func BenchmarkPage(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkIngest stores page after page of 500 sessions, ours and bare by
+// turns, for a profile of what that costs:
+//
+//	go test ./internal/bench -run '^$' -bench Ingest -benchtime 40x -cpuprofile cpu.out
+func BenchmarkIngest(b *testing.B) {
+	ctx := context.Background() // as in the program, where a page is stored to its end
+	s, err := newIngest(ctx, b.TempDir())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.close()
+	for b.Loop() {
+		if err := s.page(ctx); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(middle(s.mine)/middle(s.theirs), "ratio")
+	b.ReportMetric(500/middle(s.mine), "sessions/s")
 }

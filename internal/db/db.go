@@ -254,6 +254,19 @@ func exec(ctx context.Context, q querier, what, query string, args ...any) (int6
 	return n, nil
 }
 
+// insert adds a row and returns its id.
+func insert(ctx context.Context, q querier, what, query string, args ...any) (int64, error) {
+	res, err := q.ExecContext(ctx, query, args...)
+	if err != nil {
+		return 0, wrap(what, err)
+	}
+	id, err := res.LastInsertId()
+	if err != nil {
+		return 0, wrap(what, err)
+	}
+	return id, nil
+}
+
 // must turns "no row touched" into ErrNotFound.
 func must(n int64, err error) error {
 	if err == nil && n == 0 {

@@ -1,7 +1,6 @@
 package db
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"database/sql"
@@ -142,80 +141,47 @@ func (s Sighting) clean() (Sighting, []vendorID) {
 	return s, ids
 }
 
-// resolveCustomer finds or makes the customer that a sighting is about and
-// remembers everything it says, inside the caller's transaction. It returns 0
-// where nothing names a person.
-//
-// The same normalised email is the same customer. Without one, the same vendor
-// id on the same connection is; should several customers hold that id, the one
-// seen with it last. An id whose customer has another email makes another
-// customer: both keep the id, which is how the page knows that they share it.
-// A customer without any email takes the first one that comes with its id.
-func resolveCustomer(ctx context.Context, q querier, org OrgID, s Sighting) (CustomerID, error) {
-	s, ids := s.clean()
-	if s.Email == "" && (s.Anonymous || len(ids) == 0) {
-		return 0, nil
-	}
-	id, err := findCustomer(ctx, q, org, s, ids)
-	if err != nil {
-		return 0, err
-	}
-	if id == 0 && s.Partial && s.Email == "" {
-		return 0, nil
-	}
-	if id == 0 {
-		n, err := one(ctx, q, "customer", scanInt, `
-			INSERT INTO customers (org_id, name, email, first_seen, last_seen, created_at) VALUES (?, ?, ?, ?, ?, ?)
-			RETURNING id`, org, s.Name, s.Email, ms(s.Since), ms(s.SeenAt), cmp.Or(ms(s.SeenAt), ms(time.Now())))
-		if err != nil {
-			return 0, err
-		}
-		id = CustomerID(n)
-	} else if err := touchCustomer(ctx, q, org, id, s); err != nil {
-		return 0, err
-	}
-	if s.Email != "" {
-		ids = append(ids, vendorID{IdentityEmail, s.Email})
-	}
-	if s.Name != "" {
-		ids = append(ids, vendorID{IdentityName, s.Name})
-	}
-	for _, v := range ids {
-		if err := putIdentity(ctx, q, org, id, s, v); err != nil {
-			return 0, err
-		}
-	}
-	return id, nil
-}
-
 // holders bounds how many customers with one and the same id are looked at: a
 // site that calls all its guests "guest" must not make every row slower.
 const holders = 100
 
+// findCustomer finds whom a cleaned sighting is about, 0 if nobody is known by
+// what it says.
 func findCustomer(ctx context.Context, q querier, org OrgID, s Sighting, ids []vendorID) (CustomerID, error) {
-	find := func(query string, args ...any) (CustomerID, error) {
-		n, err := one(ctx, q, "customer", scanInt, query, args...)
-		if errors.Is(err, ErrNotFound) {
-			return 0, nil
-		}
-		return CustomerID(n), err
-	}
 	if s.Email != "" {
-		id, err := find(`
-			SELECT customer_id FROM identities
-			WHERE org_id = ? AND value_norm = ? AND kind = 'email' AND connection_id = 0
-			ORDER BY customer_id LIMIT 1`, org, Normalize(s.Email))
+		id, err := findEmail(ctx, q, org, Normalize(s.Email))
 		if id != 0 || err != nil {
 			return id, err
 		}
 	}
+	return findHolder(ctx, q, org, s, ids)
+}
+
+func foundCustomer(ctx context.Context, q querier, query string, args ...any) (CustomerID, error) {
+	n, err := one(ctx, q, "customer", scanInt, query, args...)
+	if errors.Is(err, ErrNotFound) {
+		return 0, nil
+	}
+	return CustomerID(n), err
+}
+
+// findEmail finds who has an email, 0 if nobody does.
+func findEmail(ctx context.Context, q querier, org OrgID, norm string) (CustomerID, error) {
+	return foundCustomer(ctx, q, `
+		SELECT customer_id FROM identities
+		WHERE org_id = ? AND value_norm = ? AND kind = 'email' AND connection_id = 0
+		ORDER BY customer_id LIMIT 1`, org, norm)
+}
+
+// findHolder finds who has one of a sighting's ids, 0 if nobody does.
+func findHolder(ctx context.Context, q querier, org OrgID, s Sighting, ids []vendorID) (CustomerID, error) {
 	for _, v := range ids {
 		var id CustomerID
 		var err error
 		if s.Email != "" {
 			// Only a customer without an email may take this one. It is among
 			// the oldest: nobody without an email is made beside a holder.
-			id, err = find(`
+			id, err = foundCustomer(ctx, q, `
 				SELECT customer_id FROM (
 					SELECT customer_id FROM identities
 					WHERE org_id = ? AND value_norm = ? AND kind = ? AND connection_id = ? AND value = ?
@@ -223,7 +189,7 @@ func findCustomer(ctx context.Context, q querier, org OrgID, s Sighting, ids []v
 				WHERE NOT EXISTS (SELECT 1 FROM identities e WHERE e.customer_id = h.customer_id AND e.kind = 'email')
 				ORDER BY customer_id LIMIT 1`, org, Normalize(v.value), v.kind, s.Connection, v.value, holders)
 		} else {
-			id, err = find(`
+			id, err = foundCustomer(ctx, q, `
 				SELECT customer_id FROM (
 					SELECT customer_id, last_seen FROM identities
 					WHERE org_id = ? AND value_norm = ? AND kind = ? AND connection_id = ? AND value = ?
@@ -237,67 +203,21 @@ func findCustomer(ctx context.Context, q querier, org OrgID, s Sighting, ids []v
 	return 0, nil
 }
 
-// touchCustomer widens when a customer was seen. The newest sighting says what
-// they are called; an older one only fills what is blank.
-func touchCustomer(ctx context.Context, q querier, org OrgID, id CustomerID, s Sighting) error {
-	_, err := exec(ctx, q, "customer", `
-		UPDATE customers SET
-			name       = CASE WHEN ?3 <> '' AND (name = '' OR ?5 >= coalesce(last_seen, 0)) THEN ?3 ELSE name END,
-			email      = CASE WHEN ?4 <> '' AND (email = '' OR ?5 >= coalesce(last_seen, 0)) THEN ?4 ELSE email END,
-			first_seen = min(coalesce(first_seen, ?6), coalesce(?6, first_seen)),
-			last_seen  = max(coalesce(last_seen, ?5), coalesce(?5, last_seen))
-		WHERE org_id = ?1 AND id = ?2`, org, id, s.Name, s.Email, ms(s.SeenAt), ms(s.Since))
-	return err
-}
-
-// putIdentity remembers one value. Emails and names differ by their normalised
-// form, ids by every letter.
-func putIdentity(ctx context.Context, q querier, org OrgID, customer CustomerID, s Sighting, v vendorID) error {
-	conn := s.Connection
-	plain := v.kind == IdentityEmail || v.kind == IdentityName
-	if plain {
-		conn = 0
-	}
-	n, err := exec(ctx, q, "identity", `
-		UPDATE identities SET
-			value      = CASE WHEN ?8 >= coalesce(last_seen, 0) THEN ?7 ELSE value END,
-			first_seen = min(coalesce(first_seen, ?9), coalesce(?9, first_seen)),
-			last_seen  = max(coalesce(last_seen, ?8), coalesce(?8, last_seen))
-		WHERE org_id = ?1 AND value_norm = ?2 AND kind = ?3 AND connection_id = ?4 AND customer_id = ?5
-			AND (?6 OR value = ?7)`,
-		org, Normalize(v.value), v.kind, conn, customer, plain, v.value, ms(s.SeenAt), ms(s.Since))
-	if err != nil || n > 0 {
-		return err
-	}
-	_, err = exec(ctx, q, "identity", `
-		INSERT INTO identities (org_id, customer_id, kind, connection_id, value, value_norm, first_seen, last_seen)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-		org, customer, v.kind, conn, v.value, Normalize(v.value), ms(s.Since), ms(s.SeenAt))
-	if err != nil {
-		return err
-	}
-	return linkHighlights(ctx, q, org, customer, conn, v)
-}
-
 // markAnswered notes that a vendor's answer named the sighting's values. Those
 // that were never seen count as seen then: the vendor knows them, although the
 // person was not on the site. It makes no customer seen.
 func markAnswered(ctx context.Context, q querier, org OrgID, customer CustomerID, s Sighting, at time.Time) error {
 	s, ids := s.clean()
 	for _, v := range append(ids, vendorID{IdentityEmail, s.Email}, vendorID{IdentityName, s.Name}) {
-		conn := s.Connection
-		plain := v.kind == IdentityEmail || v.kind == IdentityName
-		if plain {
-			conn = 0
-		}
 		if v.value == "" {
 			continue
 		}
+		key := v.key(customer, s.Connection)
 		if _, err := exec(ctx, q, "identity", `
 			UPDATE identities SET first_seen = ?8, last_seen = ?8
 			WHERE org_id = ?1 AND value_norm = ?2 AND kind = ?3 AND connection_id = ?4 AND customer_id = ?5
 				AND (?6 OR value = ?7) AND last_seen IS NULL`,
-			org, Normalize(v.value), v.kind, conn, customer, plain, v.value, ms(at)); err != nil {
+			org, key.norm, key.kind, key.conn, customer, v.plain(), v.value, ms(at)); err != nil {
 			return err
 		}
 	}

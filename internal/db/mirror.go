@@ -3,7 +3,9 @@ package db
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -45,6 +47,9 @@ func (o Org) PutSessions(ctx context.Context, conn ConnectionID, rows []Session,
 func (o Org) putSessions(ctx context.Context, conn ConnectionID, rows []Session, receivedAt time.Time, then func(q querier, ids []SessionID) error) ([]SessionID, error) {
 	ids := make([]SessionID, 0, len(rows))
 	err := o.put(ctx, conn, receivedAt, func(p *putter) error {
+		if err := p.read(ctx, rows); err != nil {
+			return err
+		}
 		for _, s := range rows {
 			s.Connection, s.ListedAt, s.DetailedAt = conn, receivedAt, time.Time{}
 			is, err := p.listed(ctx, s)
@@ -64,6 +69,13 @@ func (o Org) putSessions(ctx context.Context, conn ConnectionID, rows []Session,
 func (o Org) PutFullSessions(ctx context.Context, conn ConnectionID, rows []FullSession, receivedAt time.Time) ([]SessionID, error) {
 	ids := make([]SessionID, 0, len(rows))
 	err := o.put(ctx, conn, receivedAt, func(p *putter) error {
+		sessions := make([]Session, len(rows))
+		for i, s := range rows {
+			sessions[i] = s.Session
+		}
+		if err := p.read(ctx, sessions); err != nil {
+			return err
+		}
 		for _, s := range rows {
 			id, err := p.full(ctx, s, receivedAt)
 			if err != nil {
@@ -81,7 +93,10 @@ type putter struct {
 	q          querier
 	org        OrgID
 	receivedAt time.Time
-	who        people
+	who        *people
+	// rows are the sessions that were looked for; those with the id 0 are not
+	// here yet.
+	rows map[rowKey]facts
 	// conn brings the sessions; a row may belong to a twin of it.
 	conn    ConnectionID
 	tallies map[ConnectionID]*tally
@@ -110,13 +125,16 @@ func (o Org) put(ctx context.Context, conn ConnectionID, receivedAt time.Time, f
 		}
 		p := &putter{
 			q: tx, org: o.id, receivedAt: receivedAt, conn: conn,
-			who: people{org: o.id, known: map[Sighting]sighted{}}, tallies: map[ConnectionID]*tally{}, twinned: map[ConnectionID]bool{},
+			who: newPeople(o.id), rows: map[rowKey]facts{}, tallies: map[ConnectionID]*tally{}, twinned: map[ConnectionID]bool{},
 		}
 		var err error
 		if p.rivals, err = o.rivals(ctx, tx, conn); err != nil {
 			return err
 		}
 		if err := fn(p); err != nil {
+			return err
+		}
+		if err := p.who.flush(ctx, tx); err != nil {
 			return err
 		}
 		for _, id := range slices.Sorted(maps.Keys(p.tallies)) {
@@ -132,43 +150,6 @@ func (o Org) put(ctx context.Context, conn ConnectionID, receivedAt time.Time, f
 func (o Org) own(ctx context.Context, q querier, conn ConnectionID) error {
 	_, err := one(ctx, q, "connection", scanInt, `SELECT id FROM connections WHERE id = ? AND org_id = ?`, conn, o.id)
 	return err
-}
-
-// people finds the customers of a batch's sessions. One person's sessions come
-// in numbers, and the rule need not run for each.
-type people struct {
-	org   OrgID
-	known map[Sighting]sighted
-}
-
-type sighted struct {
-	customer    CustomerID
-	since, seen time.Time
-}
-
-func (p *people) resolve(ctx context.Context, q querier, s Sighting) (CustomerID, error) {
-	key := s
-	key.Since, key.SeenAt = time.Time{}, time.Time{}
-	k, ok := p.known[key]
-	if ok && !s.Since.Before(k.since) && !s.SeenAt.After(k.seen) {
-		return k.customer, nil
-	}
-	id, err := resolveCustomer(ctx, q, p.org, s)
-	if err != nil {
-		return 0, err
-	}
-	if !ok {
-		k = sighted{since: s.Since, seen: s.SeenAt}
-	}
-	if s.Since.Before(k.since) {
-		k.since = s.Since
-	}
-	if s.SeenAt.After(k.seen) {
-		k.seen = s.SeenAt
-	}
-	k.customer = id
-	p.known[key] = k
-	return id, nil
 }
 
 // listed stores a session that a list held.
@@ -214,20 +195,33 @@ func (p *putter) session(ctx context.Context, s Session, slowest *int64) (was, i
 	if err != nil {
 		return was, is, err
 	}
-	was, err = one(ctx, p.q, "session "+s.VendorID, scanFacts, `
-		SELECT `+factColumns+` FROM sessions WHERE connection_id = ? AND vendor_id = ? AND org_id = ?`, s.Connection, s.VendorID, p.org)
-	if err != nil && !errors.Is(err, ErrNotFound) {
-		return was, is, err
+	key := rowKey{s.Connection, s.VendorID}
+	was, ok := p.rows[key]
+	if !ok {
+		was, err = one(ctx, p.q, "session "+s.VendorID, scanFacts, `
+			SELECT `+factColumns+` FROM sessions WHERE connection_id = ? AND vendor_id = ? AND org_id = ?`, s.Connection, s.VendorID, p.org)
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return was, is, err
+		}
 	}
-	is, err = one(ctx, p.q, "session "+s.VendorID, scanFacts, upsertSession,
+	row := []any{
 		p.org, s.Connection, s.VendorID, nullID(customer), ms(s.StartedAt), ms(s.UpdatedAt), ms(s.EndedAt),
 		s.Status, s.LengthMS, s.PageViewCount, s.UserID, clip(s.UserIdentifier), s.UserAnonymous, clip(s.UserName), clip(s.UserEmail),
 		clip(s.UserURL), clip(s.Browser), clip(s.BrowserVersion), clip(s.OS), clip(s.OSVersion), clip(s.Platform), clip(s.Country), clip(s.IPAddress), clip(s.CountryName),
 		clip(s.State), clip(s.City), clip(s.Rating), s.ErrorCount, clip(s.WebURL), ms(s.ListedAt), ms(s.DetailedAt),
-		slowest, slowClass(slowest), s.UserPartial, s.ViewportWidth, s.ViewportHeight, clip(s.Deployment), nullID(s.DetailFrom))
+		slowest, slowClass(slowest), s.UserPartial, s.ViewportWidth, s.ViewportHeight, clip(s.Deployment), nullID(s.DetailFrom),
+	}
+	if was.id == 0 { // most are new, and a plain insert costs half
+		var n int64
+		n, err = insert(ctx, p.q, "session "+s.VendorID, insertSession, row...)
+		is = s.facts(SessionID(n))
+	} else {
+		is, err = one(ctx, p.q, "session "+s.VendorID, scanFacts, upsertSession, row...)
+	}
 	if err != nil {
 		return was, is, err
 	}
+	p.rows[key] = is
 	if was != is { // most of what a list repeats changes nothing here
 		if was.id != 0 {
 			p.tally(s.Connection).session(was, -1)
@@ -235,6 +229,58 @@ func (p *putter) session(ctx context.Context, s Session, slowest *int64) (was, i
 		p.tally(s.Connection).session(is, 1)
 	}
 	return was, is, nil
+}
+
+// rowKey is what a session is found by.
+type rowKey struct {
+	conn     ConnectionID
+	vendorID string
+}
+
+// read reads at once what a list's sessions will be compared with.
+func (p *putter) read(ctx context.Context, rows []Session) error {
+	ids, who := make([]string, len(rows)), make([]Sighting, len(rows))
+	for i, s := range rows {
+		ids[i], who[i] = s.VendorID, s.sighting()
+		who[i].Connection = p.conn
+		if _, ok := p.rows[rowKey{p.conn, s.VendorID}]; !ok {
+			p.rows[rowKey{p.conn, s.VendorID}] = facts{}
+		}
+	}
+	b, err := json.Marshal(ids)
+	if err != nil {
+		return fmt.Errorf("write ids as JSON: %w", err)
+	}
+	_, err = list(ctx, p.q, "sessions", func(s scanner) (struct{}, error) {
+		var id string
+		f, err := scanFacts(scanAfter{s, &id})
+		p.rows[rowKey{p.conn, id}] = f
+		return struct{}{}, err
+	}, `
+		SELECT s.vendor_id, s.id, `+factValues+` FROM json_each(?) j
+		CROSS JOIN sessions s ON s.connection_id = ? AND s.vendor_id = j.value
+		WHERE s.org_id = ?`, string(b), p.conn, p.org)
+	if err != nil {
+		return err
+	}
+	return p.who.read(ctx, p.q, who)
+}
+
+// scanAfter scans a row whose first column is taken.
+type scanAfter struct {
+	scanner
+	first any
+}
+
+// Scan reads the other columns.
+func (s scanAfter) Scan(dest ...any) error { return s.scanner.Scan(append([]any{s.first}, dest...)...) }
+
+// facts are what a new session adds to the rollups.
+func (s Session) facts(id SessionID) facts {
+	return facts{
+		id: id, startedAt: s.StartedAt.UnixMilli(), country: clip(s.Country), browser: clip(s.Browser), os: clip(s.OS), rating: clip(s.Rating),
+		anonymous: s.UserAnonymous, detailed: !s.DetailedAt.IsZero(), hasErrors: s.ErrorCount != nil && *s.ErrorCount > 0,
+	}
 }
 
 // sighting is what a session tells of its person, without when.
@@ -258,7 +304,7 @@ func (p *putter) customer(ctx context.Context, s Session, seen time.Time) (Custo
 	// The row is somebody's already, and so is the id by which the twin names them.
 	who, ids := who.clean()
 	for _, v := range ids {
-		if err := putIdentity(ctx, p.q, p.org, s.ownCustomer, who, v); err != nil {
+		if err := p.who.put(ctx, p.q, s.ownCustomer, who, v); err != nil {
 			return 0, err
 		}
 	}
@@ -369,17 +415,19 @@ func (p *putter) dropDetail(ctx context.Context, conn ConnectionID, was facts) e
 	return nil
 }
 
-// upsertSession keeps the newer of two answers, and of the older what the
-// newer does not tell. What a detail tells of its errors is always taken: they
-// replace those that were here. An answer without an update time is taken as newer: it
-// has just come.
-const upsertSession = `
+const insertSession = `
 	INSERT INTO sessions AS s (org_id, connection_id, vendor_id, customer_id, started_at, updated_at, ended_at,
 		status, length_ms, page_view_count, user_id, user_identifier, user_anonymous, user_name, user_email,
 		user_url, browser, browser_version, os, os_version, platform, country, ip_address, country_name,
 		state, city, rating, error_count, web_url, listed_at, detailed_at, slowest_ms, slow_class,
 		user_partial, viewport_width, viewport_height, deployment, detail_from, counted)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)`
+
+// upsertSession keeps the newer of two answers, and of the older what the
+// newer does not tell. What a detail tells of its errors is always taken: they
+// replace those that were here. An answer without an update time is taken as newer: it
+// has just come.
+const upsertSession = insertSession + `
 	ON CONFLICT (connection_id, vendor_id) DO UPDATE SET
 		customer_id     = coalesce(excluded.customer_id, s.customer_id),
 		started_at      = min(excluded.started_at, s.started_at),

@@ -26,7 +26,9 @@ type facts struct {
 	anonymous, detailed, hasErrors bool
 }
 
-const factColumns = `id, started_at, country, browser, os, rating, user_anonymous, detailed_at IS NOT NULL, coalesce(error_count, 0) > 0`
+const factColumns = `id, ` + factValues
+
+const factValues = `started_at, country, browser, os, rating, user_anonymous, detailed_at IS NOT NULL, coalesce(error_count, 0) > 0`
 
 func scanFacts(s scanner) (facts, error) {
 	var f facts

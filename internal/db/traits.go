@@ -352,19 +352,15 @@ func (o Org) knowUser(ctx context.Context, tx *sql.Tx, e TraitEdit, k KnownUser,
 	// The customer is given: the edit was made on their page. Nobody was on the
 	// site for it, so the sighting has no time.
 	s, ids := Sighting{Connection: e.Connection, Email: k.Email, Name: k.Name, LogRocketUser: e.UserID}.clean()
-	if err := touchCustomer(ctx, tx, o.id, e.Customer, s); err != nil {
+	p := newPeople(o.id)
+	if err := p.touch(ctx, tx, e.Customer, s); err != nil {
 		return err
 	}
-	if s.Email != "" {
-		ids = append(ids, vendorID{IdentityEmail, s.Email})
+	if err := p.putAll(ctx, tx, e.Customer, s, ids); err != nil {
+		return err
 	}
-	if s.Name != "" {
-		ids = append(ids, vendorID{IdentityName, s.Name})
-	}
-	for _, v := range ids {
-		if err := putIdentity(ctx, tx, o.id, e.Customer, s, v); err != nil {
-			return err
-		}
+	if err := p.flush(ctx, tx); err != nil {
+		return err
 	}
 	return markAnswered(ctx, tx, o.id, e.Customer, s, at)
 }
