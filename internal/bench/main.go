@@ -33,6 +33,7 @@ func main() {
 	requests := flag.Int("requests", 300, "requests of each measurement of one page")
 	only := flag.Bool("make", false, "make the databases and measure nothing")
 	pages := flag.String("pages", "", "measure only the pages whose name holds this, and nothing else")
+	part := flag.String("part", "", "measure only the program, the pages, the store, ingest or busy")
 	bare := flag.Bool("bare", false, "be the bare server that is measured against")
 	flag.Parse()
 	if *bare {
@@ -48,7 +49,7 @@ func main() {
 		counts = append(counts, n)
 	}
 	slices.Sort(counts)
-	b := &bench{sizes: counts, requests: *requests, only: *pages}
+	b := &bench{sizes: counts, requests: *requests, only: *pages, part: *part}
 	if err := b.run(context.Background(), *only); err != nil {
 		log.Fatalf("bench: %v", err)
 	}
@@ -58,7 +59,8 @@ func main() {
 type bench struct {
 	sizes    []int
 	requests int
-	only     string
+	only     string // pages whose name holds it
+	part     string
 
 	tmp          string
 	binary, self string // what is measured, and this program
@@ -96,7 +98,7 @@ func (b *bench) run(ctx context.Context, makeOnly bool) (err error) {
 	defer b.plain.stop()
 	load, _ := os.ReadFile("/proc/loadavg")
 	fmt.Printf("Everything is measured against a bare net/http answer of the same minute. Load of the machine at the start: %s", load)
-	if b.only == "" {
+	if b.measures("program") {
 		if err := b.program(ctx, dirs[0]); err != nil {
 			return err
 		}
@@ -107,10 +109,12 @@ func (b *bench) run(ctx context.Context, makeOnly bool) (err error) {
 		}
 	}
 	b.growth()
-	if b.only == "" {
+	if b.measures("ingest") {
 		if err := b.ingest(ctx); err != nil {
 			return fmt.Errorf("ingest: %w", err)
 		}
+	}
+	if b.measures("busy") {
 		if err := b.busy(ctx, dirs[0]); err != nil {
 			return fmt.Errorf("pages during a sync: %w", err)
 		}
@@ -118,6 +122,9 @@ func (b *bench) run(ctx context.Context, makeOnly bool) (err error) {
 	fmt.Printf("\n%d of the targets missed\n", b.misses)
 	return nil
 }
+
+// measures says whether a part of the report is wanted.
+func (b *bench) measures(part string) bool { return b.only == "" && (b.part == "" || b.part == part) }
 
 // build builds the program as it is released, and this one.
 func (b *bench) build(ctx context.Context) error {

@@ -86,6 +86,13 @@ func pagesOf(fifty, heavy string, emails, people []string, deep string) []page {
 
 // size measures the pages and the store at one size.
 func (b *bench) size(ctx context.Context, sessions int, dir string) error {
+	switch {
+	case b.part == "store":
+		heading("%d sessions", sessions)
+		return b.store(ctx, dir)
+	case b.only == "" && !b.measures("pages"):
+		return nil
+	}
 	info, err := os.Stat(filepath.Join(dir, "sightline.db"))
 	if err != nil {
 		return err

@@ -28,11 +28,13 @@ type connector struct {
 	// writes counts what was written through it, see [DB.Generation]; nil for
 	// reads.
 	writes *atomic.Uint64
+	// asked counts what was read through it; nil for the writer.
+	asked *atomic.Uint64
 }
 
-func newConnector(dsn string, writes *atomic.Uint64) (connector, error) {
+func newConnector(dsn string, writes, asked *atomic.Uint64) (connector, error) {
 	c, err := sqlite.NewConnector(dsn)
-	return connector{Connector: c, reads: writes == nil, writes: writes}, err
+	return connector{Connector: c, reads: writes == nil, writes: writes, asked: asked}, err
 }
 
 // driverConn is what modernc's connections can do.
@@ -161,6 +163,9 @@ func (c *keepingConn) QueryContext(ctx context.Context, query string, args []dri
 	ctx, err := c.ctxOf(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if c.of.asked != nil {
+		c.of.asked.Add(1)
 	}
 	if !c.inTx && query != dataVersion {
 		c.noticeOthers(ctx)

@@ -19,6 +19,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -46,16 +47,19 @@ type DB struct {
 	r *sql.DB // read-only, as many as cores
 
 	generation *atomic.Uint64
+	asked      *atomic.Uint64 // counts what was read
+	parts      sync.Mutex     // see putPart
+	unasked    uint64         // asked at the end of the last part; under parts
 }
 
 // pools opens the writer and the readers of a file. It touches no file yet.
 func pools(path string) (*DB, error) {
-	d := &DB{generation: &atomic.Uint64{}}
-	w, err := newConnector(dsn(path, false), d.generation)
+	d := &DB{generation: &atomic.Uint64{}, asked: &atomic.Uint64{}}
+	w, err := newConnector(dsn(path, false), d.generation, nil)
 	if err != nil {
 		return nil, fmt.Errorf("open the writer: %w", err)
 	}
-	r, err := newConnector(dsn(path, true), nil)
+	r, err := newConnector(dsn(path, true), nil, d.asked)
 	if err != nil {
 		return nil, fmt.Errorf("open the readers: %w", err)
 	}

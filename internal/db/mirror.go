@@ -27,12 +27,18 @@ type FullSession struct {
 	Answer []byte
 }
 
-// PutSessions stores sessions that a list held, all of them or none, and
-// returns their ids in the same order. What an earlier detail told stays; of
-// two answers about one session the one with the later update wins.
+// partOf is how many sessions of a list are stored in one transaction: some
+// milliseconds' work, which is what a member's own write waits for at most.
+const partOf = 25
+
+// PutSessions stores sessions that a list held and returns their ids in the same
+// order. What an earlier detail told stays; of two answers about one session the
+// one with the later update wins. A long list is stored part by part, so that
+// others write in between. If it is cut off, the first parts stay, and the same
+// list stored again adds nothing to them.
 //
-// If page is not nil, the sessions are a page of a search's answer: its
-// results and its progress are stored with them.
+// If page is not nil, the sessions are a page of a search's answer: its results
+// and its progress are stored with the last part.
 func (o Org) PutSessions(ctx context.Context, conn ConnectionID, rows []Session, receivedAt time.Time, page *SearchPage) ([]SessionID, error) {
 	return o.putSessions(ctx, conn, rows, receivedAt, func(q querier, ids []SessionID) error {
 		if page == nil {
@@ -42,25 +48,54 @@ func (o Org) PutSessions(ctx context.Context, conn ConnectionID, rows []Session,
 	})
 }
 
-// putSessions stores a list's sessions and then what they are a part of, in
-// one transaction.
+// putSessions stores a list's sessions part by part, and with the last part what
+// they are a part of.
 func (o Org) putSessions(ctx context.Context, conn ConnectionID, rows []Session, receivedAt time.Time, then func(q querier, ids []SessionID) error) ([]SessionID, error) {
 	ids := make([]SessionID, 0, len(rows))
-	err := o.put(ctx, conn, receivedAt, func(p *putter) error {
-		if err := p.read(ctx, rows); err != nil {
-			return err
-		}
-		for _, s := range rows {
-			s.Connection, s.ListedAt, s.DetailedAt = conn, receivedAt, time.Time{}
-			is, err := p.listed(ctx, s)
-			if err != nil {
+	for done := false; !done; {
+		part := rows[len(ids):min(len(ids)+partOf, len(rows))]
+		done = len(ids)+len(part) == len(rows)
+		err := o.putPart(ctx, conn, receivedAt, !done, func(p *putter) error {
+			if err := p.read(ctx, part); err != nil {
 				return err
 			}
-			ids = append(ids, is.id)
+			for _, s := range part {
+				s.Connection, s.ListedAt, s.DetailedAt = conn, receivedAt, time.Time{}
+				is, err := p.listed(ctx, s)
+				if err != nil {
+					return err
+				}
+				ids = append(ids, is.id)
+			}
+			if !done {
+				return nil
+			}
+			return then(p.q, ids)
+		})
+		if err != nil {
+			return nil, err
 		}
-		return then(p.q, ids)
-	})
-	return ids, err
+	}
+	return ids, nil
+}
+
+// putPart stores one part of a list. Of all lists that are being stored, one
+// part at a time asks to write: whoever else writes waits for one part and not
+// for each list's. Where more parts follow and somebody has been reading
+// meanwhile, it leaves the machine to them for as long as it took.
+func (o Org) putPart(ctx context.Context, conn ConnectionID, receivedAt time.Time, more bool, fn func(*putter) error) error {
+	d := o.db
+	d.parts.Lock()
+	defer d.parts.Unlock()
+	began := time.Now()
+	if err := o.put(ctx, conn, receivedAt, fn); err != nil || d.asked == nil {
+		return err
+	}
+	if more && d.asked.Load() != d.unasked {
+		time.Sleep(time.Since(began))
+	}
+	d.unasked = d.asked.Load()
+	return nil
 }
 
 // PutFullSessions stores sessions in full, all of them or none, and replaces

@@ -95,21 +95,28 @@ func (o Org) PutRaygunNames(ctx context.Context, conn ConnectionID, kind string,
 const sessionsOfUser = 5000
 
 // PutRaygunUsers remembers users of a connection and gives the sessions that
-// named them by id alone to their customers, all or nothing. It returns how many
-// sessions found their customer.
+// named them by id alone to their customers, part by part as PutSessions does.
+// It returns how many sessions found their customer.
 func (o Org) PutRaygunUsers(ctx context.Context, conn ConnectionID, users []RaygunUser, now time.Time) (int, error) {
 	found := 0
-	err := o.put(ctx, conn, now, func(p *putter) error {
-		for _, u := range users {
-			n, err := p.user(ctx, conn, u)
-			if err != nil {
-				return err
+	for len(users) > 0 {
+		part := users[:min(partOf, len(users))]
+		users = users[len(part):]
+		err := o.putPart(ctx, conn, now, len(users) > 0, func(p *putter) error {
+			for _, u := range part {
+				n, err := p.user(ctx, conn, u)
+				if err != nil {
+					return err
+				}
+				found += n
 			}
-			found += n
+			return nil
+		})
+		if err != nil {
+			return 0, err
 		}
-		return nil
-	})
-	return found, err
+	}
+	return found, nil
 }
 
 func (p *putter) user(ctx context.Context, conn ConnectionID, u RaygunUser) (int, error) {

@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"database/sql"
+	"slices"
 	"time"
 )
 
@@ -56,11 +57,12 @@ func putSearchPage(ctx context.Context, q querier, org OrgID, conn ConnectionID,
 	if err != nil {
 		return err
 	}
-	for _, id := range ids {
-		n, err := exec(ctx, q, "search result", `
+	for some := range slices.Chunk(ids, maxLearned) {
+		n, err := exec(ctx, q, "search results", `
 			INSERT INTO session_search_results (search_id, session_id, started_at, org_id)
-			SELECT ?, s.id, s.started_at, s.org_id FROM sessions s WHERE s.id = ?
-			ON CONFLICT (search_id, session_id) DO NOTHING`, s.ID, id)
+			SELECT ?, s.id, s.started_at, s.org_id FROM json_each(?) j CROSS JOIN sessions s ON s.id = j.value
+			WHERE s.org_id = ?
+			ON CONFLICT (search_id, session_id) DO NOTHING`, s.ID, jsonList(some), org)
 		if err != nil {
 			return err
 		}

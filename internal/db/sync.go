@@ -335,10 +335,11 @@ func (o Org) forgetSeen(ctx context.Context, q querier, id SyncWalkID) error {
 // new to the range under way.
 type WalkStep func(w SyncWalk, fresh int64) SyncWalk
 
-// PutSyncPage stores a page of a walk's sessions and how far the walk is then,
-// all or nothing. A walk without anything left to do is done: the days that it
-// covers are written and its row goes. Of a walk through older days that comes
-// newest first, the days are written as it gets behind them. If another page of the walk was stored
+// PutSyncPage stores a page of a walk's sessions, part by part as PutSessions
+// does, and with the last part how far the walk is then. A walk without anything
+// left to do is done: the days that it covers are written and its row goes. Of a
+// walk through older days that comes newest first, the days are written as it
+// gets behind them. If another page of the walk was stored
 // since it was read, the sessions are kept and the walk stays as it is. others
 // came with the page and are kept, but are not of the walk's range.
 func (o Org) PutSyncPage(ctx context.Context, walk SyncWalk, rows, others []Session, receivedAt time.Time, step WalkStep) (SyncWalk, error) {
@@ -357,9 +358,11 @@ func (o Org) PutSyncPage(ctx context.Context, walk SyncWalk, rows, others []Sess
 			return nil
 		}
 		var fresh int64
-		for _, id := range ids[:len(rows)] {
+		for some := range slices.Chunk(ids[:len(rows)], maxLearned) {
 			n, err := exec(ctx, q, "sync seen", `
-				INSERT INTO sync_seen (walk_id, session_id, org_id) VALUES (?, ?, ?) ON CONFLICT (walk_id, session_id) DO NOTHING`, w.ID, id, o.id)
+				INSERT INTO sync_seen (walk_id, session_id, org_id)
+				SELECT ?, j.value, ? FROM json_each(?) j WHERE true
+				ON CONFLICT (walk_id, session_id) DO NOTHING`, w.ID, o.id, jsonList(some))
 			if err != nil {
 				return err
 			}

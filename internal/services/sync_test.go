@@ -114,7 +114,7 @@ func TestWalkGoesOnAfterAKillWhereItWas(t *testing.T) {
 		u.before = func() {
 			if u.called() == 3 {
 				kill()
-				<-ctx.Done()
+				panic(http.ErrAbortHandler) // nothing came back
 			}
 		}
 	})
@@ -148,6 +148,38 @@ func TestWalkGoesOnAfterAKillWhereItWas(t *testing.T) {
 			t.Errorf("call %d is %s, want %s", i, u.calls[i], want)
 		}
 	}
+}
+
+// A page is stored in parts. What was stored of the second one when it was cut
+// off stays, the walk does not move, and the page comes again.
+func TestWalkGoesOnAfterAPageWasCutOff(t *testing.T) {
+	u := &untidyRaygun{}
+	u.fill(testDay, testDay.AddDate(0, 0, 1), 5000)
+	m := newSyncSite(t, u, 1, ConnectionForm{})
+	exec := func(query string) {
+		t.Helper()
+		if _, err := m.store.Queue().Exec(query); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exec(`CREATE TRIGGER cut_off BEFORE INSERT ON sessions WHEN (SELECT count(*) FROM sessions) = 777 BEGIN SELECT RAISE(ABORT, 'cut off'); END`)
+	_, err := m.Syncs.run(t.Context(), 1, m.conn)
+	if n := len(m.mirrored(t)); n <= 500 || n >= 777 {
+		t.Fatalf("%d sessions are here after the second page was cut off (%v)", n, err)
+	}
+	exec(`DROP TRIGGER cut_off`)
+	m.Services = m.openIn(t, 10*time.Second)
+	if err := m.Syncs.settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	m.work(t, m.now().Add(time.Hour))
+	m.holdsAll(t, testDay, m.now().Add(-time.Hour))
+	for i, want := range []string{"skip=0", "skip=500", "skip=500", "skip=1000", "skip=1500", "skip=2000", "skip=2500"} {
+		if i >= len(u.calls) || !strings.HasSuffix(u.calls[i], want) {
+			t.Fatalf("call %d is not %s:\n%s", i, want, strings.Join(u.calls, "\n"))
+		}
+	}
+	m.ledgerIsHonest(t)
 }
 
 func TestKillAtEveryPointLosesAndDoublesNothing(t *testing.T) {
