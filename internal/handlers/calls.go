@@ -55,14 +55,8 @@ func (a *app) calls(w http.ResponseWriter, r *http.Request) error {
 			Connection: templates.LinkView{Label: row.Connection, Href: row.ConnectionURL},
 		})
 	}
+	v.Pager = historyPager(here, in, values, page.Next)
 	v.Pager.Shown = templates.Plural(len(v.Rows), "call", "calls")
-	if in.query.Cursor != "" {
-		v.Pager.Newer = here + query(values)
-	}
-	if page.Next != "" {
-		values.Set("cursor", page.Next)
-		v.Pager.Older = here + query(values)
-	}
 	return a.page(w, r, http.StatusOK, "Calls", "history", templates.CallsPage(v))
 }
 

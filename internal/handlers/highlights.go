@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -28,43 +27,12 @@ func whyNotSupport(r *http.Request) string {
 	return needsSupport
 }
 
-// keyAfter reads where a page of a list begins: ?before=<ms>-<id>.
-func keyAfter(r *http.Request) (at time.Time, id int64) {
-	ms, row, ok := strings.Cut(r.URL.Query().Get("before"), "-")
-	t, err1 := strconv.ParseInt(ms, 10, 64)
-	n, err2 := strconv.ParseInt(row, 10, 64)
-	if !ok || err1 != nil || err2 != nil || t <= 0 {
-		return time.Time{}, 0
-	}
-	return time.UnixMilli(t), n
-}
-
-// olderThan is the address of the page after the row.
-func olderThan(r *http.Request, at time.Time, id int64) string {
-	q := r.URL.Query()
-	q.Set("before", fmt.Sprintf("%d-%d", at.UnixMilli(), id))
-	return r.URL.Path + "?" + q.Encode()
-}
-
-// newest is the address of the first page of the list, "" on that page.
-func newest(r *http.Request) string {
-	q := r.URL.Query()
-	if q.Get("before") == "" {
-		return ""
-	}
-	q.Del("before")
-	if len(q) == 0 {
-		return r.URL.Path
-	}
-	return r.URL.Path + "?" + q.Encode()
-}
-
 // highlights handles GET /highlights: the archive.
 func (a *app) highlights(w http.ResponseWriter, r *http.Request) error {
-	before, id := keyAfter(r)
+	before := cursorOf(r.URL.Query().Get("before"))
 	f := services.HighlightFilter{
 		State: services.HighlightState(r.URL.Query().Get("state")), Customer: services.CustomerID(idOf(r.URL.Query().Get("customer"))),
-		Before: before, BeforeID: services.HighlightID(id), Limit: pageRows + 1,
+		Before: before.At, BeforeID: services.HighlightID(before.ID), Limit: pageRows + 1,
 	}
 	if err := a.ourCustomer(r, f.Customer); err != nil {
 		return err
@@ -85,18 +53,23 @@ func (a *app) highlights(w http.ResponseWriter, r *http.Request) error {
 	for _, s := range services.HighlightStates() {
 		v.States = append(v.States, templates.OptionView{Value: string(s), Label: stateLabel(s)})
 	}
-	v.Pager = templates.PagerView{Newer: newest(r), Shown: templates.Plural(len(rows), "request", "requests")}
-	if len(rows) > pageRows {
-		rows = rows[:pageRows]
-		last := rows[pageRows-1]
-		v.Pager.Older, v.Pager.Shown = olderThan(r, last.CreatedAt, int64(last.ID)), fmt.Sprintf("%d+ requests", pageRows)
-	}
+	shown := rows[:min(len(rows), pageRows)]
+	v.Pager = pager(here, r.URL.Query(), before != services.Moment{}, len(rows) > pageRows, highlightMoment(shown), len(shown), "request", "requests")
 	names, err := a.connectionNames(r)
 	if err != nil {
 		return err
 	}
-	v.Items = highlightItems(r, rows, names)
+	v.Items = highlightItems(r, shown, names)
 	return a.page(w, r, http.StatusOK, "Highlights", "highlights", templates.Highlights(v))
+}
+
+// highlightMoment is the place of the last of some highlights.
+func highlightMoment(rows []services.Highlight) services.Moment {
+	if len(rows) == 0 {
+		return services.Moment{}
+	}
+	last := rows[len(rows)-1]
+	return services.Moment{At: last.CreatedAt, ID: int64(last.ID)}
 }
 
 func stateLabel(s services.HighlightState) string {

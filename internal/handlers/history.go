@@ -98,16 +98,21 @@ func (a *app) history(w http.ResponseWriter, r *http.Request) error {
 	for _, e := range page.Events {
 		v.Rows = append(v.Rows, historyRow(r, e))
 	}
+	v.Pager = historyPager(v.Action, in, in.values(), page.Next)
 	v.Pager.Shown = templates.Plural(len(v.Rows), "entry", "entries")
-	if in.query.Cursor != "" {
-		v.Pager.Newer = orgPath(r, "history") + query(in.values())
-	}
-	if page.Next != "" {
-		older := in.values()
-		older.Set("cursor", page.Next)
-		v.Pager.Older = orgPath(r, "history") + query(older)
-	}
 	return a.page(w, r, http.StatusOK, "History", "history", templates.HistoryPage(v))
+}
+
+// historyPager leads to the first page of what values select and to the next.
+func historyPager(path string, in historyInput, values url.Values, next string) (p templates.PagerView) {
+	if in.query.Cursor != "" {
+		p.Newer = path + query(values)
+	}
+	if next != "" {
+		values.Set("cursor", next)
+		p.Older = path + query(values)
+	}
+	return p
 }
 
 // historyView is the page without its rows.

@@ -408,7 +408,7 @@ func TestHighlightArchiveIsPaged(t *testing.T) {
 	}
 	first := b.get("/o/acme/highlights")
 	first.wants(t, http.StatusOK, "user-051", "user-002", "50+ requests")
-	link := regexp.MustCompile(`/o/acme/highlights\?before=[0-9-]+`).FindString(first.body)
+	link := regexp.MustCompile(`/o/acme/highlights\?before=[0-9.]+`).FindString(first.body)
 	second := b.get(link)
 	second.wants(t, http.StatusOK, "user-001", "user-000", "2 requests")
 	if strings.Contains(second.body, "user-002") {

@@ -220,14 +220,11 @@ func pager(path string, v url.Values, later, more bool, next services.Moment, sh
 	if more {
 		p.Shown = fmt.Sprintf("%d+ %s", shown, many)
 		v.Set("before", cursorText(next))
-		p.Older = path + "?" + v.Encode()
+		p.Older = path + query(v)
 	}
 	if later {
 		v.Del("before")
-		p.Newer = path
-		if len(v) > 0 {
-			p.Newer += "?" + v.Encode()
-		}
+		p.Newer = path + query(v)
 	}
 	return p
 }

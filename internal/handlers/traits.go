@@ -80,8 +80,8 @@ func (a *app) traits(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	before, id := keyAfter(r)
-	rows, err := a.Traits.Edits(r.Context(), orgOf(r), c.ID, before, services.TraitEditID(id), pageRows+1)
+	before := cursorOf(r.URL.Query().Get("before"))
+	rows, err := a.Traits.Edits(r.Context(), orgOf(r), c.ID, before.At, services.TraitEditID(before.ID), pageRows+1)
 	if err != nil {
 		return err
 	}
@@ -92,14 +92,13 @@ func (a *app) traits(w http.ResponseWriter, r *http.Request) error {
 	v := templates.TraitsPageView{
 		Now: a.now(), Title: customerName(c), BackURL: orgPath(r, "customers/%d", c.ID), Card: card,
 		NoConnection: card.EditURL == "", ConnectionsHref: orgPath(r, "settings/connections"),
-		Pager: templates.PagerView{Newer: newest(r), Shown: templates.Plural(len(rows), "edit", "edits")},
 	}
-	if len(rows) > pageRows {
-		rows = rows[:pageRows]
-		last := rows[pageRows-1]
-		v.Pager.Older, v.Pager.Shown = olderThan(r, last.CreatedAt, int64(last.ID)), fmt.Sprintf("%d+ edits", pageRows)
+	shown, next := rows[:min(len(rows), pageRows)], services.Moment{}
+	if n := len(shown); n > 0 {
+		next = services.Moment{At: shown[n-1].CreatedAt, ID: int64(shown[n-1].ID)}
 	}
-	for _, e := range rows {
+	v.Pager = pager(traitsPath(r, c.ID), r.URL.Query(), before != services.Moment{}, len(rows) > pageRows, next, len(shown), "edit", "edits")
+	for _, e := range shown {
 		v.Edits = append(v.Edits, templates.TraitEditItem{
 			Href: traitEditPath(r, e), UserID: e.UserID, Connection: names[e.Connection], Author: e.AuthorName, Reason: e.Reason,
 			State: string(e.State), CreatedAt: e.CreatedAt,
