@@ -113,19 +113,24 @@ func short(f float64) string {
 	return strings.TrimSuffix(s, ".0")
 }
 
-// ticks are the labels under the axis: some bars, evenly apart.
-func (c ChartView) ticks() []string {
+// chartTick is a label under the axis. X is where, in percent of the width, and
+// Anchor which part of the text stands there.
+type chartTick struct{ Label, X, Anchor string }
+
+// ticks are the labels under the axis, each below its bar: at most five, evenly
+// apart. Those at the edges keep within the chart.
+func (c ChartView) ticks() []chartTick {
 	n := len(c.Bars)
-	if n == 0 {
-		return nil
-	}
-	if n == 1 {
-		return []string{c.Bars[0].Short}
-	}
-	marks := min(n, 5)
-	out := make([]string, marks)
-	for i := range out {
-		out[i] = c.Bars[i*(n-1)/(marks-1)].Short
+	var out []chartTick
+	for i := 0; i < n; i += max(1, (n+2)/4) { // a quarter of the n-1 steps, rounded up
+		at, anchor := float64(i)+0.5, "middle"
+		switch room := float64(n) * 0.07; { // half a label
+		case at < room:
+			at, anchor = float64(i), "start"
+		case float64(n)-at < room:
+			at, anchor = float64(i)+1, "end"
+		}
+		out = append(out, chartTick{Label: c.Bars[i].Short, X: short(at/float64(n)*100) + "%", Anchor: anchor})
 	}
 	return out
 }

@@ -1,6 +1,8 @@
 package templates
 
 import (
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -51,6 +53,27 @@ func TestChartShowsTheSameNumbersThreeTimes(t *testing.T) {
 	for _, few := range []ChartView{{}, {Parts: c.Parts, Bars: c.Bars[:1]}} {
 		if err := Chart(few).Render(t.Context(), &b); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// A label under the axis stands below the bar that it names, also where the
+// bars are not a multiple of the labels.
+func TestTheAxisNamesTheBarsAboveIt(t *testing.T) {
+	for n, want := range map[int][]chartTick{
+		0:  nil,
+		1:  {{"1", "50%", "middle"}},
+		2:  {{"1", "25%", "middle"}, {"2", "75%", "middle"}},
+		7:  {{"1", "7.1%", "middle"}, {"3", "35.7%", "middle"}, {"5", "64.3%", "middle"}, {"7", "92.9%", "middle"}},
+		31: {{"1", "0%", "start"}, {"9", "27.4%", "middle"}, {"17", "53.2%", "middle"}, {"25", "79%", "middle"}},
+		61: {{"1", "0%", "start"}, {"16", "25.4%", "middle"}, {"31", "50%", "middle"}, {"46", "74.6%", "middle"}, {"61", "100%", "end"}},
+	} {
+		var c ChartView
+		for i := range n {
+			c.Bars = append(c.Bars, ChartBar{Short: strconv.Itoa(i + 1)})
+		}
+		if got := c.ticks(); !slices.Equal(got, want) {
+			t.Errorf("%d bars: %v, want %v", n, got, want)
 		}
 	}
 }
