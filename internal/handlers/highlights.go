@@ -111,14 +111,16 @@ func (a *app) highlightsCard(r *http.Request, c services.Customer) (templ.Compon
 		return nil, err
 	}
 	q := url.Values{"customer": {fmt.Sprint(c.ID)}}
-	v := templates.HighlightsCardView{Now: a.now(), Disabled: whyNotSupport(r)}
+	v := templates.HighlightsCardView{Now: a.now()}
 	if len(rows) > most {
 		rows, v.More = rows[:most], orgPath(r, "highlights?%s", q.Encode())
 	}
 	if c.Email != "" {
 		q.Set("email", c.Email)
 	}
-	v.NewURL = orgPath(r, "highlights/new?%s", q.Encode())
+	if may(r, services.Support) { // why a viewer may not, the page of highlights says
+		v.NewURL = orgPath(r, "highlights/new?%s", q.Encode())
+	}
 	v.Items = highlightItems(r, rows, nil)
 	return templates.HighlightsCard(v), nil
 }
@@ -129,9 +131,11 @@ func (a *app) latestHighlights(r *http.Request) (templ.Component, error) {
 	if err != nil {
 		return nil, err
 	}
-	return templates.LatestHighlights(templates.HighlightsCardView{
-		Now: a.now(), NewURL: orgPath(r, "highlights/new"), Disabled: whyNotSupport(r), More: orgPath(r, "highlights"), Items: highlightItems(r, rows, nil),
-	}), nil
+	v := templates.HighlightsCardView{Now: a.now(), More: orgPath(r, "highlights"), Items: highlightItems(r, rows, nil)}
+	if may(r, services.Support) {
+		v.NewURL = orgPath(r, "highlights/new")
+	}
+	return templates.LatestHighlights(v), nil
 }
 
 // showHighlight handles GET /highlights/{id}. A page that waits asks for the

@@ -27,6 +27,9 @@ func (a *app) traitsCard(r *http.Request, c services.Customer) (templ.Component,
 		return nil, err
 	}
 	v.AllURL = traitsPath(r, c.ID)
+	if !may(r, services.Support) {
+		v.EditURL = "" // why, the page of traits says
+	}
 	return templates.TraitsCard(v), nil
 }
 

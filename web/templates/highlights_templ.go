@@ -407,8 +407,8 @@ func newHighlights(href, disabled, kind string) templ.Component {
 type HighlightsCardView struct {
 	Now   time.Time
 	Items []HighlightItem
-	// NewURL is the request form; Disabled says why it cannot be used.
-	NewURL, Disabled string
+	// NewURL is the request form; empty for members who may not use it.
+	NewURL string
 	// More is the rest of the list; empty if this is all.
 	More string
 }
@@ -501,7 +501,7 @@ func HighlightsCard(v HighlightsCardView) templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = Card("Highlights", newHighlights(v.NewURL, v.Disabled, Secondary)).Render(templ.WithChildren(ctx, templ_7745c5c3_Var19), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = Card("Highlights", newHighlights(v.NewURL, "", Secondary)).Render(templ.WithChildren(ctx, templ_7745c5c3_Var19), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -591,7 +591,7 @@ func LatestHighlights(v HighlightsCardView) templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = Card("Latest highlights", newHighlights(v.NewURL, v.Disabled, Secondary)).Render(templ.WithChildren(ctx, templ_7745c5c3_Var23), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = Card("Latest highlights", newHighlights(v.NewURL, "", Secondary)).Render(templ.WithChildren(ctx, templ_7745c5c3_Var23), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -365,7 +365,7 @@ func insightFigures(v InsightView) templ.Component {
 			}
 			ctx = templ.InitializeContext(ctx)
 			if len(v.Pages) == 0 {
-				templ_7745c5c3_Err = Empty(EmptyView{Icon: "gauge", Title: "No page views of these sessions here", Text: "Page views come with a session's detail. Open sessions and fetch it, and its pages are counted."}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = Empty(EmptyView{Icon: "gauge", Title: "No page views of these sessions here", Text: "Page views come with a session's detail. Open a session and fetch its details: its pages are then counted here."}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
