@@ -3,6 +3,7 @@ package handlers
 import (
 	"fmt"
 	"net/http"
+	"slices"
 
 	"sightline/internal/services"
 	"sightline/web/templates"
@@ -22,8 +23,9 @@ func (a *app) searchAsk(r *http.Request, f sessionForm, v *templates.SessionsVie
 		Connection: "Raygun (“" + st.Connection.Name + "”)", Asked: st.Asked, AskedAt: st.AskedAt, Hidden: hiddenOf(f.asked()),
 		Ask: a.askPart(r, st.Ask, "Asking Raygun (“"+st.Connection.Name+"”) for these sessions", orgPath(r, "sessions?%s", f.values().Encode())),
 	}
+	s.Held = f.query.UserType == "" && allHeld(v.Coverage) // who is of a type only an answer tells
 	s.Again = a.spendView(r, "Ask Raygun", st.Budget)
-	if len(v.Rows) > 0 {
+	if len(v.Rows) > 0 || s.Held {
 		s.Again.Kind = templates.Secondary // there is something to read
 	}
 	if st.Asked {
@@ -44,6 +46,16 @@ func (a *app) searchAsk(r *http.Request, f sessionForm, v *templates.SessionsVie
 	}
 	v.Asking = &s
 	return nil
+}
+
+// allHeld says that the mirrors hold every day of a range.
+func allHeld(coverage []templates.CoverageView) bool {
+	for _, c := range coverage {
+		if slices.ContainsFunc(c.Days, func(d templates.DayCell) bool { return d.State != string(services.DayHeld) }) {
+			return false
+		}
+	}
+	return len(coverage) > 0
 }
 
 func searchSummary(st services.SearchState) string {

@@ -52,7 +52,7 @@ func TestMissingDaysAreFilledForTheNamedPrice(t *testing.T) {
 	if n := sb.CountCalls(sandbox.OpSessions) - before; n > 7 || n == 0 {
 		t.Errorf("%d calls, and 7 were named", n)
 	}
-	page.wants(t, 200, "the mirror holds")
+	page.wants(t, 200, "the mirror holds", "The mirror holds all of these days of Raygun (“")
 	b.get("/o/acme/calls").wants(t, 200, "support", "sessions", "Counted calls a day", "Today by hour", "The same in numbers")
 	b.get("/o/acme/calls?connection=1").wants(t, 200, "Line: 50 calls a day")
 	b.get("/o/acme/calls?from=tomorrow").wants(t, 422, "Give a day such as")
