@@ -119,7 +119,7 @@ func (a *app) requestHighlights(w http.ResponseWriter, r *http.Request) error {
 	return a.redirect(w, r, highlightPath(r, h.ID), kind, text)
 }
 
-// request reads what was typed; false if the dates cannot be read.
+// request reads what was typed; false if the range cannot be told.
 func (f *highlightForm) request() (services.HighlightRequest, bool) {
 	req := services.HighlightRequest{
 		Connection: services.ConnectionID(f.connection), Customer: services.CustomerID(f.customer), Email: f.subject, Question: f.question, FormToken: f.token,
@@ -128,8 +128,11 @@ func (f *highlightForm) request() (services.HighlightRequest, bool) {
 		req.Email, req.UserID = "", f.subject
 	}
 	if d, ok := presets()[f.within]; ok {
+		if f.from != "" || f.to != "" { // a paid job over the wrong days is worse than a question
+			f.problems["range"] = "Dates are given besides. Choose “From and to, below”, or empty the dates."
+		}
 		req.Last = d
-		return req, true
+		return req, len(f.problems) == 0
 	}
 	// Dates that were typed count, whether or not "custom" was chosen too.
 	req.Start = f.moment("from", f.from)
@@ -176,7 +179,7 @@ func (a *app) highlightForm(w http.ResponseWriter, r *http.Request, status int, 
 			ID: "question", Name: "question", Label: "Question", Value: f.question, Error: f.problems["question"],
 			Hint: fmt.Sprintf("What do you want to know? At most %d characters. Without one, Galileo writes what happened in general.", services.MaxQuestion),
 		},
-		Range: templates.FieldView{ID: "range", Name: "range", Label: "Range", Value: f.within, Required: true},
+		Range: templates.FieldView{ID: "range", Name: "range", Label: "Range", Value: f.within, Required: true, Error: f.problems["range"]},
 		Ranges: []templates.OptionView{
 			{Label: "LogRocket's own: the last 30 days"}, {Value: "1d", Label: "Last 24 hours"}, {Value: "7d", Label: "Last 7 days"},
 			{Value: "30d", Label: "Last 30 days until now"}, {Value: rangeCustom, Label: "From and to, below"},

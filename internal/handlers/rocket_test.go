@@ -173,16 +173,21 @@ func TestHighlightFormSaysWhatIsWrong(t *testing.T) {
 		{"from alone", "from", "2026-11-01T10:00", "Give an end as well"},
 		{"no date", "from", "yesterday", "is no date and time"},
 		{"no dates", "range", "custom", "Give the start and the end"},
+		{"dates beside a span", "range", "7d", "Choose “From and to, below”, or empty the dates."},
 	}
 	for _, tt := range tests {
 		v := b.get("/o/acme/highlights/new?email=ada@example.com").fields(t, "/o/acme/highlights")
 		v.Set("question", "kept?")
 		v.Set(tt.field, tt.value)
+		if tt.value == "7d" {
+			v.Set("from", "2026-11-01T10:00")
+			v.Set("to", "2026-11-02T10:00")
+		}
 		a := b.send("/o/acme/highlights", v)
 		a.wants(t, http.StatusUnprocessableEntity, tt.says)
 		// What was typed is still there.
 		got := a.fields(t, "/o/acme/highlights")
-		for _, field := range []string{"subject", "question", "from", "range"} {
+		for _, field := range []string{"subject", "question", "from", "to", "range"} {
 			if got.Get(field) != v.Get(field) {
 				t.Errorf("%s: %s is %q, was %q", tt.name, field, got.Get(field), v.Get(field))
 			}
