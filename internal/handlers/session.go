@@ -90,7 +90,7 @@ func (a *app) sessionView(r *http.Request, d services.SessionDetail) templates.S
 	v.Views, v.ViewNote = waterfall(d)
 	for _, e := range d.Errors {
 		if e.OccurredAt.IsZero() { // the others are in the waterfall
-			v.Errors = append(v.Errors, templates.SessionErrorView{Title: sessionErrorTitle(e), Href: e.WebURL, Group: e.GroupID})
+			v.Errors = append(v.Errors, templates.SessionErrorView{Title: sessionErrorTitle(e), Href: e.WebURL})
 		}
 	}
 	v.ErrorCount = len(d.Errors)

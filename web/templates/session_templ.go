@@ -55,7 +55,7 @@ type SessionView struct {
 
 // SessionErrorView is an error of a session. Href is its page at Raygun and
 // may be empty.
-type SessionErrorView struct{ Title, Href, Group string }
+type SessionErrorView struct{ Title, Href string }
 
 // Session is the page of one session.
 func Session(v SessionView) templ.Component {
