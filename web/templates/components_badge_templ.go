@@ -10,11 +10,8 @@ import templruntime "github.com/a-h/templ/runtime"
 
 import "strings"
 
-// LinkView is a link with a label. External opens another site.
-type LinkView struct {
-	Label, Href, Icon string
-	External          bool
-}
+// LinkView is a link with a label.
+type LinkView struct{ Label, Href, Icon string }
 
 // badge is how a value is shown: its word, its tone (neutral, accent, good,
 // okay, warn, bad, live, raygun or logrocket) and the icon that says the same
