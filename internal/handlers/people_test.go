@@ -76,8 +76,10 @@ func TestUnknownEmailLeadsOverRaygunToTheCustomer(t *testing.T) {
 	viewer := s.as(t, "viewer@example.com")
 	seen := viewer.get(a.location)
 	seen.wants(t, 200, "This takes the support role. An admin can give it to you.")
-	if n := strings.Count(seen.body, "takes the support role"); n != 1 || strings.Contains(seen.body, "Request highlights") || strings.Contains(seen.body, "Edit traits") {
-		t.Errorf("a viewer is told %d times what they may not do, or offered it", n)
+	for _, not := range []string{"Request highlights", "Edit traits"} { // whose own pages say why
+		if strings.Contains(seen.body, not) {
+			t.Errorf("a viewer is offered %q", not)
+		}
 	}
 	viewer.post("/o/acme/lookup/ask", "q", "x", "connection", "1").wants(t, 403)
 	viewer.post(a.location+"/refresh", "as", "1:"+demo.Identifier).wants(t, 403)
