@@ -118,6 +118,7 @@ func (set *connectionSettings) form(p *problems, s stdio) services.ConnectionFor
 	f := services.ConnectionForm{
 		Name: set.name, Vendor: services.Vendor(strings.ReplaceAll(set.vendor, "-", "_")), OrgSlug: set.lrOrg, AppSlug: set.lrApp, Application: set.application, Sync: checkYes(p, "sync", set.sync),
 	}
+	f.Details = f.Sync
 	if f.Name == "" {
 		p.add("%s is missing: a name for the connection, such as the name of the site.", envName("name"))
 	}

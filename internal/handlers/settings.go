@@ -79,7 +79,7 @@ func (a *app) newConnection(w http.ResponseWriter, r *http.Request) error {
 			RaygunURL: here + "?vendor=raygun", RaygunV3URL: here + "?vendor=raygun_v3", LogRocketURL: here + "?vendor=logrocket", BackURL: orgPath(r, "settings/connections"),
 		}))
 	}
-	return a.connectionForm(w, r, http.StatusOK, services.ConnectionForm{Vendor: vendor, Sync: true}, nil)
+	return a.connectionForm(w, r, http.StatusOK, services.ConnectionForm{Vendor: vendor, Sync: true, Details: true}, nil)
 }
 
 // readConnectionForm reads what was typed. Secrets stay as they were pasted,
@@ -97,7 +97,7 @@ func readConnectionForm(r *http.Request) (services.ConnectionForm, error) {
 		Key:          services.NewSecret(f.Get(services.FieldKey)),
 		Token:        services.NewSecret(f.Get(services.FieldToken)),
 		OrgSlug:      strings.TrimSpace(f.Get(services.FieldOrgSlug)), AppSlug: strings.TrimSpace(f.Get(services.FieldAppSlug)),
-		SlugsMeant: f.Get("slugs_meant") == "1", Sync: f.Get("sync") == "1",
+		SlugsMeant: f.Get("slugs_meant") == "1", Sync: f.Get("sync") == "1", Details: f.Get(services.FieldDetails) == "1",
 	}, nil
 }
 
@@ -117,10 +117,12 @@ func (a *app) connectionForm(w http.ResponseWriter, r *http.Request, status int,
 	case services.RaygunV3:
 		v.Submit.Label, v.Submit.Calls = "Check the token", 1
 		sync := syncField("Follows new sessions and fills the last 60 days, once the application is chosen. It leaves 1,000 of the 10,000 calls a day to people; that can be changed later.")
-		v.Sync, v.SyncOn = &sync, f.Sync
+		details := detailsField("With what that leaves: at most 2,000 of the calls a day, up to 6 for each session that has ended.")
+		v.Sync, v.SyncOn, v.Details, v.DetailsOn = &sync, f.Sync, &details, f.Details
 	case services.Raygun:
 		sync := syncField("Follows new sessions and fills the last 60 days. It spends up to 40 of the 50 calls a day, spread over the day, and leaves 10 to people; both can be changed later.")
-		v.Sync, v.SyncOn = &sync, f.Sync
+		details := detailsField("Page views, errors and ratings, with what that leaves: at most 10 of the calls a day, one for each session that has ended.")
+		v.Sync, v.SyncOn, v.Details, v.DetailsOn = &sync, f.Sync, &details, f.Details
 	}
 	return a.page(w, r, status, "Connect "+f.Vendor.String(), "settings", templates.ConnectionFormPage(v))
 }
@@ -227,8 +229,8 @@ type connectionInput struct {
 	name     *string
 	rotate   *services.ConnectionForm
 	// The fields of the budget as typed; nil shows what is stored.
-	allowance, reserve, share, retention *string
-	sync                                 bool
+	allowance, reserve, share, retention, detailCalls *string
+	sync, details                                     bool
 }
 
 func (a *app) connectionPage(w http.ResponseWriter, r *http.Request, status int, c services.Connection, in connectionInput) error {
@@ -275,7 +277,7 @@ func (a *app) connectionPage(w http.ResponseWriter, r *http.Request, status int,
 	if err := a.connectionSync(r, c, in, &v); err != nil {
 		return err
 	}
-	v.Wrong = append([]templates.FieldView{v.Rename, v.AllowanceField, v.ReserveField, v.ShareField, v.RetentionField}, v.RotateFields...)
+	v.Wrong = append([]templates.FieldView{v.Rename, v.AllowanceField, v.ReserveField, v.ShareField, v.RetentionField, v.DetailCallsField}, v.RotateFields...)
 
 	ask, ok, err := a.Connections.LastTest(r.Context(), orgOf(r), c.ID)
 	if err != nil {
@@ -362,7 +364,7 @@ func (a *app) setConnectionBudget(w http.ResponseWriter, r *http.Request) error 
 	if err := r.ParseForm(); err != nil {
 		return badForm(err)
 	}
-	in := connectionInput{sync: r.PostForm.Get("sync") == "1"}
+	in := connectionInput{sync: r.PostForm.Get("sync") == "1", details: r.PostForm.Get(services.FieldDetails) == "1"}
 	number := func(field string, typed **string) int {
 		s := r.PostForm.Get(field)
 		*typed = &s
@@ -381,6 +383,7 @@ func (a *app) setConnectionBudget(w http.ResponseWriter, r *http.Request) error 
 	f := services.SpendingForm{
 		Allowance: number(services.FieldAllowance, &in.allowance), Reserve: number(services.FieldReserve, &in.reserve),
 		Share: number(services.FieldShare, &in.share), Sync: in.sync, RetentionDays: number(services.FieldRetention, &in.retention),
+		Details: in.details, DetailCalls: number(services.FieldDetailCalls, &in.detailCalls),
 	}
 	return a.changeConnection(w, r, "The budget was changed.", in, func(id services.ConnectionID) (services.Problems, error) {
 		return a.Connections.SetSpending(r.Context(), actorOf(r), id, f)

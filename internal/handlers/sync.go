@@ -61,6 +61,10 @@ func syncField(hint string) templates.FieldView {
 	return templates.FieldView{ID: "sync", Name: "sync", Label: "Keep the mirror fresh", Value: "1", Hint: hint}
 }
 
+func detailsField(hint string) templates.FieldView {
+	return templates.FieldView{ID: services.FieldDetails, Name: services.FieldDetails, Label: "Fetch details in the background", Value: "1", Hint: hint}
+}
+
 // connectionSync fills a connection's page with how its mirror is kept and the
 // fields that change that.
 func (a *app) connectionSync(r *http.Request, c services.Connection, in connectionInput, v *templates.ConnectionView) error {
@@ -89,8 +93,14 @@ func (a *app) connectionSync(r *http.Request, c services.Connection, in connecti
 	v.ShareField = numberField(in.problems, services.FieldShare, "Background work at most", or(in.share, c.Share), "Calls a day. 0 is all that is not kept for people.")
 	v.RetentionField = numberField(in.problems, services.FieldRetention, "Days to hold", or(in.retention, st.RetentionDays), "How many days back the mirror is filled. Raygun keeps 60 by default.")
 	v.SyncField = syncField("Follows new sessions and fills older days by itself, spread over the day.")
-	if v.SyncOn = st.On(); in.share != nil {
-		v.SyncOn = in.sync
+	v.DetailsField = detailsField("With what following and filling leave. Each session costs a call of its own: those of customers whom members looked at this week come first, then the newest.")
+	v.DetailCallsField = numberField(in.problems, services.FieldDetailCalls, "Details at most", or(in.detailCalls, st.DetailCalls), "Calls a day.")
+	if c.Vendor == services.RaygunV3 {
+		v.DetailsField.Hint = strings.Replace(v.DetailsField.Hint, "a call of its own", fmt.Sprintf("up to %d calls", services.DetailCalls), 1)
+	}
+	v.SyncOn, v.DetailsOn = st.On(), st.Details
+	if in.share != nil {
+		v.SyncOn, v.DetailsOn = in.sync, in.details
 	}
 	return nil
 }

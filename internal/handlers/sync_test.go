@@ -83,6 +83,15 @@ func TestSyncIsSwitchedOnAndItsBudgetChecked(t *testing.T) {
 	b.get(here).wants(t, 200, "Newest data", "Background work at most", `value="6"`)
 	b.get("/o/acme/").wants(t, 200, "Mirror", "Newest data")
 	b.get("/o/acme/history").wants(t, 200, "Changed the budget")
+	b.get(here).wants(t, 200, "Fetch details in the background", `name="detail_calls"`, `value="10"`)
+	b.post(here+"/budget", "allowance", "50", "reserve", "10", "share", "6", "sync", "1", "retention", "30", "details", "1", "detail_calls", "few").wants(t, 422, "Give a whole number of calls from 1", `value="few"`)
+	if a := b.post(here+"/budget", "allowance", "50", "reserve", "10", "share", "6", "sync", "1", "retention", "30", "details", "1", "detail_calls", "7"); a.status != 303 {
+		t.Fatalf("status %d", a.status)
+	}
+	if st, err = s.services.Syncs.Status(t.Context(), s.org.ID, 1); err != nil || !st.Details || st.DetailCalls != 7 {
+		t.Errorf("status = %+v, %v", st, err)
+	}
+	b.get("/o/acme/history").wants(t, 200, "7 calls a day")
 	if a := b.post(here+"/budget", "allowance", "50", "reserve", "10", "share", "6", "retention", "30"); a.status != 303 {
 		t.Fatalf("status %d", a.status)
 	}

@@ -50,6 +50,9 @@ type ConnectionForm struct {
 	// that may spend a day at most; 0 is all that the reserve for people leaves.
 	Sync  bool
 	Share int
+	// Details has sync fetch the details of sessions too, on at most
+	// DefaultDetailCalls calls a day.
+	Details bool
 }
 
 // The names of the form's fields, by which problems are told.
@@ -68,6 +71,8 @@ const (
 	FieldReserve      = "reserve"
 	FieldShare        = "share"
 	FieldRetention    = "retention"
+	FieldDetails      = "details"
+	FieldDetailCalls  = "detail_calls"
 )
 
 // secretLabels are the secrets' names for people and for the history.
@@ -264,7 +269,9 @@ func (c *Connections) Add(ctx context.Context, actor Actor, f ConnectionForm) (C
 	if f.Sync && f.Vendor.IsRaygun() && c.wakeSync != nil {
 		// After the connection, not with it: cut off in between, it is there with its
 		// sync off, which its page shows.
-		if err := c.db.Org(actor.Org).SetSync(ctx, out.ID, db.SyncSettings{Enabled: true, RetentionDays: DefaultRetentionDays}, nil); err != nil {
+		if err := c.db.Org(actor.Org).SetSync(ctx, out.ID, db.SyncSettings{
+			Enabled: true, RetentionDays: DefaultRetentionDays, Details: f.Details, DetailCalls: DefaultDetailCalls(f.Vendor),
+		}, nil); err != nil {
 			return Connection{}, nil, err
 		}
 		if err := c.wake(ctx, actor.Org, out.ID); err != nil {
@@ -363,6 +370,10 @@ type SpendingForm struct {
 	// Sync keeps the mirror fresh, RetentionDays is how many days back it is filled.
 	Sync          bool
 	RetentionDays int
+	// Details has sync fetch the details of sessions, on at most DetailCalls calls a
+	// day.
+	Details     bool
+	DetailCalls int
 }
 
 // maxRetention is how many days back a mirror may be filled at most.
@@ -385,8 +396,12 @@ func (c *Connections) SetSpending(ctx context.Context, actor Actor, id Connectio
 	if err != nil {
 		return nil, err
 	}
+	if !f.Details && f.DetailCalls < 1 {
+		f.DetailCalls = DefaultDetailCalls(conn.Vendor) // it means nothing until that is switched on
+	}
 	return c.spend(ctx, actor, conn, db.Spending{
-		Allowance: f.Allowance, Reserve: f.Reserve, Share: f.Share, Sync: &db.SyncSettings{Enabled: f.Sync, RetentionDays: f.RetentionDays},
+		Allowance: f.Allowance, Reserve: f.Reserve, Share: f.Share,
+		Sync: &db.SyncSettings{Enabled: f.Sync, RetentionDays: f.RetentionDays, Details: f.Details, DetailCalls: f.DetailCalls},
 	})
 }
 
@@ -432,6 +447,9 @@ func checkSpending(b db.Spending) Problems {
 	if b.Sync != nil && (b.Sync.RetentionDays < 1 || b.Sync.RetentionDays > maxRetention) {
 		problems[FieldRetention] = fmt.Sprintf("Give a whole number of days from 1 to %d.", maxRetention)
 	}
+	if b.Sync != nil && (b.Sync.DetailCalls < 1 || b.Sync.DetailCalls > maxAllowance) {
+		problems[FieldDetailCalls] = fmt.Sprintf("Give a whole number of calls from 1 to %d.", maxAllowance)
+	}
 	return problems
 }
 
@@ -445,6 +463,10 @@ func spendingFields(b db.Spending, sync bool) string {
 		}
 		if b.Sync.Enabled {
 			fields["Sync"] = "on"
+		}
+		fields["Details in the background"] = "off"
+		if b.Sync.Details {
+			fields["Details in the background"] = fmt.Sprintf("%d calls a day", b.Sync.DetailCalls)
 		}
 	}
 	return historyFields(fields)

@@ -146,6 +146,15 @@ func (s *Syncs) turn(ctx context.Context, org OrgID, claimed db.Sync) (end db.Sy
 			return s.afterError(ctx, v, err)
 		}
 		if walk == nil {
+			asked := false
+			if v.sync.Enabled && !stop {
+				if asked, err = s.details(ctx, v); err != nil {
+					return s.afterError(ctx, v, err)
+				}
+			}
+			if asked {
+				continue
+			}
 			if v.sync.Enabled && !stop {
 				s.vitals(ctx, v)
 			}

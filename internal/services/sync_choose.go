@@ -24,6 +24,7 @@ type syncView struct {
 	byTime  bool         // the API has a filter by time
 	oldest  db.Day       // the first day within the retention
 	batches []batch      // older days to be filled, newest first
+	bare    []db.BareDay // days of sessions without details, newest first; empty unless sync fetches them
 }
 
 // look reads it. A connection that nobody decided about has its sync off.
@@ -37,7 +38,7 @@ func (s *Syncs) look(ctx context.Context, org OrgID, id ConnectionID) (syncView,
 	v.byTime = v.conn.capabilities().CanFilter(raygun.FilterTime)
 	v.sync, err = o.Sync(ctx, id)
 	if errors.Is(err, db.ErrNotFound) {
-		v.sync, err = db.Sync{Connection: id, SyncSettings: db.SyncSettings{RetentionDays: DefaultRetentionDays}}, nil
+		v.sync, err = db.Sync{Connection: id, SyncSettings: db.SyncSettings{RetentionDays: DefaultRetentionDays, Details: true, DetailCalls: DefaultDetailCalls(v.conn.Vendor)}}, nil
 	}
 	if err != nil {
 		return v, err
@@ -55,7 +56,10 @@ func (s *Syncs) look(ctx context.Context, org OrgID, id ConnectionID) (syncView,
 	}
 	v.perDay = perDay(v.days)
 	v.batches = batches(v.olderGaps(), v.perDay, v.byTime, v.read(), v.now)
-	return v, nil
+	if v.sync.Enabled && v.sync.Details {
+		v.bare, err = o.BareDays(ctx, id, v.oldest, today)
+	}
+	return v, err
 }
 
 // read is how many rows of a list without a filter by time the walk through
@@ -116,7 +120,7 @@ func (s *Syncs) choose(ctx context.Context, v syncView) (walk *db.SyncWalk, rest
 	if left == 0 {
 		return nil, s.spent(v), false, nil
 	}
-	pause := followPause(v.budget, v.now, v.perDay, len(v.batches) > 0)
+	pause := followPause(v.budget, v.now, v.perDay, len(v.batches) > 0, v.detailsLeft())
 	for _, w := range v.walks {
 		if w.Purpose != db.WalkFollow {
 			continue

@@ -68,14 +68,17 @@ func forOlderDays(b Budget, now time.Time) int {
 }
 
 // followPause is how long to wait between two walks for new sessions, so that
-// the calls left last to the end of the day.
-func followPause(b Budget, now time.Time, perDay float64, backfilling bool) time.Duration {
+// the calls left last to the end of the day. details is how many of them go
+// into details.
+func followPause(b Budget, now time.Time, perDay float64, backfilling bool, details int) time.Duration {
 	n := b.Background()
 	if n < 0 {
 		return minFollowPause
 	}
-	if backfilling {
-		n = min(n, max(1, keptForFollowing(b, now)))
+	if kept := max(1, keptForFollowing(b, now)); backfilling {
+		n = min(n, kept)
+	} else {
+		n = min(n, max(kept, n-details))
 	}
 	left := b.ResetsAt.Sub(now)
 	// One more than there are calls: the last look comes before the day ends.
@@ -230,6 +233,8 @@ type SyncPlan struct {
 	// Done is the UTC day on which it will be done, zero if that is not known or
 	// never.
 	Done time.Time
+	// Details is what comes after that.
+	Details DetailPlan
 }
 
 // planOf says when the days will be filled with what the budget leaves.

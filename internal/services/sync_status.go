@@ -3,6 +3,7 @@ package services
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"sightline/internal/db"
@@ -34,6 +35,9 @@ type SyncStatus struct {
 	NextAt time.Time
 	// RetentionDays is how many days back the mirror is filled.
 	RetentionDays int
+	// Details says whether it fetches details, on at most DetailCalls calls a day.
+	Details     bool
+	DetailCalls int
 	// PerDay estimates the sessions a day, negative if unknown.
 	PerDay float64
 	Plan   SyncPlan
@@ -74,8 +78,10 @@ func (s *Syncs) Statuses(ctx context.Context, org OrgID) ([]SyncStatus, error) {
 func (v syncView) status() SyncStatus {
 	st := SyncStatus{
 		Connection: v.conn, Budget: v.budget, Newest: v.sync.FollowedTo, RetentionDays: v.sync.RetentionDays, PerDay: v.perDay,
+		Details: v.sync.Details, DetailCalls: v.sync.DetailCalls,
 		Plan: planOf(v.batches, v.perDay >= 0, v.budget, v.now),
 	}
+	st.Plan.Details = v.planDetails(st.Plan)
 	if !v.sync.Enabled || v.conn.Removed() {
 		st.State, st.Sentence, st.Plan.Done = SyncOff, "Sync is off. The mirror grows only when somebody asks.", time.Time{}
 		if w := v.reading(); w != nil && w.Purpose == db.WalkPerson {
@@ -148,9 +154,14 @@ func DaySpan(first, last time.Time) string {
 	return first.Format("2 Jan 2006") + " – " + last.Format("2 Jan 2006")
 }
 
-// Sentence says what filling the older days takes: "Backfill of 9 days ≈ 31
-// calls, done Tuesday 24 Nov."
+// Sentence says what filling the older days takes, and then the details:
+// "Backfill of 9 days ≈ 31 calls, done Tuesday 24 Nov. Details of 412 sessions =
+// 412 calls, at most 10 a day, done Sunday 3 Jan."
 func (p SyncPlan) Sentence(now time.Time) string {
+	return strings.TrimSpace(p.olderSentence(now) + " " + p.Details.Sentence(now))
+}
+
+func (p SyncPlan) olderSentence(now time.Time) string {
 	if p.Days == 0 {
 		return "Every day is filled."
 	}

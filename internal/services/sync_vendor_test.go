@@ -39,10 +39,14 @@ type untidyRaygun struct {
 	// fault, if not nil, answers instead.
 	fault func(w http.ResponseWriter, r *http.Request)
 	// limit is how many calls a UTC day has; 0 is no limit.
-	limit  int
-	byDay  map[string]int
-	calls  []string // the skip and dates of each
-	before func()   // runs before a list is answered
+	limit int
+	byDay map[string]int
+	calls []string // the skip and dates of each
+	// detailed are the sessions that were asked for in full, gone those that it
+	// does not know any more.
+	detailed []string
+	gone     map[string]bool
+	before   func() // runs before a list is answered
 }
 
 type untidySession struct {
@@ -90,7 +94,26 @@ func (u *untidyRaygun) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		u.v3(w, r)
 		return
 	}
+	if strings.HasSuffix(r.URL.Path, "/session") {
+		u.detail(w, r.URL.Query().Get("id"))
+		return
+	}
 	u.list(w, r)
+}
+
+// detail answers one session in full.
+func (u *untidyRaygun) detail(w http.ResponseWriter, id string) {
+	u.detailed = append(u.detailed, id)
+	n, _ := strconv.Atoi(id)
+	if n < 1 || n > len(u.sessions) || u.gone[id] {
+		http.NotFound(w, nil)
+		return
+	}
+	s := u.json(u.sessions[n-1 : n])[0]
+	delete(s, "pageViewCount")
+	s["satisfactionRating"], s["errors"] = "Good", []any{}
+	s["pageViews"] = []any{map[string]any{"page": "https://example.com/a", "loadingTime": 900, "viewingTime": 1000}}
+	_ = json.NewEncoder(w).Encode(map[string]any{"session": s})
 }
 
 func (u *untidyRaygun) list(w http.ResponseWriter, r *http.Request) {
