@@ -139,14 +139,14 @@ const everyDay = `WITH RECURSIVE days (day) AS (SELECT ? UNION ALL SELECT day + 
 func (o Org) facetDays(ctx context.Context, conns []ConnectionID, facet Facet, values []string, first, last Day) ([]DayCounts, error) {
 	var out []DayCounts
 	for _, conn := range conns {
-		rows, err := list(ctx, o.db.r, "sessions a day", func(s scanner) (DayCounts, error) {
-			d := DayCounts{Connection: conn}
-			err := s.Scan(append([]any{&d.Day}, d.dest()...)...)
-			return d, err
-		}, everyDay+`
-			SELECT d.day, d.sessions, d.detailed, d.with_errors, d.anonymous, d.excellent, d.good, d.average, d.poor
+		packed, err := one(ctx, o.db.r, "sessions a day", scanText, everyDay+`
+			SELECT `+packedDays+`
 			FROM days CROSS JOIN session_days d ON d.connection_id = ? AND d.facet = ? AND d.day = days.day AND d.value IN (`+marks(len(values))+`)
 			WHERE d.org_id = ?`, append(append([]any{first, last, conn, facet}, anys(values)...), o.id)...)
+		if err != nil {
+			return nil, err
+		}
+		rows, err := readDays(conn, packed)
 		if err != nil {
 			return nil, err
 		}
