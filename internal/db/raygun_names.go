@@ -91,66 +91,131 @@ func (o Org) PutRaygunNames(ctx context.Context, conn ConnectionID, kind string,
 	})
 }
 
-// sessionsOfUser is how many of a user's sessions are read at a time.
-const sessionsOfUser = 5000
+// What one transaction of a join may take, so that nobody waits long for their
+// turn to write.
+const (
+	joinSessions = 4 * partOf
+	joinUsers    = 500
+)
 
-// PutRaygunUsers remembers users of a connection and gives the sessions that
-// named them by id alone to their customers, part by part as PutSessions does.
-// It returns how many sessions found their customer.
+// PutRaygunUsers remembers users of a connection, all or nothing, and then gives
+// the sessions that named them by id alone to their customers: see
+// JoinRaygunUsers. It returns how many sessions found their customer.
 func (o Org) PutRaygunUsers(ctx context.Context, conn ConnectionID, users []RaygunUser, now time.Time) (int, error) {
-	found := 0
-	for len(users) > 0 {
-		part := users[:min(partOf, len(users))]
-		users = users[len(part):]
-		err := o.putPart(ctx, conn, now, len(users) > 0, func(p *putter) error {
-			for _, u := range part {
-				n, err := p.user(ctx, conn, u)
-				if err != nil {
-					return err
-				}
-				found += n
-			}
-			return nil
-		})
-		if err != nil {
-			return 0, err
+	err := o.write(ctx, func(tx *sql.Tx) error {
+		if err := o.own(ctx, tx, conn); err != nil {
+			return err
 		}
-	}
-	return found, nil
-}
-
-func (p *putter) user(ctx context.Context, conn ConnectionID, u RaygunUser) (int, error) {
-	u.ID = CutIdentity(CleanText(u.ID))
-	if u.ID == "" {
-		return 0, nil
-	}
-	if _, err := exec(ctx, p.q, "raygun user", `
-		INSERT INTO raygun_users AS u (connection_id, user_id, org_id, identifier, email, name, anonymous, learned_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (connection_id, user_id) DO UPDATE SET identifier = excluded.identifier, email = excluded.email, name = excluded.name,
-			anonymous = excluded.anonymous, learned_at = excluded.learned_at
-		WHERE u.org_id = excluded.org_id`,
-		conn, u.ID, p.org, clip(u.Identifier), clip(u.Email), clip(u.Name), u.Anonymous, ms(p.receivedAt)); err != nil {
+		for _, u := range users {
+			if u.ID = CutIdentity(CleanText(u.ID)); u.ID == "" {
+				continue
+			}
+			if _, err := exec(ctx, tx, "raygun user", `
+				INSERT INTO raygun_users AS u (connection_id, user_id, org_id, identifier, email, name, anonymous, learned_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+				ON CONFLICT (connection_id, user_id) DO UPDATE SET identifier = excluded.identifier, email = excluded.email, name = excluded.name,
+					anonymous = excluded.anonymous, learned_at = excluded.learned_at, joined = 0
+				WHERE u.org_id = excluded.org_id`,
+				conn, u.ID, o.id, clip(u.Identifier), clip(u.Email), clip(u.Name), u.Anonymous, ms(now)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
 		return 0, err
 	}
-	found, last := 0, SessionID(0)
+	return o.JoinRaygunUsers(ctx, conn, now)
+}
+
+// JoinRaygunUsers gives the sessions of a connection that name a known user by
+// id alone to their customers, however many there are, some at a time:
+// what is cut off goes on with the next call. It returns how many it gave.
+func (o Org) JoinRaygunUsers(ctx context.Context, conn ConnectionID, now time.Time) (int, error) {
+	found := 0
 	for {
+		n, more := 0, false
+		err := o.putPart(ctx, conn, now, true, func(p *putter) (err error) {
+			n, more, err = p.joinUsers(ctx)
+			return err
+		})
+		if found += n; err != nil || !more {
+			return found, err
+		}
+	}
+}
+
+// joinUsers gives at most joinSessions sessions to their customers and says
+// whether there may be more.
+func (p *putter) joinUsers(ctx context.Context) (n int, more bool, err error) {
+	users, err := list(ctx, p.q, "raygun users", func(s scanner) (u RaygunUser, err error) {
+		return u, s.Scan(&u.ID, &u.Identifier, &u.Email, &u.Name, &u.Anonymous)
+	}, `
+		SELECT user_id, identifier, email, name, anonymous FROM raygun_users INDEXED BY raygun_users_unjoined
+		WHERE connection_id = ? AND joined = 0 AND org_id = ? ORDER BY user_id LIMIT ?`, p.conn, p.org, joinUsers)
+	if err != nil {
+		return 0, false, err
+	}
+	for _, u := range users {
 		waiting, err := list(ctx, p.q, "sessions", scanSession, `
 			SELECT `+sessionColumns+` FROM sessions s INDEXED BY sessions_partial
-			WHERE s.connection_id = ? AND s.user_id = ? AND s.user_partial = 1 AND s.org_id = ? AND s.id > ?
-			ORDER BY s.id LIMIT ?`, conn, u.ID, p.org, last, sessionsOfUser)
+			WHERE s.connection_id = ? AND s.user_id = ? AND s.user_partial = 1 AND s.org_id = ?
+			ORDER BY s.id LIMIT ?`, p.conn, u.ID, p.org, joinSessions-n)
 		if err != nil {
-			return 0, err
+			return n, false, err
 		}
 		for _, s := range waiting {
-			last = s.ID
 			s.UserPartial, s.UserIdentifier, s.UserEmail, s.UserName, s.UserAnonymous = false, u.Identifier, u.Email, u.Name, u.Anonymous
 			s.ListedAt, s.DetailedAt = time.Time{}, time.Time{} // nothing new is known of the session itself
 			if _, _, err := p.session(ctx, s, nil); err != nil {
-				return 0, err
+				return n, false, err
 			}
 		}
-		if found += len(waiting); len(waiting) < sessionsOfUser {
-			return found, nil
+		if n += len(waiting); n >= joinSessions {
+			return n, true, nil
+		}
+		if _, err := exec(ctx, p.q, "raygun user", `
+			UPDATE raygun_users SET joined = 1 WHERE connection_id = ? AND user_id = ? AND org_id = ?`, p.conn, u.ID, p.org); err != nil {
+			return n, false, err
 		}
 	}
+	return n, len(users) == joinUsers, nil
+}
+
+// WaitingUsers returns the users of a connection whom sessions name by id alone,
+// in order of their id: known says whether they are known by now, which is when
+// they were learned while the session was on its way. At most 2000, after the
+// given id.
+func (o Org) WaitingUsers(ctx context.Context, conn ConnectionID, after string) (known, unknown []string, err error) {
+	// The index has all sessions of a user in a row: the next user is one step.
+	const next = `SELECT min(s.user_id) FROM sessions s INDEXED BY sessions_partial
+			WHERE s.connection_id = c.id AND s.user_partial = 1 AND s.user_id > `
+	_, err = list(ctx, o.db.r, "waiting users", func(s scanner) (struct{}, error) {
+		var id string
+		var is bool
+		err := s.Scan(&id, &is)
+		if is {
+			known = append(known, id)
+		} else {
+			unknown = append(unknown, id)
+		}
+		return struct{}{}, err
+	}, `
+		WITH RECURSIVE c AS (SELECT id, org_id FROM connections WHERE id = ?1 AND org_id = ?2),
+		waiting (id) AS (
+			SELECT (`+next+`?3) FROM c
+			UNION ALL
+			SELECT (`+next+`waiting.id) FROM waiting CROSS JOIN c WHERE waiting.id IS NOT NULL
+			LIMIT 2001)
+		SELECT w.id, EXISTS (SELECT 1 FROM raygun_users u WHERE u.connection_id = ?1 AND u.user_id = w.id AND u.org_id = ?2)
+		FROM waiting w WHERE w.id IS NOT NULL ORDER BY w.id LIMIT 2000`, conn, o.id, after)
+	return known, unknown, err
+}
+
+// RejoinRaygunUsers has JoinRaygunUsers look at users again who were joined
+// already; of more than 2000 ids the first.
+func (o Org) RejoinRaygunUsers(ctx context.Context, conn ConnectionID, ids []string) error {
+	_, err := exec(ctx, o.db.w, "raygun users", `
+		UPDATE raygun_users SET joined = 0 WHERE connection_id = ?1 AND org_id = ?2 AND user_id IN (SELECT value FROM json_each(?3))`,
+		conn, o.id, jsonList(ids))
+	return err
 }

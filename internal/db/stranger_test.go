@@ -57,7 +57,7 @@ func fieldValues() map[string]string {
 		"TraitChange.Field": "trait", "SetMember.1": "viewer", "Invitation.Role": "viewer",
 		"MemberChange.Role": "viewer", "MemberByEmail.0": fmt.Sprint("u", owner), "Identity.Kind": "email", "Match.Kind": "email",
 		"SyncWalk.Purpose": "follow", "SessionFilter.People": "anonymous", "SessionFilter.Errors": "with", "SessionFilter.State": "active",
-		"PutRaygunNames.1": "page", "RaygunNames.1": "page",
+		"PutRaygunNames.1": "page", "WaitingUsers.1": "", "RaygunNames.1": "page",
 	}
 }
 
@@ -73,6 +73,8 @@ func statesFor(method string) map[string]any {
 		return map[string]any{"highlights.state": "pending"}
 	case "WakeHighlights":
 		return map[string]any{"highlights.state": "pending", "highlights.next_poll_at": int64(1) << 50}
+	case "JoinRaygunUsers":
+		return map[string]any{"raygun_users.joined": 0}
 	case "ReopenHighlight", "ReportHighlight":
 		return map[string]any{"highlights.state": "expired"}
 	case "Sessions", "EachSession":

@@ -136,6 +136,42 @@ func (l learner) errors(ctx context.Context, s *raygun.Session) (learnt bool, er
 	return learnt, l.keep(ctx, db.NameError, names, err)
 }
 
+// nameLate puts in the names of pages and errors that were learned after the
+// detail had come.
+func nameLate(ctx context.Context, o db.Org, d *SessionDetail) error {
+	from := d.Session.Connection
+	if d.Session.DetailFrom != 0 {
+		from = d.Session.DetailFrom
+	}
+	fill := func(kind string, ids []string, put func(names map[string]string)) error {
+		if len(ids) == 0 {
+			return nil
+		}
+		names, err := o.RaygunNames(ctx, from, kind, ids)
+		if err == nil {
+			put(names)
+		}
+		return err
+	}
+	pages := unnamed(len(d.PageViews), func(i int) (string, string) { return d.PageViews[i].PageID, d.PageViews[i].URL })
+	groups := unnamed(len(d.Errors), func(i int) (string, string) { return d.Errors[i].GroupID, d.Errors[i].Title })
+	return errors.Join(
+		fill(db.NamePage, pages, func(names map[string]string) {
+			for i, v := range d.PageViews {
+				if v.URL == "" {
+					d.PageViews[i].URL = names[v.PageID]
+				}
+			}
+		}),
+		fill(db.NameError, groups, func(names map[string]string) {
+			for i, e := range d.Errors {
+				if e.Title == "" {
+					d.Errors[i].Title = names[e.GroupID]
+				}
+			}
+		}))
+}
+
 // keep stores names, those that came before a call failed too. It returns that
 // failure and its own.
 func (l learner) keep(ctx context.Context, kind string, names map[string]string, failed error) error {

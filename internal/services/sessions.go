@@ -296,6 +296,9 @@ func (s *Sessions) Get(ctx context.Context, org OrgID, id SessionID) (SessionDet
 		if d.Errors, err = o.SessionErrors(ctx, id); err != nil {
 			return d, err
 		}
+		if err := nameLate(ctx, o, &d); err != nil {
+			return d, err
+		}
 	}
 	d.Earlier, d.Later, err = o.SessionNeighbours(ctx, row)
 	return d, err

@@ -58,10 +58,12 @@ type Syncs struct {
 	// pausedUntil is until when what is asked for beside sessions is left alone
 	// after a failure.
 	pausedUntil map[beside]time.Time
+	// peopleAt is how far the list of users was read for those who are waited for.
+	peopleAt map[ConnectionID]int
 }
 
 func newSyncs(d *db.DB, q *Queue, c *Connections, log *slog.Logger, now func() time.Time) *Syncs {
-	s := &Syncs{db: d, queue: q, connections: c, log: log, now: now, pausedUntil: map[beside]time.Time{}, jitter: func(d time.Duration) time.Duration { return rand.N(max(d, 1)) }}
+	s := &Syncs{db: d, queue: q, connections: c, log: log, now: now, pausedUntil: map[beside]time.Time{}, peopleAt: map[ConnectionID]int{}, jitter: func(d time.Duration) time.Duration { return rand.N(max(d, 1)) }}
 	q.handle(jobSync, func(ctx context.Context, org OrgID, id int64) (time.Duration, error) {
 		return s.run(ctx, org, ConnectionID(id))
 	})
@@ -156,6 +158,7 @@ func (s *Syncs) turn(ctx context.Context, org OrgID, claimed db.Sync) (end db.Sy
 				continue
 			}
 			if v.sync.Enabled && !stop {
+				s.people(ctx, v)
 				s.vitals(ctx, v)
 			}
 			return rest, stop

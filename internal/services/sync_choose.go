@@ -55,11 +55,23 @@ func (s *Syncs) look(ctx context.Context, org OrgID, id ConnectionID) (syncView,
 		return v, err
 	}
 	v.perDay = perDay(v.days)
-	v.batches = batches(v.olderGaps(), v.perDay, v.byTime, v.read(), v.now)
+	v.batches = v.batchesOf(v.olderGaps())
 	if v.sync.Enabled && v.sync.Details {
 		v.bare, err = o.BareDays(ctx, id, v.oldest, today)
 	}
 	return v, err
+}
+
+// batchesOf puts gaps together into walks, with their price. Where sync is off,
+// v3's is with calls for who the people are.
+func (v syncView) batchesOf(gaps []gap) []batch {
+	out := batches(gaps, v.perDay, v.byTime, v.read(), v.now)
+	for i := range out {
+		if v.conn.Vendor == RaygunV3 && !v.sync.Enabled {
+			out[i].calls += userPages
+		}
+	}
+	return out
 }
 
 // read is how many rows of a list without a filter by time the walk through

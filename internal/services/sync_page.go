@@ -35,7 +35,7 @@ func (s *Syncs) page(ctx context.Context, v syncView, w db.SyncWalk) error {
 		received = s.now()
 	}
 	// What was paid for is kept even while Sightline is being stopped.
-	_, err = s.db.Org(org).PutSyncPage(context.WithoutCancel(ctx), w, rows[:len(page.Sessions)], rows[len(page.Sessions):], received, func(now db.SyncWalk, fresh int64) db.SyncWalk {
+	after, err := s.db.Org(org).PutSyncPage(context.WithoutCancel(ctx), w, rows[:len(page.Sessions)], rows[len(page.Sessions):], received, func(now db.SyncWalk, fresh int64) db.SyncWalk {
 		taken.fresh = fresh
 		if now.CallsLeft != nil {
 			left := *now.CallsLeft - 1
@@ -43,10 +43,14 @@ func (s *Syncs) page(ctx context.Context, v syncView, w db.SyncWalk) error {
 		}
 		return advance(now, taken)
 	})
-	if err == nil {
-		s.learnUsers(ctx, v, w, api, page)
+	if err != nil {
+		return err
 	}
-	return err
+	s.learnUsers(ctx, v, w, api, page)
+	if w.Purpose == db.WalkPerson && !v.sync.Enabled && len(after.Todo) == 0 && len(v.walks) == 1 && after.CallsLeft != nil {
+		s.catchUp(spending, v, int(*after.CallsLeft)) // nobody else would
+	}
+	return nil
 }
 
 // manySessions is of how many a day's usual number must be for a time, so that
@@ -83,8 +87,8 @@ const userPages = 3
 // background work: those seen last come first, which are those of new sessions.
 // Where older days are read, it goes on behind those that are known. A failure
 // is no failure of the sync: the sessions are here, and nobody's for now. What a
-// member asked to have filled costs them no more than was named, so nothing is
-// learned beside it, nor with sync off.
+// member asked to have filled costs them no more than was named: with sync on,
+// its people are learned later, see people, else with what is left of that.
 func (s *Syncs) learnUsers(ctx context.Context, v syncView, w db.SyncWalk, api raygun.API, page raygun.SessionPage) {
 	v3, ok := api.(*raygun.V3)
 	if !ok || ctx.Err() != nil || !v.sync.Enabled || w.Purpose == db.WalkPerson || s.paused(v, besideUsers) {
@@ -137,6 +141,7 @@ func (s *Syncs) learnUsers(ctx context.Context, v syncView, w db.SyncWalk, api r
 const (
 	besideVitals = "web vitals"
 	besideUsers  = "users"
+	besideUser   = "user " // and the id
 )
 
 // besidePause is how long sync leaves that alone after a failure: a permission
@@ -162,13 +167,18 @@ func (s *Syncs) paused(v syncView, what string) bool {
 	return v.now.Before(s.pausedUntil[v.beside(what)])
 }
 
-// pause leaves something alone after a failure, unless Sightline stops.
+// pause leaves something alone after a failure, unless Sightline stops. What our
+// own ledger did not let out has cost nothing and waits for the budget alone.
 func (s *Syncs) pause(ctx context.Context, v syncView, what string, err error) {
-	if ctx.Err() != nil {
+	if _, refused := db.IsRefused(err); refused || ctx.Err() != nil {
 		return
 	}
 	s.log.WarnContext(ctx, "sync leaves something alone for an hour", "what", what, "connection", int64(v.conn.ID), "err", err)
+	s.leave(v, what, besidePause)
+}
+
+func (s *Syncs) leave(v syncView, what string, d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.pausedUntil[v.beside(what)] = v.now.Add(besidePause)
+	s.pausedUntil[v.beside(what)] = v.now.Add(d)
 }

@@ -264,7 +264,7 @@ func (v syncView) coverage(days []db.SyncDay, first, last db.Day) Coverage {
 			fillable = append(fillable, g)
 		}
 	}
-	c.batches = batches(fillable, v.perDay, v.byTime, v.read(), v.now)
+	c.batches = v.batchesOf(fillable)
 	for _, b := range c.batches {
 		c.Calls += b.calls
 	}

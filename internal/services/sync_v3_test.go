@@ -24,10 +24,16 @@ func (u *untidyRaygun) v3(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case strings.HasSuffix(r.URL.Path, "/customers"):
 		for id := skip; id < min(skip+count, u.users()); id++ { // the last is who was seen last
-			out = append(out, u.v3User(u.users()-1-id))
+			if n := u.users() - 1 - id; !u.strangers[n] {
+				out = append(out, u.v3User(n))
+			}
 		}
 	case strings.Contains(r.URL.Path, "/customers/"):
 		id, _ := strconv.Atoi(strings.TrimPrefix(r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:], "c"))
+		if u.strangers[id] {
+			http.Error(w, `{"title":"Not Found"}`, http.StatusNotFound)
+			return
+		}
 		_ = json.NewEncoder(w).Encode(u.v3User(id))
 		return
 	case strings.HasSuffix(r.URL.Path, "/sessions"):

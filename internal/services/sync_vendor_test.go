@@ -34,8 +34,11 @@ type untidyRaygun struct {
 	// The ways.
 	oldestFirst, shuffle, move, repeat, exclusive, noTotal bool
 	// each is how many sessions in a row are of one user of v3.
-	each     int
-	withheld map[int]bool
+	each int
+	// strangers are those users whom it does not know.
+	strangers map[int]bool
+	paths     []string
+	withheld  map[int]bool
 	// fault, if not nil, answers instead.
 	fault func(w http.ResponseWriter, r *http.Request)
 	// limit is how many calls a UTC day has; 0 is no limit.
@@ -70,7 +73,7 @@ func (u *untidyRaygun) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	u.mu.Lock()
 	before, fault := u.before, u.fault
-	u.calls = append(u.calls, r.URL.RawQuery)
+	u.calls, u.paths = append(u.calls, r.URL.RawQuery), append(u.paths, r.URL.Path)
 	u.mu.Unlock()
 	if before != nil {
 		before()

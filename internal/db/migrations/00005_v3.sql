@@ -47,8 +47,10 @@ CREATE TABLE raygun_users (
     name          TEXT NOT NULL DEFAULT '',
     anonymous     INTEGER NOT NULL DEFAULT 0,
     learned_at    INTEGER NOT NULL,
+    joined        INTEGER NOT NULL DEFAULT 0, -- the sessions that named them by id alone have been given to them
     PRIMARY KEY (connection_id, user_id)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX raygun_users_unjoined ON raygun_users (connection_id, user_id) WHERE joined = 0;
 CREATE TABLE raygun_names (
     connection_id INTEGER NOT NULL REFERENCES connections (id),
     kind          TEXT NOT NULL CHECK (kind IN ('page', 'error')),
