@@ -161,6 +161,9 @@ func (s *Syncs) turn(ctx context.Context, org OrgID, claimed db.Sync) (end db.Sy
 				s.people(ctx, v)
 				s.vitals(ctx, v)
 			}
+			if err := ctx.Err(); err != nil { // what was cut off is due at the next start
+				return s.afterError(ctx, v, err)
+			}
 			return rest, stop
 		}
 		if err := s.page(ctx, v, *walk); err != nil {

@@ -214,3 +214,72 @@ func TestDaysBehindAWalkThroughV3AreHeldThoughItNeverEnds(t *testing.T) {
 	}
 	m.ledgerIsHonest(t)
 }
+
+// killAt runs a sync through v3 that is killed when its n-th call is with the
+// vendor, or just after it, and starts again; n 0 kills nothing. It returns how
+// many calls there were.
+func killAt(t *testing.T, n int, answered bool) int {
+	t.Helper()
+	u := &untidyRaygun{each: 20}
+	u.fill(testDay.AddDate(0, 0, -3), testDay.AddDate(0, 0, 1), 400)
+	m := newV3Site(t, u, 3)
+	ctx, kill := context.WithCancel(t.Context())
+	defer kill()
+	u.set(func(u *untidyRaygun) {
+		u.before = func() {
+			switch {
+			case u.called() == n && !answered, u.called() == n+1 && answered && n > 0:
+				kill()
+				<-ctx.Done()
+			}
+		}
+	})
+	if _, err := m.Syncs.run(ctx, 1, m.conn); err != nil {
+		t.Fatal(err)
+	}
+	u.set(func(u *untidyRaygun) { u.before = nil })
+	// As a crash leaves it: nobody gave the turn back, and nothing in memory stays.
+	if _, err := m.store.Queue().Exec(`UPDATE syncs SET claimed_until = ?`, m.now().Add(time.Hour).UnixMilli()); err != nil {
+		t.Fatal(err)
+	}
+	m.Services = m.openIn(t, 10*time.Second)
+	if err := m.Connections.settleCalls(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Syncs.settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	m.work(t, m.now().Add(time.Second))
+	m.holdsAll(t, testDay.AddDate(0, 0, -2), m.now())
+	if c := m.coverage(t, testDay.AddDate(0, 0, -2), testDay.AddDate(0, 0, 1)); c.Held != 3 {
+		t.Errorf("coverage = %+v", c)
+	}
+	if n := m.nameless(t); n > 0 {
+		t.Errorf("nobody knows whose %d sessions are", n)
+	}
+	today := db.DayOf(m.now())
+	rows, err := m.db().Vitals(t.Context(), m.conn, today-2, today)
+	if days := len(lacking(rows, today-2, today, m.now(), vitalsStale)); err != nil || days > 0 {
+		t.Errorf("web vitals of %d days are missing, %v", days, err)
+	}
+	days, err := m.Insight.SessionsByDay(t.Context(), 1, InsightQuery{From: today - 20, To: today}, FacetAll, "")
+	if all := len(m.sessions(t)); err != nil || days.Now.Sessions != int64(all) {
+		t.Errorf("the rollups count %d of %d sessions, %v", days.Now.Sessions, all, err)
+	}
+	m.ledgerIsHonest(t)
+	return u.called()
+}
+
+func TestKillAtEveryPointOfASyncThroughV3LosesAndDoublesNothing(t *testing.T) {
+	whole := killAt(t, 0, false) // sessions, users and web vitals
+	for n := 1; n <= whole; n++ {
+		for _, answered := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%d answered %t", n, answered), func(t *testing.T) {
+				t.Parallel()
+				if calls := killAt(t, n, answered); calls > whole+1 {
+					t.Errorf("%d calls, %d without a kill", calls, whole)
+				}
+			})
+		}
+	}
+}
