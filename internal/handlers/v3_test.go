@@ -92,7 +92,7 @@ func TestRaygunV3FromTheTokenToTheFigures(t *testing.T) {
 			if _, card, _ := strings.Cut(asked.location, "#"); card != "vitals-1" || !strings.Contains(b.get(asked.location).body, `id="vitals-1"`) {
 				t.Errorf("the answer is at %s", asked.location)
 			}
-			settle(t, b, "/o/acme/insight?span=7d").wants(t, 200, "7 days are here", "LCP a day, 75th percentile", "CLS a day, 75th percentile")
+			settle(t, b, "/o/acme/insight?span=7d").wants(t, 200, "7 days are here", "LCP a day, 75th percentile", "CLS a day, 75th percentile", " ms</span>", " score</span>")
 			b.get("/o/acme/insight?span=7d&conn=2").wants(t, 200, "Core Web Vitals over time") // the same application
 			b.post("/o/acme/insight/vitals", "through", "2", "span", "7d").wants(t, http.StatusUnprocessableEntity, "not in v1")
 			s.as(t, "viewer@example.com").post("/o/acme/insight/vitals", "through", "1", "span", "7d").wants(t, http.StatusForbidden)

@@ -164,6 +164,15 @@ func (c ChartView) told(n int64) string {
 	return FormatCount(n)
 }
 
+// edge labels the chart's upper edge. What is measured has its unit there: of
+// what is counted, the caption names it.
+func (c ChartView) edge() string {
+	if c.Banded {
+		return c.told(c.top()) + " " + c.Unit
+	}
+	return c.told(c.top())
+}
+
 // columns are the headings of the chart's table.
 func (c ChartView) columns() []ColumnView {
 	out := []ColumnView{{Label: c.Step}, {Label: "All", Num: true}}
