@@ -38,7 +38,7 @@ const partOf = 25
 // list stored again adds nothing to them.
 //
 // If page is not nil, the sessions are a page of a search's answer: its results
-// and its progress are stored with the last part.
+// and its progress are stored with the last part, or after it.
 func (o Org) PutSessions(ctx context.Context, conn ConnectionID, rows []Session, receivedAt time.Time, page *SearchPage) ([]SessionID, error) {
 	return o.putSessions(ctx, conn, rows, receivedAt, func(q querier, ids []SessionID) error {
 		if page == nil {
@@ -48,13 +48,13 @@ func (o Org) PutSessions(ctx context.Context, conn ConnectionID, rows []Session,
 	})
 }
 
-// putSessions stores a list's sessions part by part, and with the last part what
+// putSessions stores a list's sessions part by part, and at the end what
 // they are a part of.
 func (o Org) putSessions(ctx context.Context, conn ConnectionID, rows []Session, receivedAt time.Time, then func(q querier, ids []SessionID) error) ([]SessionID, error) {
 	ids := make([]SessionID, 0, len(rows))
 	for done := false; !done; {
 		part := rows[len(ids):min(len(ids)+partOf, len(rows))]
-		done = len(ids)+len(part) == len(rows)
+		done = len(ids) == len(rows) || len(rows) <= partOf // what follows a long list is a part of its own
 		err := o.putPart(ctx, conn, receivedAt, !done, func(p *putter) error {
 			if err := p.read(ctx, part); err != nil {
 				return err
