@@ -44,13 +44,13 @@ func scanBudget(s scanner) (Budget, error) {
 
 // Budget returns the budget of a connection on the UTC day of now.
 func (o Org) Budget(ctx context.Context, id ConnectionID, now time.Time) (Budget, error) {
-	return one(ctx, o.db.r, "budget", scanBudget, budgetSelect+` AND c.id = ?`, dayOf(now), o.id, id)
+	return one(ctx, o.kept(), "budget", scanBudget, budgetSelect+` AND c.id = ?`, dayOf(now), o.id, id)
 }
 
 // Budgets returns the budgets of the connections in use that have an
 // allowance, by name, at most 200.
 func (o Org) Budgets(ctx context.Context, now time.Time) ([]Budget, error) {
-	return list(ctx, o.db.r, "budgets", scanBudget, budgetSelect+`
+	return list(ctx, o.kept(), "budgets", scanBudget, budgetSelect+`
 		AND c.removed_at IS NULL AND c.allowance > 0
 		ORDER BY c.name, c.id LIMIT 200`, dayOf(now), o.id)
 }

@@ -61,18 +61,18 @@ const (
 
 // Connections lists the connections in use by name, at most 200.
 func (o Org) Connections(ctx context.Context) ([]Connection, error) {
-	return list(ctx, o.db.r, "connections", scanConnection, connectionsQuery, o.id)
+	return list(ctx, o.kept(), "connections", scanConnection, connectionsQuery, o.id)
 }
 
 // AllConnections lists every connection there ever was, by id, at most 1000:
 // the mirror and the history name removed ones too.
 func (o Org) AllConnections(ctx context.Context) ([]Connection, error) {
-	return list(ctx, o.db.r, "connections", scanConnection, allConnectionsQuery, o.id)
+	return list(ctx, o.kept(), "connections", scanConnection, allConnectionsQuery, o.id)
 }
 
 // Connection finds a connection, removed ones included.
 func (o Org) Connection(ctx context.Context, id ConnectionID) (Connection, error) {
-	return o.connection(ctx, o.db.r, id)
+	return o.connection(ctx, o.kept(), id)
 }
 
 func (o Org) connection(ctx context.Context, q querier, id ConnectionID) (Connection, error) {

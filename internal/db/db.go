@@ -19,6 +19,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -50,6 +51,7 @@ type DB struct {
 	asked      *atomic.Uint64 // counts what was read
 	parts      sync.Mutex     // see putPart
 	unasked    uint64         // asked at the end of the last part; under parts
+	answers    keptAnswers // see keptReads
 }
 
 // pools opens the writer and the readers of a file. It touches no file yet.
@@ -216,6 +218,9 @@ type scanner interface{ Scan(dest ...any) error }
 // list reads every row of a query that bounds itself. It is the only place
 // that loops over rows.
 func list[T any](ctx context.Context, q querier, what string, scan func(scanner) (T, error), query string, args ...any) (_ []T, err error) {
+	if k, ok := q.(keptReads); ok {
+		return keptList(k, query, args, func() ([]T, error) { return list(ctx, k.DB, what, scan, query, args...) })
+	}
 	rows, err := q.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, wrap(what, err)
@@ -227,6 +232,9 @@ func list[T any](ctx context.Context, q querier, what string, scan func(scanner)
 		if err != nil {
 			return nil, wrap(what, err)
 		}
+		if len(out) == 2 && cap(out) < 64 {
+			out = slices.Grow(out, 62) // most lists are a page of 50, their rows large
+		}
 		out = append(out, v)
 	}
 	if err := rows.Err(); err != nil {
@@ -237,6 +245,9 @@ func list[T any](ctx context.Context, q querier, what string, scan func(scanner)
 
 // one reads a single row, ErrNotFound if there is none.
 func one[T any](ctx context.Context, q querier, what string, scan func(scanner) (T, error), query string, args ...any) (T, error) {
+	if k, ok := q.(keptReads); ok {
+		return keptOne(k, query, args, func() (T, error) { return one(ctx, k.DB, what, scan, query, args...) })
+	}
 	v, err := scan(q.QueryRowContext(ctx, query, args...))
 	if err != nil {
 		var zero T

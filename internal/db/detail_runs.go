@@ -103,7 +103,7 @@ func (o Org) DetailRun(ctx context.Context, id DetailRunID) (DetailRun, error) {
 
 // LatestDetailRun finds the newest run of a connection.
 func (o Org) LatestDetailRun(ctx context.Context, conn ConnectionID) (DetailRun, error) {
-	return one(ctx, o.db.r, "run", scanRun, `
+	return one(ctx, o.kept(), "run", scanRun, `
 		SELECT `+runColumns+` FROM detail_runs WHERE connection_id = ? AND org_id = ? ORDER BY id DESC LIMIT 1`, conn, o.id)
 }
 

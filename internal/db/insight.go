@@ -97,7 +97,7 @@ type FacetCount struct {
 func (o Org) FacetCounts(ctx context.Context, conns []ConnectionID, facet Facet, p Period, limit int) ([]FacetCount, error) {
 	var out []FacetCount
 	for _, conn := range conns {
-		rows, err := list(ctx, o.db.r, "sessions by "+string(facet), func(s scanner) (FacetCount, error) {
+		rows, err := list(ctx, o.kept(), "sessions by "+string(facet), func(s scanner) (FacetCount, error) {
 			f := FacetCount{Connection: conn}
 			err := s.Scan(append([]any{&f.Value, &f.Before}, f.dest()...)...)
 			return f, err

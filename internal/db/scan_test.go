@@ -215,6 +215,7 @@ func askEverything(t *testing.T, d, watched *DB) {
 			return err
 		},
 		func() error { _, err := o.CustomerSessions(ctx, 1, place, 51); return err },
+		func() error { _, err := o.CountCustomerSessions(ctx, 1, 101); return err },
 		func() error {
 			_, _, err := o.SessionNeighbours(ctx, Session{ID: 1, Customer: 1, StartedAt: now})
 			return err

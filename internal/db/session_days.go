@@ -139,7 +139,7 @@ const everyDay = `WITH RECURSIVE days (day) AS (SELECT ? UNION ALL SELECT day + 
 func (o Org) facetDays(ctx context.Context, conns []ConnectionID, facet Facet, values []string, first, last Day) ([]DayCounts, error) {
 	var out []DayCounts
 	for _, conn := range conns {
-		packed, err := one(ctx, o.db.r, "sessions a day", scanText, everyDay+`
+		packed, err := one(ctx, o.kept(), "sessions a day", scanText, everyDay+`
 			SELECT `+packedDays+`
 			FROM days CROSS JOIN session_days d ON d.connection_id = ? AND d.facet = ? AND d.day = days.day AND d.value IN (`+marks(len(values))+`)
 			WHERE d.org_id = ?`, append(append([]any{first, last, conn, facet}, anys(values)...), o.id)...)
@@ -163,7 +163,7 @@ func (o Org) namedDays(ctx context.Context, x exploration, id int64, first, last
 	}
 	var out []DayCounts
 	for _, conn := range x.conns {
-		rows, err := list(ctx, o.db.r, "sessions a day", func(s scanner) (DayCounts, error) {
+		rows, err := list(ctx, o.kept(), "sessions a day", func(s scanner) (DayCounts, error) {
 			d := DayCounts{Connection: conn}
 			err := s.Scan(&d.Day, &d.Sessions)
 			return d, err

@@ -84,7 +84,7 @@ type exploration struct {
 // explore looks up what a filter names.
 func (o Org) explore(ctx context.Context, f SessionFilter) (exploration, error) {
 	x := exploration{SessionFilter: f, org: o.id}
-	all, err := list(ctx, o.db.r, "connections", func(s scanner) (id ConnectionID, err error) { return id, s.Scan(&id) }, `
+	all, err := list(ctx, o.kept(), "connections", func(s scanner) (id ConnectionID, err error) { return id, s.Scan(&id) }, `
 		SELECT id FROM connections WHERE org_id = ? AND vendor IN ('raygun', 'raygun_v3') ORDER BY id LIMIT 1000`, o.id)
 	if err != nil {
 		return x, err

@@ -152,11 +152,24 @@ func (o Org) SessionErrors(ctx context.Context, id SessionID) ([]SessionError, e
 		WHERE session_id = ? AND org_id = ? ORDER BY position LIMIT 5000`, id, o.id)
 }
 
-// CustomerSessions lists a customer's sessions, newest first.
+// timelineColumns are those of sessionColumns that a timeline shows.
+const timelineColumns = `s.id, s.connection_id, s.started_at, s.updated_at, s.detailed_at, s.status, s.length_ms, s.page_view_count, s.browser, s.os, s.platform,
+	s.country, s.rating, s.error_count, s.web_url`
+
+// CustomerSessions lists a customer's sessions, newest first, with what their
+// page shows of them and needs to offer their details: the other fields are
+// empty.
 func (o Org) CustomerSessions(ctx context.Context, customer CustomerID, after Moment, limit int) ([]Session, error) {
 	at, id := after.args()
-	return list(ctx, o.db.r, "customer's sessions", scanSession, `
-		SELECT `+sessionColumns+` FROM sessions s
+	return list(ctx, o.db.r, "customer's sessions", func(r scanner) (Session, error) {
+		s := Session{Customer: customer}
+		var started, updated, detailed sql.NullInt64
+		err := r.Scan(&s.ID, &s.Connection, &started, &updated, &detailed, &s.Status, &s.LengthMS, &s.PageViewCount, &s.Browser, &s.OS, &s.Platform,
+			&s.Country, &s.Rating, &s.ErrorCount, &s.WebURL)
+		s.StartedAt, s.UpdatedAt, s.DetailedAt = timeOf(started), timeOf(updated), timeOf(detailed)
+		return s, err
+	}, `
+		SELECT `+timelineColumns+` FROM sessions s
 		WHERE s.customer_id = ? AND s.org_id = ? AND (s.started_at, s.id) < (?, ?)
 		ORDER BY s.started_at DESC, s.id DESC LIMIT ?`, customer, o.id, at, id, limit)
 }
@@ -166,11 +179,19 @@ func (o Org) CustomerSessions(ctx context.Context, customer CustomerID, after Mo
 type SessionsOfCustomer struct {
 	Connection ConnectionID
 	Country    string // as the vendor wrote it, empty if it told none
-	Count      int
 	Newest     time.Time
 	HeardAt    time.Time // when the vendor last told of one of them
 	// UserURL is a page about the person at the vendor, empty if it gave none.
 	UserURL string
+}
+
+// CountCustomerSessions counts a customer's sessions, up to limit.
+func (o Org) CountCustomerSessions(ctx context.Context, customer CustomerID, limit int) (int, error) {
+	n, err := one(ctx, o.db.r, "customer's sessions", scanInt, `
+		SELECT count(*) FROM (
+			SELECT 1 FROM customers c CROSS JOIN sessions s ON s.customer_id = c.id
+			WHERE c.id = ? AND c.org_id = ? LIMIT ?)`, customer, o.id, limit)
+	return int(n), err
 }
 
 // SumCustomerSessions sums a customer's newest sessions, at most limit of
@@ -179,11 +200,11 @@ func (o Org) SumCustomerSessions(ctx context.Context, customer CustomerID, limit
 	return list(ctx, o.db.r, "customer's sessions", func(r scanner) (SessionsOfCustomer, error) {
 		var s SessionsOfCustomer
 		var newest, heard sql.NullInt64
-		err := r.Scan(&s.Connection, &s.Country, &s.Count, &newest, &heard, &s.UserURL)
+		err := r.Scan(&s.Connection, &s.Country, &newest, &heard, &s.UserURL)
 		s.Newest, s.HeardAt = timeOf(newest), timeOf(heard)
 		return s, err
 	}, `
-		SELECT connection_id, country, count(*), max(started_at) AS newest, max(heard_at), max(user_url) FROM (
+		SELECT connection_id, country, max(started_at) AS newest, max(heard_at), max(user_url) FROM (
 			SELECT connection_id, country, started_at, user_url, max(coalesce(listed_at, 0), coalesce(detailed_at, 0)) AS heard_at
 			FROM sessions WHERE customer_id = ? AND org_id = ?
 			ORDER BY started_at DESC, id DESC LIMIT ?) AS h

@@ -106,10 +106,12 @@ func ownerMisses() map[string]string {
 		"SharesWith":     "needs a second customer",
 		"SetDefaultView": "it is their default already",
 		// The explorer's own test asks as a stranger too.
-		"CountSessions":   "answers a number",
-		"SessionDays":     "answers numbers",
-		"ToldDays":        "answers numbers, and not about a search",
-		"UnknownSessions": "answers a number",
+		"CountSessions": "answers a number",
+		// A test of its own asks as a stranger.
+		"CountCustomerSessions": "answers a number",
+		"SessionDays":           "answers numbers",
+		"ToldDays":              "answers numbers, and not about a search",
+		"UnknownSessions":       "answers a number",
 
 		"BareSessionsOfViewed": "names a time, in which the test knows no session",
 
@@ -165,6 +167,18 @@ func TestStrangerReachesNothing(t *testing.T) {
 				t.Errorf("reached the owner's row: %t (%v), want %t", reached, err, !misses)
 			}
 		})
+	}
+}
+
+// A number names nobody, so it is looked at by itself.
+func TestStrangerCountsNoSessions(t *testing.T) {
+	d := dbtest.New(t)
+	w := world{t: t, raw: d.Queue(), given: &[]reflect.Value{}}
+	w.seed(nil)
+	for org, want := range map[db.OrgID]int{owner: 1, stranger: 0} {
+		if n, err := d.Org(org).CountCustomerSessions(t.Context(), owner, 10); err != nil || n != want {
+			t.Errorf("organization %d counts %d sessions (%v), want %d", org, n, err, want)
+		}
 	}
 }
 

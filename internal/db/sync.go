@@ -64,7 +64,7 @@ func scanSync(s scanner) (Sync, error) {
 // Sync returns how a connection's mirror is kept; ErrNotFound if nobody has
 // ever decided about it.
 func (o Org) Sync(ctx context.Context, conn ConnectionID) (Sync, error) {
-	return one(ctx, o.db.r, "sync", scanSync, `
+	return one(ctx, o.kept(), "sync", scanSync, `
 		SELECT `+syncColumns+` FROM syncs WHERE connection_id = ? AND org_id = ?`, conn, o.id)
 }
 
@@ -237,7 +237,7 @@ func readTodo(text string) ([]SyncRange, error) {
 // SyncWalks returns a connection's open walks: a person's first, then the
 // newest sessions, then days, newest first; at most 200.
 func (o Org) SyncWalks(ctx context.Context, conn ConnectionID) ([]SyncWalk, error) {
-	return o.syncWalks(ctx, o.db.r, conn)
+	return o.syncWalks(ctx, o.kept(), conn)
 }
 
 func (o Org) syncWalks(ctx context.Context, q querier, conn ConnectionID) ([]SyncWalk, error) {

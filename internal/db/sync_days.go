@@ -30,7 +30,7 @@ func scanSyncDay(s scanner) (SyncDay, error) {
 // SyncDays returns what the mirror holds of the days from the first to the
 // last, newest first; a day that it holds nothing of is left out. At most 4000.
 func (o Org) SyncDays(ctx context.Context, conn ConnectionID, first, last Day) ([]SyncDay, error) {
-	return list(ctx, o.db.r, "sync days", scanSyncDay, `
+	return list(ctx, o.kept(), "sync days", scanSyncDay, `
 		SELECT day, from_at, to_at, sessions, lacking, walks, walked_at FROM sync_days
 		WHERE connection_id = ? AND org_id = ? AND day >= ? AND day <= ?
 		ORDER BY day DESC LIMIT 4000`, conn, o.id, first, last)

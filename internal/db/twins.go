@@ -179,7 +179,7 @@ func (o Org) SessionSightings(ctx context.Context, ids []SessionID) ([]SessionSi
 // ConnectionTwins returns the connections that told of the same sessions as the
 // given ones, without those: together they are the same applications.
 func (o Org) ConnectionTwins(ctx context.Context, conns []ConnectionID) ([]ConnectionID, error) {
-	return list(ctx, o.db.r, "connection twins", func(s scanner) (id ConnectionID, err error) { return id, s.Scan(&id) }, `
+	return list(ctx, o.kept(), "connection twins", func(s scanner) (id ConnectionID, err error) { return id, s.Scan(&id) }, `
 		SELECT DISTINCT t.twin_id FROM json_each(?1) j
 		CROSS JOIN connection_twins t ON t.connection_id = j.value
 		WHERE t.org_id = ?2 AND t.twin_id NOT IN (SELECT value FROM json_each(?1))

@@ -42,12 +42,12 @@ func scanView(s scanner) (SavedView, error) {
 // SavedViews lists the organization's views, then a member's own, each by name;
 // at most 1000.
 func (o Org) SavedViews(ctx context.Context, user UserID) ([]SavedView, error) {
-	shared, err := list(ctx, o.db.r, "saved views", scanView, `SELECT `+viewColumns+viewFrom+`
+	shared, err := list(ctx, o.kept(), "saved views", scanView, `SELECT `+viewColumns+viewFrom+`
 		WHERE v.org_id = ? AND v.shared = 1 ORDER BY v.name_norm LIMIT 500`, user, o.id)
 	if err != nil {
 		return nil, err
 	}
-	own, err := list(ctx, o.db.r, "saved views", scanView, `SELECT `+viewColumns+viewFrom+`
+	own, err := list(ctx, o.kept(), "saved views", scanView, `SELECT `+viewColumns+viewFrom+`
 		WHERE v.org_id = ? AND v.owner_id = ? AND v.shared = 0 ORDER BY v.name_norm LIMIT 500`, user, o.id, user)
 	return append(shared, own...), err
 }

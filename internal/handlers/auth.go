@@ -88,10 +88,7 @@ func (a *app) asMember(w http.ResponseWriter, r *http.Request, role services.Rol
 func (a *app) findMember(ctx context.Context, id services.UserID, slug string) (*member, error) {
 	m := &member{generation: a.Generation()}
 	var err error
-	if m.user, err = a.People.User(ctx, id); err != nil {
-		return nil, err
-	}
-	if m.all, err = a.People.Memberships(ctx, id); err != nil {
+	if m.user, m.all, err = a.People.Belongs(ctx, id); err != nil {
 		return nil, err
 	}
 	for _, at := range m.all {

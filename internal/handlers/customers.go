@@ -76,7 +76,7 @@ func (a *app) customer(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var shown []services.Session
+	shown := make([]services.Session, 0, len(tl.Items))
 	for _, item := range tl.Items {
 		if item.Session != nil {
 			shown = append(shown, *item.Session)

@@ -136,7 +136,7 @@ type CustomerPage struct {
 	// says that there are more than were counted.
 	Sessions     int
 	MoreSessions bool
-	// Countries are those of their newest sessions, as the vendor wrote them.
+	// Countries are those of their newest PageSize sessions, as the vendor wrote them.
 	Countries []string
 	// Connections are the names of the connections that know them.
 	Connections []string
@@ -174,7 +174,10 @@ func (c *Customers) View(ctx context.Context, actor Actor, id CustomerID) (Custo
 	if p.Pinned, err = o.IsPinned(ctx, actor.User, id); err != nil {
 		return p, err
 	}
-	newest, err := o.SumCustomerSessions(ctx, id, sessionsCounted+1)
+	if p.Sessions, err = o.CountCustomerSessions(ctx, id, sessionsCounted+1); err != nil {
+		return p, err
+	}
+	newest, err := o.SumCustomerSessions(ctx, id, PageSize)
 	if err != nil {
 		return p, err
 	}
@@ -197,7 +200,6 @@ func (c *Customers) View(ctx context.Context, actor Actor, id CustomerID) (Custo
 func (p *CustomerPage) sum(newest []db.SessionsOfCustomer, conns []Connection) {
 	known := map[ConnectionID]bool{}
 	for _, s := range newest {
-		p.Sessions += s.Count
 		if s.Country != "" && !slices.Contains(p.Countries, s.Country) && len(p.Countries) < 10 {
 			p.Countries = append(p.Countries, s.Country)
 		}

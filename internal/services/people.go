@@ -407,15 +407,25 @@ func (p *People) SignIn(ctx context.Context, email, password string) (User, erro
 
 // Memberships lists the organizations of a user by name.
 func (p *People) Memberships(ctx context.Context, user UserID) ([]Membership, error) {
+	_, out, err := p.Belongs(ctx, user)
+	return out, err
+}
+
+// Belongs returns a user with the organizations they belong to, by name: what
+// every page of theirs begins with, in one look. Who belongs to none comes back
+// without a name.
+func (p *People) Belongs(ctx context.Context, user UserID) (User, []Membership, error) {
 	rows, err := p.db.MembershipsUnscoped(ctx, user)
 	if err != nil {
-		return nil, err
+		return User{}, nil, err
 	}
+	u := User{ID: user}
 	out := make([]Membership, len(rows))
 	for i, m := range rows {
+		u.Email, u.Name = m.User.Email, m.User.Name
 		out[i] = Membership{Org: m.Org.ID, OrgSlug: m.Org.Slug, OrgName: m.Org.Name, Role: ParseRole(m.Role)}
 	}
-	return out, nil
+	return u, out, nil
 }
 
 // User finds a user by id.

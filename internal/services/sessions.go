@@ -116,7 +116,11 @@ func (s *Sessions) State(ctx context.Context, org OrgID, q SessionQuery) (Search
 		return st, err
 	}
 	// The last question was for the first page or for the next one.
-	for _, skip := range []int{0, st.skip} {
+	skips := []int{0}
+	if st.skip != 0 {
+		skips = append(skips, st.skip)
+	}
+	for _, skip := range skips {
 		p.Skip = skip
 		ask, ok, err := s.asks.Latest(ctx, org, q.Connection, askSessions, p.String())
 		if err != nil {

@@ -1,0 +1,125 @@
+package db
+
+import (
+	"database/sql"
+	"errors"
+	"slices"
+	"sync"
+)
+
+// keptReads is a pool of readers whose answers are kept as long as
+// [DB.Generation] stays the same, so that what stands on every page of an
+// organization (its connections, budgets, views, what there is to filter by) is
+// read once between two writes. It is for small answers that many pages need.
+// Answers are kept by organization, statement and arguments, and every caller
+// gets a copy.
+type keptReads struct {
+	*sql.DB
+	d   *DB
+	org OrgID
+}
+
+// kept reads like the readers' pool, and keeps the answers.
+func (o Org) kept() keptReads { return keptReads{DB: o.db.r, d: o.db, org: o.id} }
+
+// maxKept bounds the rows that are kept; beyond it all are forgotten.
+const maxKept = 20_000
+
+// keptAnswers are the answers of one generation.
+type keptAnswers struct {
+	mu         sync.Mutex
+	generation uint64
+	answers    map[keptQuestion]any
+	rows       int
+}
+
+// keptQuestion is what an answer is kept under.
+type keptQuestion struct {
+	org   OrgID
+	query string
+	args  [8]any
+	one   bool
+}
+
+// question is what an answer may be kept under; ok is false for arguments that
+// cannot be compared.
+func (k keptReads) question(query string, args []any, one bool) (q keptQuestion, ok bool) {
+	q = keptQuestion{org: k.org, query: query, one: one}
+	if k.d.generation == nil || len(args) > len(q.args) {
+		return q, false
+	}
+	for _, a := range args {
+		if _, bytes := a.([]byte); bytes {
+			return q, false
+		}
+	}
+	copy(q.args[:], args)
+	return q, true
+}
+
+func (k *keptAnswers) get(generation uint64, q keptQuestion) (any, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.generation != generation {
+		return nil, false
+	}
+	v, ok := k.answers[q]
+	return v, ok
+}
+
+func (k *keptAnswers) put(generation uint64, q keptQuestion, answer any, rows int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if generation < k.generation {
+		return // somebody has written meanwhile
+	}
+	if rows++; k.answers == nil || generation > k.generation || k.rows+rows > maxKept {
+		k.generation, k.answers, k.rows = generation, map[keptQuestion]any{}, 0
+	}
+	if rows <= maxKept {
+		k.answers[q] = answer
+		k.rows += rows
+	}
+}
+
+// keptList is what read returns, or what it returned before. The generation is
+// from before the reading: what is written meanwhile makes another one.
+func keptList[T any](k keptReads, query string, args []any, read func() ([]T, error)) ([]T, error) {
+	q, ok := k.question(query, args, false)
+	if !ok {
+		return read()
+	}
+	generation := k.d.Generation()
+	if v, ok := k.d.answers.get(generation, q); ok {
+		return slices.Clone(v.([]T)), nil
+	}
+	rows, err := read()
+	if err == nil {
+		k.d.answers.put(generation, q, slices.Clone(rows), len(rows))
+	}
+	return rows, err
+}
+
+// keptRow is a single row, or that there is none.
+type keptRow[T any] struct {
+	row T
+	err error
+}
+
+// keptOne is keptList for a single row.
+func keptOne[T any](k keptReads, query string, args []any, read func() (T, error)) (T, error) {
+	q, ok := k.question(query, args, true)
+	if !ok {
+		return read()
+	}
+	generation := k.d.Generation()
+	if v, ok := k.d.answers.get(generation, q); ok {
+		kept := v.(keptRow[T])
+		return kept.row, kept.err
+	}
+	row, err := read()
+	if err == nil || errors.Is(err, ErrNotFound) {
+		k.d.answers.put(generation, q, keptRow[T]{row, err}, 1)
+	}
+	return row, err
+}
