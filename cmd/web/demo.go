@@ -262,6 +262,8 @@ func connectStandIns(ctx context.Context, conns *services.Connections, actor ser
 			ClientID: services.NewSecret(cr.RaygunClientID), ClientSecret: services.NewSecret(cr.RaygunClientSecret),
 			Sync: true, Share: demoShare,
 		},
+		// Its sync is switched on once v1 has told of the last week.
+		{Vendor: services.RaygunV3, Name: "Acme shop v3", Token: services.NewSecret(cr.RaygunToken), Application: cr.RaygunApplication},
 		{Vendor: services.LogRocket, Name: "Acme web", Key: services.NewSecret(cr.LogRocketKey)},
 	} {
 		_, faults, err := conns.Add(ctx, actor, f)
@@ -296,7 +298,7 @@ func printDemo(w io.Writer, address string, box *sandbox.Sandbox, c demoConfig) 
 		}
 		fmt.Fprintf(&b, "  %-32s %s\n", p.Email, p.Note)
 	}
-	fmt.Fprintf(&b, "\nTo see Raygun's API v3 beside v1, add a connection to Raygun v3 under Settings with this token:\n\n  %s\n", box.Credentials().RaygunToken)
+	fmt.Fprintf(&b, "\nRaygun is connected through its APIs v1 and v3. Page views, errors and Core Web Vitals come in the background for a minute or two.\n")
 	fmt.Fprintf(&b, "\nThe stand-ins' switches, for faults and limits: %s\n%s\n\n", box.ControlURL(), kept)
 	_, _ = io.WriteString(w, b.String())
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -14,6 +15,12 @@ const (
 	// today, and demoShare what sync may spend on today: together the last week,
 	// with most of the allowance left for trying out.
 	demoCalls, demoShare = 12, 6
+	// demoDetails is how many of v1's calls go into details: with them come
+	// ratings and load times, which v3 does not tell.
+	demoDetails = 12
+	// demoV3Days is how far back v3's sync goes, and demoV3Details how many calls
+	// it makes for page views and errors: a minute's work.
+	demoV3Days, demoV3Details = 14, 500
 	// demoFillTime bounds the wait before the address is printed.
 	demoFillTime = 20 * time.Second
 )
@@ -42,8 +49,65 @@ func fillMirror(ctx context.Context, svc *services.Services, actors []services.A
 		if err := fillWeek(ctx, svc, owner, c.ID, tomorrow); err != nil {
 			return err
 		}
+		if err := fetchDetails(ctx, svc, owner, c.ID, tomorrow); err != nil {
+			return err
+		}
+	}
+	if err := followV3(ctx, svc, owner, list); err != nil {
+		return err
 	}
 	return pinAndAsk(ctx, svc, actors, list, people[:min(demoPins, len(people))])
+}
+
+// fetchDetails has the details of the newest sessions fetched, as a member
+// would, once a day. It does not wait for them.
+func fetchDetails(ctx context.Context, svc *services.Services, actor services.Actor, conn services.ConnectionID, tomorrow time.Time) error {
+	run, ok, err := svc.Details.Latest(ctx, actor.Org, conn)
+	if err != nil || ok && run.StartedAt.After(tomorrow.AddDate(0, 0, -1)) {
+		return err
+	}
+	c, err := svc.Connections.Get(ctx, actor.Org, conn)
+	if err != nil {
+		return err
+	}
+	list, err := svc.Sessions.List(ctx, actor.Org, services.SessionQuery{From: tomorrow.AddDate(0, 0, -7), To: tomorrow, Connection: conn}, services.Moment{})
+	if err != nil {
+		return err
+	}
+	var lacking []services.SessionID
+	for _, s := range list.Sessions {
+		if services.LacksDetail(c, s, time.Now()) {
+			lacking = append(lacking, s.ID)
+		}
+	}
+	_, _, err = svc.Details.Start(ctx, actor, conn, lacking, demoDetails)
+	var e *services.Error
+	if errors.As(err, &e) && e.Kind == services.Limited { // spent in an earlier run
+		return nil
+	}
+	return err
+}
+
+// followV3 switches v3's sync on, unless an earlier run has. It goes on in the
+// background.
+func followV3(ctx context.Context, svc *services.Services, actor services.Actor, list []services.Connection) error {
+	for _, c := range list {
+		if c.Vendor != services.RaygunV3 {
+			continue
+		}
+		st, err := svc.Syncs.Status(ctx, actor.Org, c.ID)
+		if err != nil || st.On() {
+			return err
+		}
+		faults, err := svc.Connections.SetSpending(ctx, actor, c.ID, services.SpendingForm{
+			Allowance: c.Allowance, Reserve: c.Reserve, Share: c.Share,
+			Sync: true, RetentionDays: demoV3Days, Details: true, DetailCalls: demoV3Details,
+		})
+		if err != nil || len(faults) > 0 {
+			return fmt.Errorf("follow Raygun v3: %v %w", faults, err)
+		}
+	}
+	return nil
 }
 
 // demoPins is how many people everybody finds pinned.

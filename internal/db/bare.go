@@ -38,6 +38,35 @@ func (o Org) BareSessionsOfViewed(ctx context.Context, conn ConnectionID, r Sync
 		ORDER BY s.started_at DESC, s.id DESC LIMIT ?`, o.id, ms(since), conn, o.id, ms(r.From), ms(r.To), ms(active), limit)
 }
 
+// BareSighted are the same among the sessions that the connection told of too,
+// but that are another one's: with the id by which it knows them.
+func (o Org) BareSighted(ctx context.Context, conn ConnectionID, r SyncRange, active time.Time, limit int) ([]Session, error) {
+	return list(ctx, o.db.r, "sessions without detail", func(r scanner) (Session, error) {
+		var id string
+		s, err := scanSession(after{r, &id})
+		s.Connection, s.VendorID = conn, id
+		return s, err
+	}, `
+		SELECT g.vendor_id, `+sessionColumns+` FROM session_sightings g INDEXED BY session_sightings_started
+		CROSS JOIN sessions s ON s.id = g.session_id
+		WHERE g.connection_id = ? AND g.org_id = ? AND g.started_at >= ? AND g.started_at < ? AND s.detailed_at IS NULL
+			AND (lower(s.status) <> 'active' OR coalesce(s.updated_at, s.started_at) < ?)
+			AND NOT EXISTS (
+				SELECT 1 FROM asks a
+				WHERE a.connection_id = g.connection_id AND a.kind = 'session' AND a.subject = g.vendor_id
+					AND a.state = 'failed' AND a.error_kind IN ('not_found', 'invalid', 'unexpected', 'internal'))
+		ORDER BY g.started_at DESC LIMIT ?`, conn, o.id, ms(r.From), ms(r.To), ms(active), limit)
+}
+
+// after scans a column into first, and what follows into what is asked for.
+type after struct {
+	scanner
+	first any
+}
+
+// Scan reads the first column and the others.
+func (a after) Scan(dest ...any) error { return a.scanner.Scan(append([]any{a.first}, dest...)...) }
+
 // BareDay is how many sessions of a day lack their detail.
 type BareDay struct {
 	Day      Day
@@ -56,7 +85,7 @@ func (o Org) BareDays(ctx context.Context, conn ConnectionID, first, last Day) (
 }
 
 // LackingDetail are those of some sessions that are a connection's own and lack
-// their detail, newest first.
+// the detail that it tells, newest first.
 func (o Org) LackingDetail(ctx context.Context, conn ConnectionID, ids []SessionID) ([]Session, error) {
 	text, err := json.Marshal(ids)
 	if err != nil {
@@ -64,7 +93,7 @@ func (o Org) LackingDetail(ctx context.Context, conn ConnectionID, ids []Session
 	}
 	return list(ctx, o.db.r, "sessions without detail", scanSession, `
 		SELECT `+sessionColumns+` FROM json_each(?) j CROSS JOIN sessions s ON s.id = j.value
-		WHERE s.connection_id = ? AND s.org_id = ? AND s.detailed_at IS NULL
+		WHERE s.connection_id = ? AND s.org_id = ? AND (s.detailed_at IS NULL OR s.detail_from IS NOT NULL)
 		ORDER BY s.started_at DESC, s.id DESC`, string(text), conn, o.id)
 }
 

@@ -281,6 +281,10 @@ func askEverything(t *testing.T, d, watched *DB) {
 			_, err := o.BareSessionsOfViewed(ctx, 1, SyncRange{From: now, To: now}, now, now, 9)
 			return err
 		},
+		func() error {
+			_, err := o.BareSighted(ctx, 1, SyncRange{From: now, To: now}, now, 9)
+			return err
+		},
 		func() error { _, err := o.BareDays(ctx, 1, 1, 9); return err },
 		func() error { _, err := o.LackingDetail(ctx, 1, ids); return err },
 		func() error { return o.SpendDetails(ctx, 1, 1, 1) },

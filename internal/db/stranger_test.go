@@ -83,8 +83,6 @@ func statesFor(method string) map[string]any {
 		return map[string]any{"connections.vendor": "raygun_v3", "connections.app_slug": ""}
 	case "ResumeDetailRun", "AddDetailRun":
 		return map[string]any{"detail_runs.state": "paused"}
-	case "LackingDetail":
-		return map[string]any{"sessions.detailed_at": nil}
 	case "EndTraitEdit":
 		return map[string]any{"trait_edits.state": "sending"}
 	}
@@ -102,6 +100,7 @@ func ownerMisses() map[string]string {
 		"CallHours":      "names hours, of which the test knows none",
 		"SyncDays":       "names days, of which the test knows none",
 		"BareDays":       "names days, of which the test knows none",
+		"BareSighted":    "names a time, in which the test knows no session",
 		"BareSessions":   "names a time, in which the test knows no session",
 		"SharesWith":     "needs a second customer",
 		"SetDefaultView": "it is their default already",

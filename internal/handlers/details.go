@@ -24,7 +24,7 @@ const (
 type bareWords struct{ one, many string }
 
 func shownBare() bareWords {
-	return bareWords{"session shown has no details", "sessions shown have no details"}
+	return bareWords{"session shown lacks details", "sessions shown lack details"}
 }
 
 // mayMatch is about sessions that a filter cannot judge.
@@ -46,7 +46,7 @@ func (a *app) detailParts(r *http.Request, conns []services.Connection, some []s
 		}
 		var ids []string
 		for _, s := range some {
-			if s.Connection == c.ID && services.LacksDetail(s, a.now()) && len(ids) < services.MaxDetails {
+			if services.LacksDetail(c, s, a.now()) && len(ids) < services.MaxDetails {
 				ids = append(ids, strconv.FormatInt(int64(s.ID), 10))
 			}
 		}
@@ -81,7 +81,7 @@ func (a *app) detailParts(r *http.Request, conns []services.Connection, some []s
 // detailOffers are the buttons that fetch the details of lacking sessions, each
 // with its price.
 func (a *app) detailOffers(r *http.Request, c services.Connection, how bareWords, lacking int, p services.DetailPrice, b services.Budget) (string, []templates.SpendView) {
-	what := "page views, errors and rating"
+	what := "page views, load times, errors and rating"
 	if c.Vendor == services.RaygunV3 {
 		what = "page views and errors"
 	}

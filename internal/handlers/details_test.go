@@ -133,7 +133,7 @@ func TestDetailsOfTheSessionsShownCostOneCallEachOnce(t *testing.T) {
 	s, _, b, seen := detailSite(t)
 	viewer := s.as(t, "viewer@example.com")
 	page := b.get(detailPage)
-	page.wants(t, 200, "sessions shown have no details", "cost 1 call", "Fetch details of the newest 39", "39 calls, 49 left today", "Newest 5", "Newest 20")
+	page.wants(t, 200, "sessions shown lack details", "cost 1 call", "Fetch details of the newest 39", "39 calls, 49 left today", "Newest 5", "Newest 20")
 	viewer.get(detailPage).wants(t, 200, "This takes the support role.")
 	fields := detailForm(t, page.body)
 	viewer.post("/o/acme/sessions/details", append(fields, "count", "5")...).wants(t, 403)
@@ -167,7 +167,7 @@ func TestDetailsOfTheSessionsShownCostOneCallEachOnce(t *testing.T) {
 	// A customer's page offers the same of theirs.
 	customer := regexp.MustCompile(`/o/acme/customers/\d+`).FindAllString(page.body, -1)
 	theirs := b.get(customer[len(customer)-1])
-	theirs.wants(t, 200, "shown ha")
+	theirs.wants(t, 200, "shown lack")
 	b.post("/o/acme/sessions/details", append(detailForm(t, theirs.body), "count", "1")...).wants(t, 303)
 	if run := s.ended(t, 3); run.Done != 1 {
 		t.Errorf("%+v", run)
@@ -265,7 +265,7 @@ func TestOneRunAtATimeAndItCanBeStopped(t *testing.T) {
 	}
 	// The session that was under way comes, and nothing after it.
 	seen.release()
-	b.until(detailPage, "Stopped:", "3 of 39 sessions fetched in full")
+	b.until(detailPage, "Stopped.", "3 of 39 sessions fetched in full")
 	b.post("/o/acme/sessions/details", append(fields, "count", "20")...).wants(t, 303)
 	if next := s.ended(t, 2); next.Done != 20 || seen.most() != 1 || seen.calls() != 23 {
 		t.Errorf("%+v, %d calls, one of them %d times", next, seen.calls(), seen.most())

@@ -121,11 +121,18 @@ func (d *Details) affordable(ctx context.Context, org OrgID, conn ConnectionID) 
 // Raygun called it so: a list that is not read again goes on saying so for ever.
 const activeFor = time.Hour
 
-// LacksDetail says that a session's detail is not here and worth fetching by
-// now: it has ended, and does not change any more.
-func LacksDetail(s Session, now time.Time) bool {
+// detailHere says that there is nothing to be fetched through a connection of a
+// session of its own. What v3 told of it has no ratings and load times: v1 tells
+// more.
+func detailHere(c Connection, s Session) bool {
+	return !s.DetailedAt.IsZero() && (s.DetailFrom == 0 || !c.Tells(FieldRating))
+}
+
+// LacksDetail says that the detail of a connection's own session is not here and
+// worth fetching by now: it has ended, and does not change any more.
+func LacksDetail(c Connection, s Session, now time.Time) bool {
 	last := later(s.StartedAt, s.UpdatedAt)
-	return s.DetailedAt.IsZero() && (!strings.EqualFold(s.Status, "active") || now.Sub(last) > activeFor)
+	return s.Connection == c.ID && !detailHere(c, s) && (!strings.EqualFold(s.Status, "active") || now.Sub(last) > activeFor)
 }
 
 const noRun = "There is no such run in this organization."
@@ -149,7 +156,7 @@ func (d *Details) Start(ctx context.Context, actor Actor, conn ConnectionID, ses
 	if err != nil {
 		return DetailRun{}, false, err
 	}
-	rows = slices.DeleteFunc(rows, func(s Session) bool { return !LacksDetail(s, d.now()) })
+	rows = slices.DeleteFunc(rows, func(s Session) bool { return !LacksDetail(c, s, d.now()) })
 	rows = rows[:min(len(rows), max(0, count))]
 	if len(rows) == 0 {
 		return DetailRun{}, false, nil

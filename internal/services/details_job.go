@@ -81,7 +81,11 @@ func (d *Details) step(ctx context.Context, run db.DetailRun) error {
 		if err != nil {
 			return err
 		}
-		if !s.DetailedAt.IsZero() { // it came another way meanwhile, and no call is spent
+		c, err := d.connections.Get(ctx, run.Org, run.Connection)
+		if err != nil {
+			return err
+		}
+		if detailHere(c, s) { // it came another way meanwhile, and no call is spent
 			return d.took(ctx, run, db.DetailStep{Came: true})
 		}
 		ask, err := d.asks.add(ctx, Actor{Org: run.Org, User: run.Actor}, AskSpec{

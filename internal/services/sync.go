@@ -137,7 +137,7 @@ func (s *Syncs) run(ctx context.Context, org OrgID, conn ConnectionID) (time.Dur
 // turn works until there is nothing to do now. stop says that there will be
 // nothing until somebody wakes the sync.
 func (s *Syncs) turn(ctx context.Context, org OrgID, claimed db.Sync) (end db.SyncOutcome, stop bool) {
-	began := time.Now()
+	began, measured := time.Now(), false
 	for ctx.Err() == nil && time.Since(began) < syncTurn {
 		v, err := s.look(ctx, org, claimed.Connection)
 		if err != nil {
@@ -148,21 +148,24 @@ func (s *Syncs) turn(ctx context.Context, org OrgID, claimed db.Sync) (end db.Sy
 			return s.afterError(ctx, v, err)
 		}
 		if walk == nil {
-			asked := false
-			if v.sync.Enabled && !stop {
-				if asked, err = s.details(ctx, v); err != nil {
+			if !v.sync.Enabled || stop {
+				return rest, stop
+			}
+			if !measured { // once a turn: these do not change that fast
+				measured = true
+				s.people(ctx, v)
+				s.vitals(ctx, v)
+				if err := ctx.Err(); err != nil { // what was cut off is due at the next start
 					return s.afterError(ctx, v, err)
 				}
+				continue
+			}
+			asked, err := s.details(ctx, v)
+			if err != nil {
+				return s.afterError(ctx, v, err)
 			}
 			if asked {
 				continue
-			}
-			if v.sync.Enabled && !stop {
-				s.people(ctx, v)
-				s.vitals(ctx, v)
-			}
-			if err := ctx.Err(); err != nil { // what was cut off is due at the next start
-				return s.afterError(ctx, v, err)
 			}
 			return rest, stop
 		}

@@ -57,7 +57,7 @@ func (s *Syncs) look(ctx context.Context, org OrgID, id ConnectionID) (syncView,
 	v.perDay = perDay(v.days)
 	v.batches = v.batchesOf(v.olderGaps())
 	if v.sync.Enabled && v.sync.Details {
-		v.bare, err = o.BareDays(ctx, id, v.oldest, today)
+		v.bare, err = s.bareDays(ctx, v, v.oldest, today)
 	}
 	return v, err
 }

@@ -2,6 +2,8 @@ package services
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"sightline/internal/db"
@@ -24,6 +26,36 @@ func DefaultDetailCalls(v Vendor) int {
 		return 2_000
 	}
 	return 10
+}
+
+// bareDays finds the days of sessions without details that the connection can
+// tell of. What v1 told of first, v3 fetches too where it knows of it: it has
+// the more calls.
+func (s *Syncs) bareDays(ctx context.Context, v syncView, first, last db.Day) ([]db.BareDay, error) {
+	o := s.db.Org(v.org)
+	conns := []ConnectionID{v.conn.ID}
+	if v.conn.Vendor == RaygunV3 {
+		twins, err := o.ConnectionTwins(ctx, conns)
+		if err != nil {
+			return nil, err
+		}
+		conns = append(conns, twins...)
+	}
+	bare := map[db.Day]int64{}
+	for _, c := range conns {
+		days, err := o.BareDays(ctx, c, first, last)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range days {
+			bare[d.Day] += d.Sessions
+		}
+	}
+	out := make([]db.BareDay, 0, len(bare))
+	for _, day := range slices.Backward(slices.Sorted(maps.Keys(bare))) {
+		out = append(out, db.BareDay{Day: day, Sessions: bare[day]})
+	}
+	return out, nil
 }
 
 // bareSessions is how many sessions of the time that is mirrored lack their
@@ -113,6 +145,12 @@ func (s *Syncs) nextBare(ctx context.Context, v syncView) (next Session, ok bool
 	for _, d := range v.bare {
 		r := db.SyncRange{From: d.Day.Time(), To: (d.Day + 1).Time()}
 		if found, err = o.BareSessions(ctx, v.conn.ID, r, active, 1); err != nil || len(found) > 0 {
+			return first(found), len(found) > 0, err
+		}
+		if v.conn.Vendor != RaygunV3 {
+			continue
+		}
+		if found, err = o.BareSighted(ctx, v.conn.ID, r, active, 1); err != nil || len(found) > 0 {
 			return first(found), len(found) > 0, err
 		}
 	}

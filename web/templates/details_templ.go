@@ -414,7 +414,7 @@ func DetailRun(v DetailRunView) templ.Component {
 					}
 					return nil
 				})
-				templ_7745c5c3_Err = Alert(AlertView{Kind: "warning", Title: detailRunSum(v), Text: detailRunFailures(v)}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var16), templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = Alert(AlertView{Kind: "warning", Title: v.Connection + ": " + detailRunSum(v), Text: detailRunFailures(v)}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var16), templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -425,7 +425,7 @@ func DetailRun(v DetailRunView) templ.Component {
 				}
 				if v.State == "stopped" {
 					var templ_7745c5c3_Var17 string
-					templ_7745c5c3_Var17, templ_7745c5c3_Err = templ.JoinStringErrs("Stopped: ")
+					templ_7745c5c3_Var17, templ_7745c5c3_Err = templ.JoinStringErrs("Stopped. ")
 					if templ_7745c5c3_Err != nil {
 						return templ.Error{Err: templ_7745c5c3_Err, FileName: `details.templ`, Line: 111, Col: 20}
 					}
@@ -439,9 +439,9 @@ func DetailRun(v DetailRunView) templ.Component {
 					}
 				}
 				var templ_7745c5c3_Var18 string
-				templ_7745c5c3_Var18, templ_7745c5c3_Err = templ.JoinStringErrs(detailRunSum(v) + ", ")
+				templ_7745c5c3_Var18, templ_7745c5c3_Err = templ.JoinStringErrs(v.Connection + ": " + detailRunSum(v) + ", ")
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `details.templ`, Line: 113, Col: 30}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `details.templ`, Line: 113, Col: 52}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var18))
 				if templ_7745c5c3_Err != nil {
