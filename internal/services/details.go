@@ -17,8 +17,8 @@ const jobDetails = "details"
 
 const (
 	// detailTurn is how long a run's job goes on before it lets others have the
-	// worker, and before it notices that Sightline stops.
-	detailTurn = 5 * time.Second
+	// worker.
+	detailTurn = 30 * time.Second
 	// detailStreak is after how many failures in a row a run pauses: what fails
 	// again and again is not worth the calls.
 	detailStreak = 3

@@ -40,7 +40,7 @@ func (d *Details) run(ctx context.Context, org OrgID, id DetailRunID) (time.Dura
 		return time.Second, nil
 	}
 	defer d.busy.leave(int64(id))
-	for began := time.Now(); time.Since(began) < detailTurn; {
+	for began := time.Now(); !d.queue.stopping() && time.Since(began) < detailTurn; {
 		row, err := d.db.Org(org).DetailRun(ctx, id)
 		if err != nil || row.State != db.RunOpen {
 			return 0, err

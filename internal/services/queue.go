@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -32,6 +33,8 @@ type Queue struct {
 	client   *river.Client[*sql.Tx]
 	handlers map[string]jobFunc
 	settle   []func(ctx context.Context) error
+	// ending is set once stop was called.
+	ending atomic.Bool
 }
 
 // jobFunc works on one row. again > 0 asks to be run again after that long.
@@ -128,9 +131,14 @@ func (q *Queue) start(ctx context.Context) error {
 	return nil
 }
 
+// stopping says that no more work is to be begun: running jobs are waited for,
+// and one that would go on with its row leaves that to the next start.
+func (q *Queue) stopping() bool { return q.ending.Load() }
+
 // stop lets running jobs finish until ctx ends, then cancels them and waits
 // for them to notice.
 func (q *Queue) stop(ctx context.Context) error {
+	q.ending.Store(true)
 	err := q.client.Stop(ctx)
 	if err == nil || ctx.Err() == nil {
 		return err

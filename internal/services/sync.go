@@ -138,7 +138,7 @@ func (s *Syncs) run(ctx context.Context, org OrgID, conn ConnectionID) (time.Dur
 // nothing until somebody wakes the sync.
 func (s *Syncs) turn(ctx context.Context, org OrgID, claimed db.Sync) (end db.SyncOutcome, stop bool) {
 	began, measured := time.Now(), false
-	for ctx.Err() == nil && time.Since(began) < syncTurn {
+	for ctx.Err() == nil && !s.queue.stopping() && time.Since(began) < syncTurn {
 		v, err := s.look(ctx, org, claimed.Connection)
 		if err != nil {
 			return s.afterError(ctx, v, err)
