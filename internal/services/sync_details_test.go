@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sightline/internal/db"
+	"sightline/internal/services/sandbox"
 )
 
 // withDetails has sync fetch details on so many calls a day.
@@ -146,5 +147,42 @@ func TestDetailPlanSentence(t *testing.T) {
 		if got := c.plan.Sentence(now); got != c.want {
 			t.Errorf("%q, want %q", got, c.want)
 		}
+	}
+}
+
+func TestV3FetchesWhatV1ToldOfFirstAndV1StillHasMoreToTell(t *testing.T) {
+	v := newVendorSite(t, sandbox.Options{Customers: 20, Sessions: 30, Days: 4})
+	start(t, v.s)
+	v1, v3 := v.add(v.raygunForm("One")), v.add(v.v3Form("Three", v.box.Credentials().RaygunApplication))
+	q := v.week(v1.ID)
+	v.week(v3.ID)
+	p, err := v.s.Connections.SetSpending(t.Context(), v.actor, v3.ID, SpendingForm{Allowance: 10_000, Reserve: 100, Sync: true, RetentionDays: 4, Details: true, DetailCalls: 2000})
+	if err != nil || len(p) > 0 {
+		t.Fatal(p, err)
+	}
+	lacking := func() (bare, more []SessionID) {
+		for _, s := range v.list(q) {
+			if s.DetailedAt.IsZero() && LacksDetail(v1, s, time.Now()) {
+				bare = append(bare, s.ID)
+			}
+			if s.DetailFrom == v3.ID && LacksDetail(v1, s, time.Now()) {
+				more = append(more, s.ID)
+			}
+		}
+		return bare, more
+	}
+	bare, more := lacking()
+	for deadline := time.Now().Add(time.Minute); len(bare) > 0 && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		bare, more = lacking()
+	}
+	if len(bare) > 0 || len(more) < 15 {
+		t.Fatalf("%d sessions lack details, v3 told of %d of v1's", len(bare), len(more))
+	}
+	run, _, err := v.s.Details.Start(t.Context(), v.actor, v1.ID, more, 3)
+	if err == nil {
+		run, err = v.s.Details.Wait(t.Context(), 1, run.ID, time.Minute)
+	}
+	if err != nil || run.Done != 3 || v.box.CountCalls(sandbox.OpSession) != 3 {
+		t.Errorf("run = %+v, %v after %d calls", run, err, v.box.CountCalls(sandbox.OpSession))
 	}
 }
