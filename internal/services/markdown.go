@@ -136,6 +136,9 @@ func nesting(line string) int {
 	return marks + blanks/4
 }
 
+// escapedURL is where a link leads as an address is written.
+func escapedURL(n *ast.Link) string { return string(util.URLEscape(n.Destination, true)) }
+
 // link returns an address as it may stand in a page, or false if it may not.
 func (m *Markdown) link(address string) (*url.URL, bool) {
 	u, err := url.Parse(address)
@@ -158,8 +161,8 @@ func (m *Markdown) sanitiser() *bluemonday.Policy {
 	p.AllowAttrs("href").OnElements("a")
 	p.AllowAttrs("class").Matching(regexp.MustCompile(`^link$`)).OnElements("a")
 	p.AllowAttrs("datetime").Matching(regexp.MustCompile(`^[0-9TZ:.-]{1,40}$`)).OnElements("time")
-	p.AllowAttrs("title").Matching(regexp.MustCompile(`^[0-9A-Za-z:, ]{1,40}$`)).OnElements("time")
 	p.AllowAttrs("data-local").Matching(regexp.MustCompile(`^$`)).OnElements("time")
+	p.AllowAttrs("class").Matching(regexp.MustCompile(`^moment$`)).OnElements("span")
 	p.RequireParseableURLs(true)
 	p.AllowURLSchemeWithCustomPolicy(m.app.Scheme, m.allowed)
 	p.RequireNoFollowOnLinks(false)
@@ -183,27 +186,32 @@ func (r linkRenderer) RegisterFuncs(reg renderer.NodeRendererFuncRegisterer) {
 
 func (r linkRenderer) link(w util.BufWriter, _ []byte, node ast.Node, entering bool) (ast.WalkStatus, error) {
 	n := node.(*ast.Link)
-	u, ok := r.m.link(string(util.URLEscape(n.Destination, true)))
+	u, ok := r.m.link(escapedURL(n))
 	if !ok {
 		return ast.WalkContinue, nil // the children are its text
 	}
-	_, _, at, isSession := logrocket.ParseSessionURL(u.String())
-	moment := isSession && !at.IsZero()
 	if !entering {
-		if moment {
-			_, _ = w.WriteString("</time>")
-		}
 		_, _ = w.WriteString("</a>")
+		writeMoment(w, u)
 		return ast.WalkContinue, nil
 	}
 	_, _ = fmt.Fprintf(w, `<a class="link" href="%s">`, html.EscapeString(u.String()))
-	if moment {
-		// As the other times on the page: UTC here, the reader's own time once
-		// JavaScript runs.
-		at = at.UTC()
-		_, _ = fmt.Fprintf(w, `<time datetime="%s" title="%s" data-local="">`, at.Format(time.RFC3339), at.Format("2 Jan 2006, 15:04:05 UTC"))
-	}
 	return ast.WalkContinue, nil
+}
+
+// writeMoment writes behind a link which moment of a recording it leads to: in
+// UTC here, in the reader's own time once JavaScript runs, and how far into the
+// recording that is, where its id tells when it began.
+func writeMoment(w util.BufWriter, u *url.URL) {
+	l := readLink(u)
+	if l.At.IsZero() {
+		return
+	}
+	_, _ = fmt.Fprintf(w, ` <span class="moment">(<time datetime="%s" data-local="">%s</time>`, l.At.Format(time.RFC3339), l.At.Format("2 Jan, 15:04:05 UTC"))
+	if o := OffsetText(l); o != "" {
+		_, _ = w.WriteString(", " + o)
+	}
+	_, _ = w.WriteString(")</span>")
 }
 
 func (r linkRenderer) autoLink(w util.BufWriter, source []byte, node ast.Node, entering bool) (ast.WalkStatus, error) {
@@ -212,10 +220,13 @@ func (r linkRenderer) autoLink(w util.BufWriter, source []byte, node ast.Node, e
 	}
 	n := node.(*ast.AutoLink)
 	label := html.EscapeString(string(n.Label(source)))
-	if u, ok := r.m.link(string(n.URL(source))); ok && n.AutoLinkType == ast.AutoLinkURL {
-		label = fmt.Sprintf(`<a class="link" href="%s">%s</a>`, html.EscapeString(u.String()), label)
+	u, ok := r.m.link(string(n.URL(source)))
+	if !ok || n.AutoLinkType != ast.AutoLinkURL {
+		_, _ = w.WriteString(label)
+		return ast.WalkContinue, nil
 	}
-	_, _ = w.WriteString(label)
+	_, _ = fmt.Fprintf(w, `<a class="link" href="%s">%s</a>`, html.EscapeString(u.String()), label)
+	writeMoment(w, u)
 	return ast.WalkContinue, nil
 }
 
