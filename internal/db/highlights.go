@@ -47,11 +47,18 @@ type HighlightSession struct {
 	Markdown               string
 }
 
-const highlightColumns = `h.id, h.connection_id, coalesce(h.customer_id, 0), coalesce(h.author_id, 0),
+const (
+	highlightColumns = highlightHead + `h.result_markdown` + highlightTail
+	// Lists do without the results.
+	highlightListColumns = highlightHead + `''` + highlightTail
+
+	highlightHead = `h.id, h.connection_id, coalesce(h.customer_id, 0), coalesce(h.author_id, 0),
 	coalesce((SELECT coalesce(nullif(p.name, ''), p.email) FROM users p WHERE p.id = h.author_id), ''),
 	h.subject_kind, h.subject, h.question, h.range_start, h.range_end, h.state, h.vendor_status, h.request_id,
-	h.message, h.error_kind, h.result_markdown, h.polls, h.misses,
+	h.message, h.error_kind, `
+	highlightTail = `, h.polls, h.misses,
 	h.created_at, h.sent_at, h.polled_at, h.next_poll_at, h.deadline_at, h.finished_at, h.hooked_at, h.hook_request_id`
+)
 
 func scanHighlight(s scanner) (Highlight, error) {
 	var h Highlight
@@ -89,22 +96,18 @@ func (o Org) HighlightSessions(ctx context.Context, id HighlightID) ([]Highlight
 // HighlightFilter selects highlights, newest first. Zero fields select
 // everything.
 type HighlightFilter struct {
-	Customer CustomerID
-	State    string
-	After    Moment    // where the page before ended
-	Since    time.Time // the oldest included
-	Limit    int       // at most 500
+	Customer   CustomerID
+	Author     UserID
+	Connection ConnectionID
+	State      string
+	After      Moment    // where the page before ended
+	Since      time.Time // the oldest included
+	Limit      int       // at most 500
 }
 
-func highlightsQuery(org OrgID, f HighlightFilter) (string, []any) {
-	var b strings.Builder
-	args := []any{org}
-	b.WriteString(`SELECT ` + highlightColumns + ` FROM highlights h WHERE h.org_id = ?`)
-	if !f.After.At.IsZero() {
-		at, id := f.After.args()
-		b.WriteString(` AND (h.created_at, h.id) < (?, ?)`)
-		args = append(args, at, id)
-	}
+// conditions are those of the filter that a row is looked at for, each
+// beginning with AND.
+func (f HighlightFilter) conditions(b *strings.Builder, args []any) []any {
 	if !f.Since.IsZero() {
 		b.WriteString(` AND h.created_at >= ?`)
 		args = append(args, ms(f.Since))
@@ -113,15 +116,36 @@ func highlightsQuery(org OrgID, f HighlightFilter) (string, []any) {
 		b.WriteString(` AND h.customer_id = ?`)
 		args = append(args, f.Customer)
 	}
+	if f.Author != 0 {
+		b.WriteString(` AND h.author_id = ?`)
+		args = append(args, f.Author)
+	}
+	if f.Connection != 0 {
+		b.WriteString(` AND h.connection_id = ?`)
+		args = append(args, f.Connection)
+	}
 	if f.State != "" {
 		b.WriteString(` AND h.state = ?`)
 		args = append(args, f.State)
 	}
-	b.WriteString(` ORDER BY h.created_at DESC, h.id DESC LIMIT ?`)
-	return b.String(), append(args, min(max(f.Limit, 1), 500))
+	return args
 }
 
-// Highlights lists highlights, newest first.
+func highlightsQuery(org OrgID, f HighlightFilter) (string, []any) {
+	var b strings.Builder
+	args := []any{org}
+	b.WriteString(`SELECT ` + highlightListColumns + ` FROM highlights h WHERE h.org_id = ?`)
+	if !f.After.At.IsZero() {
+		at, id := f.After.args()
+		b.WriteString(` AND (h.created_at, h.id) < (?, ?)`)
+		args = append(args, at, id)
+	}
+	args = f.conditions(&b, args)
+	b.WriteString(` ORDER BY h.created_at DESC, h.id DESC LIMIT ?`)
+	return b.String(), append(args, highlightLimit(f))
+}
+
+// Highlights lists highlights, newest first, without their results.
 func (o Org) Highlights(ctx context.Context, f HighlightFilter) ([]Highlight, error) {
 	q, args := highlightsQuery(o.id, f)
 	return list(ctx, o.db.r, "highlights", scanHighlight, q, args...)
@@ -331,6 +355,14 @@ func (o Org) EndHighlight(ctx context.Context, id HighlightID, from []string, ou
 				return err
 			}
 		}
+		// The parts come first: with the result their words are made searchable.
+		for i, s := range out.Sessions {
+			if _, err := exec(ctx, tx, "highlight session", `
+				INSERT INTO highlight_sessions (highlight_id, position, org_id, recording_id, session_id, markdown) VALUES (?, ?, ?, ?, ?, ?)`,
+				id, i, o.id, s.RecordingID, s.SessionID, s.Markdown); err != nil {
+				return err
+			}
+		}
 		if _, err := exec(ctx, tx, "highlight", `
 			UPDATE highlights SET state = ?1, message = ?2, error_kind = ?3, result_markdown = ?4, finished_at = ?5, next_poll_at = NULL,
 				request_id = CASE WHEN ?6 = '' THEN request_id ELSE ?6 END,
@@ -339,13 +371,6 @@ func (o Org) EndHighlight(ctx context.Context, id HighlightID, from []string, ou
 			out.State, out.Message, out.ErrorKind, out.Markdown, ms(out.At), out.RequestID, out.VendorStatus,
 			nullID(h.Customer), id, o.id); err != nil {
 			return err
-		}
-		for i, s := range out.Sessions {
-			if _, err := exec(ctx, tx, "highlight session", `
-				INSERT INTO highlight_sessions (highlight_id, position, org_id, recording_id, session_id, markdown) VALUES (?, ?, ?, ?, ?, ?)`,
-				id, i, o.id, s.RecordingID, s.SessionID, s.Markdown); err != nil {
-				return err
-			}
 		}
 		out.History.Customer = h.Customer
 		return addHistory(ctx, tx, o.id, out.History)

@@ -23,19 +23,22 @@ func TestTraitsAndHighlightsNeverScan(t *testing.T) {
 		query func() (string, []any)
 		index string
 	}{
-		"newest highlights":       {filtered(HighlightFilter{}), "highlights_org"},
-		"next page":               {filtered(HighlightFilter{After: Moment{time.Now(), 3}}), "highlights_org"},
-		"highlights of customer":  {filtered(HighlightFilter{Customer: 1}), "highlights_customer"},
-		"highlights in state":     {filtered(HighlightFilter{State: "ready"}), "highlights_state"},
-		"next page in state":      {filtered(HighlightFilter{State: "ready", After: Moment{time.Now(), 3}}), "highlights_state"},
-		"open highlights":         {plain(openHighlightsQuery), "highlights_open"},
-		"hooked highlight":        {plain(hookedHighlightQuery, []byte{1}), "highlights_hook"},
-		"unlinked highlights":     {plain(linkHighlightsQuery, 1, 1, "a", "email", 1, "a"), "highlights_unlinked"},
-		"edits of customer":       {plain(customerEditsQuery, 1, 1, 1, 1, 1, 10), "trait_edits_customer"},
-		"open edits":              {plain(openTraitEditsQuery), "trait_edits_open"},
-		"users of customer":       {plain(customerUsersQuery, 1, 1), "logrocket_users_customer"},
-		"newest edit of the user": {plain(customerUsersQuery, 1, 1), "trait_edits_user"},
-		"traits of user":          {plain(traitsQuery, 1, 1), "PRIMARY KEY"},
+		"newest highlights":        {filtered(HighlightFilter{}), "highlights_org"},
+		"next page":                {filtered(HighlightFilter{After: Moment{time.Now(), 3}}), "highlights_org"},
+		"highlights of customer":   {filtered(HighlightFilter{Customer: 1}), "highlights_customer"},
+		"highlights in state":      {filtered(HighlightFilter{State: "ready"}), "highlights_state"},
+		"next page in state":       {filtered(HighlightFilter{State: "ready", After: Moment{time.Now(), 3}}), "highlights_state"},
+		"highlights of author":     {filtered(HighlightFilter{Author: 1}), "highlights_author"},
+		"highlights of connection": {filtered(HighlightFilter{Connection: 1}), "highlights_connection"},
+		"words of highlights":      {func() (string, []any) { return searchHighlightsQuery(1, HighlightFilter{State: "ready"}, `"a"`, 9) }, "f VIRTUAL TABLE INDEX 192:M0><"},
+		"open highlights":          {plain(openHighlightsQuery), "highlights_open"},
+		"hooked highlight":         {plain(hookedHighlightQuery, []byte{1}), "highlights_hook"},
+		"unlinked highlights":      {plain(linkHighlightsQuery, 1, 1, "a", "email", 1, "a"), "highlights_unlinked"},
+		"edits of customer":        {plain(customerEditsQuery, 1, 1, 1, 1, 1, 10), "trait_edits_customer"},
+		"open edits":               {plain(openTraitEditsQuery), "trait_edits_open"},
+		"users of customer":        {plain(customerUsersQuery, 1, 1), "logrocket_users_customer"},
+		"newest edit of the user":  {plain(customerUsersQuery, 1, 1), "trait_edits_user"},
+		"traits of user":           {plain(traitsQuery, 1, 1), "PRIMARY KEY"},
 	}
 	for name, tt := range tests {
 		q, args := tt.query()

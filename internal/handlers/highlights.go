@@ -27,42 +27,6 @@ func whyNotSupport(r *http.Request) string {
 	return needsSupport
 }
 
-// highlights handles GET /highlights: the archive.
-func (a *app) highlights(w http.ResponseWriter, r *http.Request) error {
-	before := cursorOf(r.URL.Query().Get("before"))
-	f := services.HighlightFilter{
-		State: services.HighlightState(r.URL.Query().Get("state")), Customer: services.CustomerID(idOf(r.URL.Query().Get("customer"))),
-		Before: before.At, BeforeID: services.HighlightID(before.ID), Limit: pageRows + 1,
-	}
-	if err := a.ourCustomer(r, f.Customer); err != nil {
-		return err
-	}
-	rows, err := a.Highlights.List(r.Context(), orgOf(r), f)
-	if err != nil {
-		return err
-	}
-	here := orgPath(r, "highlights")
-	v := templates.HighlightsView{
-		Now: a.now(), NewURL: here + "/new", Disabled: whyNotSupport(r), Filtered: f.State != "" || f.Customer != 0,
-		Filter: templates.FilterView{Action: here}, States: []templates.OptionView{{Label: "All states"}},
-		State: templates.FieldView{ID: "state", Name: "state", Label: "State", Value: string(f.State), Required: true},
-	}
-	if v.Filtered {
-		v.Filter.ResetHref = here
-	}
-	for _, s := range services.HighlightStates() {
-		v.States = append(v.States, templates.OptionView{Value: string(s), Label: stateLabel(s)})
-	}
-	shown := rows[:min(len(rows), pageRows)]
-	v.Pager = pager(here, r.URL.Query(), before != services.Moment{}, len(rows) > pageRows, highlightMoment(shown), len(shown), "request", "requests")
-	names, err := a.connectionNames(r)
-	if err != nil {
-		return err
-	}
-	v.Items = highlightItems(r, shown, names)
-	return a.page(w, r, http.StatusOK, "Highlights", "highlights", templates.Highlights(v))
-}
-
 // highlightMoment is the place of the last of some highlights.
 func highlightMoment(rows []services.Highlight) services.Moment {
 	if len(rows) == 0 {
@@ -84,10 +48,19 @@ func highlightItems(r *http.Request, rows []services.Highlight, names map[servic
 	for i, h := range rows {
 		out[i] = templates.HighlightItem{
 			Href: highlightPath(r, h.ID), Subject: h.Subject(), Question: h.Question, Author: h.AuthorName, Connection: names[h.Connection],
-			State: string(h.State), Range: rangeText(h.Start, h.End), CreatedAt: h.CreatedAt,
+			State: string(h.State), Range: rangeText(h.Start, h.End), CreatedAt: h.CreatedAt, Took: tookFor(h),
 		}
 	}
 	return out
+}
+
+// tookFor is how long LogRocket took, negative if that is not known: it ended
+// unsent, or has not ended.
+func tookFor(h services.Highlight) time.Duration {
+	if h.SentAt.IsZero() || h.FinishedAt.IsZero() {
+		return -1
+	}
+	return h.FinishedAt.Sub(h.SentAt)
 }
 
 func highlightPath(r *http.Request, id services.HighlightID) string {
@@ -207,8 +180,8 @@ func highlightFacts(h services.Highlight, connection string) []templates.DefView
 		defs = append(defs, templates.DefView{Term: "Waits until", Content: templates.Time(h.DeadlineAt)})
 	} else {
 		defs = append(defs, templates.DefView{Term: "Finished", Content: templates.Time(h.FinishedAt)})
-		if !h.SentAt.IsZero() {
-			defs = append(defs, templates.DefView{Term: "Took", Content: templates.Duration(h.FinishedAt.Sub(h.SentAt))})
+		if took := tookFor(h); took >= 0 {
+			defs = append(defs, templates.DefView{Term: "Took", Content: templates.Duration(took)})
 		}
 	}
 	return append(defs, templates.DefView{Term: "LogRocket says", Text: h.VendorStatus}, templates.DefView{Term: "LogRocket's number", Text: h.RequestID, Mono: true})

@@ -153,7 +153,7 @@ func TestHighlightsFromFormToResult(t *testing.T) {
 		t.Errorf("%d jobs were started", n)
 	}
 	b.get("/o/acme/highlights?state=ready").wants(t, http.StatusOK, who.Email, a.location)
-	b.get("/o/acme/highlights?state=failed").wants(t, http.StatusOK, "None in this state")
+	b.get("/o/acme/highlights?state=failed").wants(t, http.StatusOK, "Nothing matches these filters")
 	// Asking again opens the same request.
 	again := b.get("/o/acme/highlights/new?again=1").fields(t, "/o/acme/highlights")
 	if again.Get("subject") != who.Email || again.Get("question") != v.Get("question") || again.Get("range") != "custom" || again.Get("from") == "" || again.Get("token") == v.Get("token") {

@@ -76,7 +76,7 @@ func TestForeignIdsBesideThePathAreNotFound(t *testing.T) {
 	}
 	for _, path := range []string{
 		"/history?customer=ID", "/history?connection=ID", "/history.csv?customer=ID", "/history.csv?connection=ID", "/calls?connection=ID",
-		"/highlights?customer=ID", "/highlights/new?customer=ID", "/highlights/new?connection=ID", "/highlights/new?again=ID",
+		"/highlights?customer=ID", "/highlights?connection=ID", "/highlights/new?customer=ID", "/highlights/new?connection=ID", "/highlights/new?again=ID",
 		"/insight?conn=ID", "/details/ID",
 		"/sessions?connection=ID", "/sessions.csv?connection=ID", "/sessions.json?connection=ID",
 	} {

@@ -327,8 +327,13 @@ func (h *Highlights) Sessions(ctx context.Context, org OrgID, row Highlight) ([]
 // HighlightFilter selects highlights, newest first. Zero fields select
 // everything.
 type HighlightFilter struct {
-	Customer CustomerID
-	State    HighlightState
+	Customer   CustomerID
+	Author     UserID
+	Connection ConnectionID
+	State      HighlightState
+	// Words must all occur in subject, question or result; the last letters of
+	// each may be left off. At most MaxHighlightWords characters count.
+	Words string
 	// Before, if not zero, is where the page before ended: older ones, and at
 	// the same millisecond those with a smaller id than BeforeID.
 	Before   time.Time
@@ -337,11 +342,35 @@ type HighlightFilter struct {
 	Limit    int       // at most 500
 }
 
-// List returns the highlights that a filter selects.
+// MaxHighlightWords is how many characters of a search count.
+const MaxHighlightWords = 200
+
+func (f HighlightFilter) rows() db.HighlightFilter {
+	return db.HighlightFilter{
+		Customer: f.Customer, Author: f.Author, Connection: f.Connection, State: string(f.State),
+		After: db.Moment{At: f.Before, ID: int64(f.BeforeID)}, Since: f.Since, Limit: f.Limit,
+	}
+}
+
+// List returns the highlights that a filter selects, without their results.
 func (h *Highlights) List(ctx context.Context, org OrgID, f HighlightFilter) ([]Highlight, error) {
-	return highlightsOf(h.db.Org(org).Highlights(ctx, db.HighlightFilter{
-		Customer: f.Customer, State: string(f.State), After: db.Moment{At: f.Before, ID: int64(f.BeforeID)}, Since: f.Since, Limit: f.Limit,
-	}))
+	list, _, err := h.Search(ctx, org, f)
+	return list, err
+}
+
+// Search is List, and where the words are so common and the rest of the filter
+// so rare that not all was looked at, the highlight before which to go on; else
+// that is 0.
+func (h *Highlights) Search(ctx context.Context, org OrgID, f HighlightFilter) (list []Highlight, further HighlightID, err error) {
+	o := h.db.Org(org)
+	if strings.TrimSpace(f.Words) == "" {
+		list, err = highlightsOf(o.Highlights(ctx, f.rows()))
+		return list, 0, err
+	}
+	words := []rune(f.Words)
+	rows, further, err := o.SearchHighlights(ctx, f.rows(), string(words[:min(len(words), MaxHighlightWords)]))
+	list, err = highlightsOf(rows, err)
+	return list, further, err
 }
 
 // Recent returns the organization's newest n highlights.
