@@ -97,19 +97,19 @@ func (a *app) detailOffers(r *http.Request, c services.Connection, how bareWords
 	offer := func(n int, label string) templates.SpendView {
 		v := a.spendView(r, label, b)
 		v.Icon, v.Kind, v.Calls, v.AtMost = "download", templates.Secondary, n*p.Each, !p.Exactly
-		v.Name, v.Value, v.Small = "count", strconv.Itoa(n), true
+		v.Name, v.Value = "count", strconv.Itoa(n)
 		return v
 	}
 	if most == 0 {
-		v := offer(lacking, "Fetch details of "+templates.Plural(lacking, "session", "sessions"))
+		v := offer(lacking, "Fetch all "+templates.FormatCount(lacking))
 		if v.Disabled == "" {
 			v.Disabled = spareSpent(b)
 		}
 		return sentence, []templates.SpendView{v}
 	}
-	label := "Fetch details of " + templates.Plural(most, "session", "sessions")
+	label := "Fetch all " + templates.FormatCount(most)
 	if most < lacking {
-		label = "Fetch details of the newest " + templates.FormatCount(most)
+		label = "Fetch newest " + templates.FormatCount(most)
 		sentence += " Today's calls left do not pay for all of them."
 	}
 	out := []templates.SpendView{offer(most, label)}

@@ -133,7 +133,7 @@ func TestDetailsOfTheSessionsShownCostOneCallEachOnce(t *testing.T) {
 	s, _, b, seen := detailSite(t)
 	viewer := s.as(t, "viewer@example.com")
 	page := b.get(detailPage)
-	page.wants(t, 200, "sessions shown lack details", "cost 1 call", "Fetch details of the newest 39", "39 calls, 49 left today", "Newest 5", "Newest 20")
+	page.wants(t, 200, "sessions shown lack details", "cost 1 call", "Fetch newest 39", "39 calls, 49 left today", "Newest 5", "Newest 20")
 	viewer.get(detailPage).wants(t, 200, "This takes the support role.")
 	fields := detailForm(t, page.body)
 	viewer.post("/o/acme/sessions/details", append(fields, "count", "5")...).wants(t, 403)
@@ -173,7 +173,7 @@ func TestDetailsOfTheSessionsShownCostOneCallEachOnce(t *testing.T) {
 		t.Errorf("%+v", run)
 	}
 	// A filter that needs details names those that it knows nothing of.
-	b.get(detailPage+"&ratings=poor").wants(t, 200, "sessions without details, the newest, may match too", "Fetch details of the newest 13")
+	b.get(detailPage+"&ratings=poor").wants(t, 200, "sessions without details, the newest, may match too", "Fetch newest 13")
 }
 
 func TestDetailsLeaveTheReserveAloneAndGoOnWhenSomebodySaysSo(t *testing.T) {
