@@ -51,7 +51,7 @@ type DB struct {
 	asked      *atomic.Uint64 // counts what was read
 	parts      sync.Mutex     // see putPart
 	unasked    uint64         // asked at the end of the last part; under parts
-	answers    keptAnswers // see keptReads
+	answers    keptAnswers    // see keptReads
 }
 
 // pools opens the writer and the readers of a file. It touches no file yet.
