@@ -20,18 +20,18 @@ func TestPagesAreLight(t *testing.T) {
 		name, path string
 		rows, most int // most is in KB of 1,024 bytes
 	}{
-		{name: "home", path: "/o/acme/", most: 15},
-		{name: "lookup", path: "/o/acme/lookup?q=ada", most: 15},
-		{name: "lookup of many", path: "/o/acme/lookup?q=example", rows: 40, most: 28},
-		{name: "customer", path: customer, most: 26},
-		{name: "customers", path: "/o/acme/customers", rows: 50, most: 24},
-		{name: "sessions", path: "/o/acme/sessions?span=60d", rows: 50, most: 54},
-		{name: "session", path: fetchSession(v, customer), most: 21},
-		{name: "highlights", path: "/o/acme/highlights", most: 15},
-		{name: "history", path: "/o/acme/history", most: 20},
-		{name: "settings", path: "/o/acme/settings/connections", most: 15},
-		{name: "a connection's settings", path: "/o/acme/settings/connections/1", most: 21},
-		{name: "members", path: "/o/acme/settings/members", most: 15},
+		{name: "home", path: "/o/acme/", most: 11},
+		{name: "lookup", path: "/o/acme/lookup?q=ada", most: 11},
+		{name: "lookup of many", path: "/o/acme/lookup?q=example", rows: 40, most: 26},
+		{name: "customer", path: customer, most: 20},
+		{name: "customers", path: "/o/acme/customers", rows: 50, most: 22},
+		{name: "sessions", path: "/o/acme/sessions?span=60d", rows: 50, most: 50},
+		{name: "session", path: fetchSession(v, customer), most: 20},
+		{name: "highlights", path: "/o/acme/highlights", most: 10},
+		{name: "history", path: "/o/acme/history", most: 17},
+		{name: "settings", path: "/o/acme/settings/connections", most: 10},
+		{name: "a connection's settings", path: "/o/acme/settings/connections/1", most: 18},
+		{name: "members", path: "/o/acme/settings/members", most: 11},
 		{name: "insight", path: insight, most: 40},
 	}
 	for _, p := range pages {

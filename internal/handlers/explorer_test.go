@@ -266,7 +266,7 @@ func TestFiguresLeadToTheSessionsBehindThem(t *testing.T) {
 			t.Errorf("no figure leads to sessions by %s", key)
 		}
 	}
-	if m := regexp.MustCompile(`<td class="page-path"> ?<a class="stretched" data-item href="([^"]*)">`).FindStringSubmatch(page); m == nil {
+	if m := regexp.MustCompile(`<td class="page-path"> ?<a class="stretched" href="([^"]*)">`).FindStringSubmatch(page); m == nil {
 		t.Error("no page leads to its sessions")
 	} else if list := b.get(m[1]); strings.Contains(list.body, "No sessions here") {
 		t.Errorf("no session behind %s", m[1])

@@ -37,7 +37,7 @@ type TableView struct {
 
 // Table shows a table; its rows (<tr> of <td>) are the children. Cells of a
 // Num column carry the class num. The main link of a row carries the class
-// stretched and data-item.
+// stretched, by which the keys j and k find it.
 func Table(t TableView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
