@@ -33,7 +33,7 @@ func main() {
 	requests := flag.Int("requests", 300, "requests of each measurement of one page")
 	only := flag.Bool("make", false, "make the databases and measure nothing")
 	pages := flag.String("pages", "", "measure only the pages whose name holds this, and nothing else")
-	part := flag.String("part", "", "measure only the program, the pages, the store, ingest or busy")
+	part := flag.String("part", "", "measure only the program, pages, growth, store, ingest or busy")
 	bare := flag.Bool("bare", false, "be the bare server that is measured against")
 	flag.Parse()
 	if *bare {
@@ -66,12 +66,10 @@ type bench struct {
 	binary, self string // what is measured, and this program
 	plain        *running
 	misses       int
-	asked        atomic.Int64         // numbers pages that are asked for anew
-	p50          map[string][]float64 // by page, of each size, in bare answers
+	asked        atomic.Int64 // numbers pages that are asked for anew
 }
 
 func (b *bench) run(ctx context.Context, makeOnly bool) (err error) {
-	b.p50 = map[string][]float64{}
 	dirs := make([]string, len(b.sizes))
 	for i, n := range b.sizes {
 		dir, took, err := made(ctx, madeRoot, n)
@@ -108,7 +106,9 @@ func (b *bench) run(ctx context.Context, makeOnly bool) (err error) {
 			return fmt.Errorf("%d sessions: %w", b.sizes[i], err)
 		}
 	}
-	b.growth()
+	if err := b.growth(ctx, dirs); err != nil {
+		return fmt.Errorf("growth: %w", err)
+	}
 	if b.measures("ingest") {
 		if err := b.ingest(ctx); err != nil {
 			return fmt.Errorf("ingest: %w", err)

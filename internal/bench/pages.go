@@ -286,24 +286,53 @@ func (b *bench) page(r *running, p page) error {
 	}
 	b.line(p.name, s.String(), target, s.ratio() <= p.p50 && s.rate >= p.rate)
 	if p.grows {
-		b.p50[p.name] = append(b.p50[p.name], s.ratio())
 	}
 	return nil
 }
 
-// growth prints what the pages cost at the largest size against the smallest.
-func (b *bench) growth() {
-	if len(b.sizes) < 2 {
-		return
+// growth asks for the same pages in the smallest and the largest database by
+// turns, so that both meet the same moments.
+func (b *bench) growth(ctx context.Context, dirs []string) error {
+	if len(dirs) < 2 || b.only == "" && !b.measures("pages") && !b.measures("growth") {
+		return nil
 	}
 	first, last := b.sizes[0], b.sizes[len(b.sizes)-1]
-	heading("Growth of p50 from %d to %d sessions", first, last)
-	for _, p := range pagesOf("", "", []string{""}, []string{""}, "") {
-		if v := b.p50[p.name]; p.grows && len(v) == len(b.sizes) {
-			by := v[len(v)-1] / v[0]
-			b.line(p.name, fmt.Sprintf("%.2f× (%.1f× to %.1f× a bare answer)", by, v[0], v[len(v)-1]), "≤ 1.3×", by <= 1.3)
+	heading("Growth of p50 from %d to %d sessions, asked by turns", first, last)
+	var servers [2]*running
+	var pages [2][]page
+	for i, dir := range []string{dirs[0], dirs[len(dirs)-1]} {
+		var err error
+		if servers[i], err = startServer(ctx, b.binary, []string{"serve"}, "SIGHTLINE_DATA_DIR="+dir); err != nil {
+			return err
+		}
+		defer servers[i].stop()
+		if err := servers[i].signIn(); err != nil {
+			return err
+		}
+		if pages[i], err = b.find(servers[i]); err != nil {
+			return err
 		}
 	}
+	for n, p := range pages[0] {
+		if !p.grows || !strings.Contains(p.name, b.only) {
+			continue
+		}
+		ask := func(i int) func() error {
+			nth := 0
+			return func() error {
+				nth++
+				_, err := servers[i].get(anew(pages[i][n].path(nth), int(b.asked.Add(1))), p.want)
+				return err
+			}
+		}
+		small, large, err := turns(b.requests, ask(0), ask(1))
+		if err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
+		}
+		by := float64(large) / float64(small)
+		b.line(p.name, fmt.Sprintf("%.2f× (%s to %s)", by, small.Round(10*time.Microsecond), large.Round(10*time.Microsecond)), "≤ 1.3×", by <= 1.3)
+	}
+	return nil
 }
 
 // unchanged measures pages that a browser has already.
