@@ -187,7 +187,7 @@ func (p *putter) joinUsers(ctx context.Context) (n int, more bool, err error) {
 // given id.
 func (o Org) WaitingUsers(ctx context.Context, conn ConnectionID, after string) (known, unknown []string, err error) {
 	// The index has all sessions of a user in a row: the next user is one step.
-	const next = `SELECT min(s.user_id) FROM sessions s INDEXED BY sessions_partial
+	const next = `(SELECT min(s.user_id) FROM sessions s INDEXED BY sessions_partial
 			WHERE s.connection_id = c.id AND s.user_partial = 1 AND s.user_id > `
 	_, err = list(ctx, o.db.r, "waiting users", func(s scanner) (struct{}, error) {
 		var id string
@@ -202,9 +202,9 @@ func (o Org) WaitingUsers(ctx context.Context, conn ConnectionID, after string) 
 	}, `
 		WITH RECURSIVE c AS (SELECT id, org_id FROM connections WHERE id = ?1 AND org_id = ?2),
 		waiting (id) AS (
-			SELECT (`+next+`?3) FROM c
+			SELECT `+next+`?3) FROM c
 			UNION ALL
-			SELECT (`+next+`waiting.id) FROM waiting CROSS JOIN c WHERE waiting.id IS NOT NULL
+			SELECT `+next+`waiting.id) FROM waiting CROSS JOIN c WHERE waiting.id IS NOT NULL
 			LIMIT 2001)
 		SELECT w.id, EXISTS (SELECT 1 FROM raygun_users u WHERE u.connection_id = ?1 AND u.user_id = w.id AND u.org_id = ?2)
 		FROM waiting w WHERE w.id IS NOT NULL ORDER BY w.id LIMIT 2000`, conn, o.id, after)

@@ -39,6 +39,8 @@ func TestTraitsAndHighlightsNeverScan(t *testing.T) {
 		"users of customer":        {plain(customerUsersQuery, 1, 1), "logrocket_users_customer"},
 		"newest edit of the user":  {plain(customerUsersQuery, 1, 1), "trait_edits_user"},
 		"traits of user":           {plain(traitsQuery, 1, 1), "PRIMARY KEY"},
+		"history of a trait":       {plain(fieldHistoryQuery, 1, "trait", "plan", 9, 1, 10), "trait_changes_field"},
+		"known trait keys":         {plain(traitKeysQuery, 1, 1, 10), "trait_keys_recent"},
 	}
 	for name, tt := range tests {
 		q, args := tt.query()

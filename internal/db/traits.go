@@ -58,6 +58,9 @@ type TraitEdit struct {
 	CreatedAt  time.Time
 	SentAt     time.Time
 	FinishedAt time.Time
+	// Undoes is the edit that this one takes back, whole or in part, and UndoneBy
+	// the newest that takes back this one and was not refused; 0 for none.
+	Undoes, UndoneBy TraitEditID
 }
 
 // TraitChange is what an edit does to one field. Before is nil where nothing
@@ -81,7 +84,9 @@ type NewTraitEdit struct {
 	Seen    TraitEditID
 	Request TraitRequest
 	Changes []TraitChange
-	At      time.Time
+	// Undoes is the edit of the same user that it takes back, 0 for none.
+	Undoes TraitEditID
+	At     time.Time
 }
 
 // TraitOutcome is how an edit ended.
@@ -150,7 +155,8 @@ func (o Org) Traits(ctx context.Context, user LogRocketUserID) ([]Trait, error) 
 
 const traitEditColumns = `e.id, e.connection_id, e.logrocket_user_id, u.user_id, e.customer_id, coalesce(e.author_id, 0),
 	coalesce((SELECT coalesce(nullif(p.name, ''), p.email) FROM users p WHERE p.id = e.author_id), ''),
-	e.reason, e.state, e.message, e.error_kind, e.request, e.created_at, e.sent_at, e.finished_at`
+	e.reason, e.state, e.message, e.error_kind, e.request, e.created_at, e.sent_at, e.finished_at, coalesce(e.undoes_id, 0),
+	coalesce((SELECT max(x.id) FROM trait_edits x WHERE x.undoes_id = e.id AND x.state <> 'failed'), 0)`
 
 const traitEditsFrom = ` FROM trait_edits e JOIN logrocket_users u ON u.id = e.logrocket_user_id `
 
@@ -159,7 +165,7 @@ func scanTraitEdit(s scanner) (TraitEdit, error) {
 	var request string
 	var created, sent, finished sql.NullInt64
 	err := s.Scan(&e.ID, &e.Connection, &e.User, &e.UserID, &e.Customer, &e.Author, &e.AuthorName,
-		&e.Reason, &e.State, &e.Message, &e.ErrorKind, &request, &created, &sent, &finished)
+		&e.Reason, &e.State, &e.Message, &e.ErrorKind, &request, &created, &sent, &finished, &e.Undoes, &e.UndoneBy)
 	if err != nil {
 		return e, err
 	}
@@ -236,17 +242,18 @@ func (o Org) AddTraitEdit(ctx context.Context, e NewTraitEdit, after TxFunc) (Tr
 			return err
 		}
 		id, err := one(ctx, tx, "trait edit", scanInt, `
-			INSERT INTO trait_edits (org_id, connection_id, logrocket_user_id, customer_id, author_id, reason, form_token, state, request, created_at)
-			VALUES (?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?)
+			INSERT INTO trait_edits (org_id, connection_id, logrocket_user_id, customer_id, author_id, reason, form_token, state, request, created_at, undoes_id)
+			VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'queued', ?8, ?9,
+				(SELECT id FROM trait_edits WHERE id = ?10 AND org_id = ?1 AND logrocket_user_id = ?3))
 			RETURNING id`,
-			o.id, e.Connection, user, e.Customer, nullID(e.Author), e.Reason, e.FormToken, string(request), ms(e.At))
+			o.id, e.Connection, user, e.Customer, nullID(e.Author), e.Reason, e.FormToken, string(request), ms(e.At), e.Undoes)
 		if err != nil {
 			return err
 		}
 		for _, c := range e.Changes {
 			if _, err := exec(ctx, tx, "trait change", `
-				INSERT INTO trait_changes (edit_id, field, key, org_id, before, after) VALUES (?, ?, ?, ?, ?, ?)`,
-				id, c.Field, c.Key, o.id, c.Before, c.After); err != nil {
+				INSERT INTO trait_changes (edit_id, field, key, org_id, before, after, logrocket_user_id) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+				id, c.Field, c.Key, o.id, c.Before, c.After, user); err != nil {
 				return err
 			}
 		}
@@ -346,6 +353,12 @@ func (o Org) knowUser(ctx context.Context, tx *sql.Tx, e TraitEdit, k KnownUser,
 		if _, err := exec(ctx, tx, "trait", `
 			INSERT INTO traits (logrocket_user_id, key, org_id, value, answered_at) VALUES (?, ?, ?, ?, ?)`,
 			e.User, key, o.id, value, ms(at)); err != nil {
+			return err
+		}
+		if _, err := exec(ctx, tx, "trait key", `
+			INSERT INTO trait_keys (connection_id, key, org_id, seen_at) VALUES (?, ?, ?, ?)
+			ON CONFLICT (connection_id, key) DO UPDATE SET seen_at = max(seen_at, excluded.seen_at)`,
+			e.Connection, key, o.id, ms(at)); err != nil {
 			return err
 		}
 	}

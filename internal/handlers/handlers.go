@@ -155,6 +155,7 @@ func (a *app) routes() []route {
 		{"GET", "/customers/{id}/traits", services.Viewer, a.traits},
 		{"POST", "/customers/{id}/traits", services.Support, a.postTraits},
 		{"GET", "/customers/{id}/traits/edit", services.Support, a.editTraits},
+		{"GET", "/customers/{id}/traits/history", services.Viewer, a.traitHistory},
 		{"GET", "/customers/{id}/traits/{edit}", services.Viewer, a.showTraitEdit},
 		{"GET", "/highlights", services.Viewer, a.highlights},
 		{"POST", "/highlights", services.Support, a.requestHighlights},

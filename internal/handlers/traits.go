@@ -35,6 +35,7 @@ func (a *app) traitsCard(r *http.Request, c services.Customer) (templ.Component,
 
 func (a *app) traitsCardView(r *http.Request, c services.Customer) (templates.TraitsCardView, error) {
 	v := templates.TraitsCardView{Now: a.now(), Disabled: whyNotSupport(r)}
+	full := r.URL.Path == traitsPath(r, c.ID)
 	users, err := a.Traits.ForCustomer(r.Context(), orgOf(r), c.ID)
 	if err != nil {
 		return v, err
@@ -59,6 +60,13 @@ func (a *app) traitsCardView(r *http.Request, c services.Customer) (templates.Tr
 		for _, t := range u.Traits {
 			view.Traits = append(view.Traits, templates.TraitView{Key: t.Key, Value: t.Value})
 		}
+		if full {
+			history := func(field, key string) string { return fieldHistoryPath(r, c.ID, u.Connection, u.UserID, field, key) }
+			view.NameHistoryURL, view.EmailHistoryURL = history("name", ""), history("email", "")
+			for i, t := range u.Traits {
+				view.Traits[i].HistoryURL = history("trait", t.Key)
+			}
+		}
 		if inUse[u.Connection] && may(r, services.Support) {
 			view.EditURL = editPath(r, c.ID, u.Connection, u.UserID)
 		}
@@ -71,6 +79,21 @@ func (a *app) traitsCardView(r *http.Request, c services.Customer) (templates.Tr
 // in the query.
 func editPath(r *http.Request, c services.CustomerID, conn services.ConnectionID, userID string) string {
 	return traitsPath(r, c) + "/edit" + query(valuesOf("connection", fmt.Sprint(conn), "user", userID))
+}
+
+// fieldHistoryPath is the history of one field of one LogRocket user.
+func fieldHistoryPath(r *http.Request, c services.CustomerID, conn services.ConnectionID, userID, field, key string) string {
+	return traitsPath(r, c) + "/history" + query(valuesOf("connection", fmt.Sprint(conn), "user", userID, "field", field, "key", key))
+}
+
+// undoPath is the preview that takes back an edit, or one change of it.
+func undoPath(r *http.Request, e services.TraitEdit, field, key string) string {
+	return traitsPath(r, e.Customer) + "/edit" + query(valuesOf("undo", fmt.Sprint(e.ID), "field", field, "key", key))
+}
+
+// mayUndo says whether taking an edit back is offered.
+func mayUndo(r *http.Request, e services.TraitEdit) bool {
+	return may(r, services.Support) && (e.State == services.TraitsSent || e.State == services.TraitsUnknown)
 }
 
 // traits handles GET /customers/{id}/traits: what is known, and the edits.
@@ -138,8 +161,22 @@ func (a *app) showTraitEdit(w http.ResponseWriter, r *http.Request) error {
 		Message: e.Message, Open: e.State.Open(), CreatedAt: e.CreatedAt, SentAt: e.SentAt, FinishedAt: e.FinishedAt,
 		AgainURL: traitsPath(r, c.ID) + "/edit" + query(valuesOf("again", fmt.Sprint(e.ID))), AgainDisabled: whyNotSupport(r),
 	}
+	if mayUndo(r, e) {
+		v.UndoURL = undoPath(r, e, "", "")
+	}
+	if e.Undoes != 0 {
+		v.UndoesURL = fmt.Sprintf("%s/%d", traitsPath(r, c.ID), e.Undoes)
+	}
+	if e.UndoneBy != 0 {
+		v.UndoneURL = fmt.Sprintf("%s/%d", traitsPath(r, c.ID), e.UndoneBy)
+	}
 	for _, change := range e.Changes {
-		v.Rows = append(v.Rows, changeView(change))
+		row := changeView(change)
+		row.HistoryURL = fieldHistoryPath(r, c.ID, e.Connection, e.UserID, change.Field, change.Key)
+		if mayUndo(r, e) && len(e.Changes) > 1 && change.Before != nil {
+			row.UndoURL = undoPath(r, e, change.Field, change.Key)
+		}
+		v.Rows = append(v.Rows, row)
 	}
 	if wantsPart(r) {
 		if !v.Open {
@@ -187,6 +224,9 @@ func (a *app) editTraits(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		return a.openTraits(w, r, c, e.Connection, e.UserID, &e)
+	}
+	if id := idOf(q.Get("undo")); id != 0 {
+		return a.undoTraits(w, r, c, services.TraitEditID(id))
 	}
 	if q.Has("user") && q.Get("user") != "" && idOf(q.Get("connection")) != 0 {
 		return a.openTraits(w, r, c, services.ConnectionID(idOf(q.Get("connection"))), q.Get("user"), nil)

@@ -25,6 +25,7 @@ type traitForm struct {
 	more     int // blank rows to add
 	problems services.Problems
 	notice   string
+	warnings []string // before an edit is taken back
 }
 
 // readTraitForm reads what was typed, with what the fields held before.
@@ -33,7 +34,7 @@ func readTraitForm(r *http.Request, c services.Customer) traitForm {
 	f := traitForm{reason: strings.TrimSpace(p.Get("reason")), token: p.Get("token")}
 	f.in = services.TraitInput{
 		Customer: c.ID, Connection: services.ConnectionID(idOf(p.Get("connection"))), UserID: p.Get("user"),
-		Seen:  services.TraitEditID(idOf(p.Get("seen"))),
+		Seen: services.TraitEditID(idOf(p.Get("seen"))), Undoes: services.TraitEditID(idOf(p.Get("undoes"))),
 		Name:  services.FieldInput{Was: p.Get("name-was"), Value: p.Get("name")},
 		Email: services.FieldInput{Was: p.Get("email-was"), Value: p.Get("email")},
 	}
@@ -54,6 +55,7 @@ func readTraitForm(r *http.Request, c services.Customer) traitForm {
 func (f traitForm) hidden() []templates.HiddenView {
 	return []templates.HiddenView{
 		{Name: "connection", Value: fmt.Sprint(f.in.Connection)}, {Name: "user", Value: f.in.UserID}, {Name: "seen", Value: fmt.Sprint(f.in.Seen)},
+		{Name: "undoes", Value: fmt.Sprint(f.in.Undoes)},
 		{Name: "name-was", Value: f.in.Name.Was}, {Name: "email-was", Value: f.in.Email.Was},
 	}
 }
@@ -78,16 +80,20 @@ func (a *app) traitsForm(w http.ResponseWriter, r *http.Request, status int, c s
 	if err != nil {
 		return err
 	}
+	keys, err := a.Traits.Keys(r.Context(), orgOf(r), f.in.Connection)
+	if err != nil {
+		return err
+	}
 	v := templates.TraitsFormView{
 		Now: a.now(), Title: customerName(c), BackURL: traitsPath(r, c.ID), Action: traitsPath(r, c.ID), UserID: f.in.UserID,
 		Connection: names[f.in.Connection], AnsweredAt: f.user.AnsweredAt, Hidden: f.hidden(), Notice: f.notice, Problem: f.problems["user"],
-		Name:  templates.FieldView{ID: "name", Name: "name", Label: "Name", Value: f.in.Name.Value, Error: f.problems["name"], Autocomplete: "off", Hint: fieldHint(f.user)},
-		Email: templates.FieldView{ID: "email", Name: "email", Label: "Email", Value: f.in.Email.Value, Error: f.problems["email"], Autocomplete: "off", InputMode: "email", Hint: fieldHint(f.user)},
+		Name:  templates.FieldView{ID: "name", Name: "name", Label: "Name", Value: f.in.Name.Value, Error: f.problems["name"], Autocomplete: "off", Hint: fieldHint(f.user), Limit: services.MaxTraitText},
+		Email: templates.FieldView{ID: "email", Name: "email", Label: "Email", Value: f.in.Email.Value, Error: f.problems["email"], Autocomplete: "off", InputMode: "email", Hint: fieldHint(f.user), Limit: services.MaxTraitText},
 	}
 	for i, k := range f.in.Known {
 		id := "known-" + strconv.Itoa(i)
 		v.Known = append(v.Known, templates.KnownTraitView{Key: k.Key, Was: k.Was, Field: templates.FieldView{
-			ID: id, Name: "known-value", Label: k.Key, Value: k.Value, Error: f.problems[id], Autocomplete: "off",
+			ID: id, Name: "known-value", Label: k.Key, Value: k.Value, Error: f.problems[id], Autocomplete: "off", Limit: services.MaxTraitText,
 		}})
 	}
 	rows := f.in.New
@@ -97,8 +103,8 @@ func (a *app) traitsForm(w http.ResponseWriter, r *http.Request, status int, c s
 	for i, n := range rows {
 		key, value := "new-key-"+strconv.Itoa(i), "new-value-"+strconv.Itoa(i)
 		v.New = append(v.New, templates.NewTraitView{
-			Key:   templates.FieldView{ID: key, Name: "new-key", Label: fmt.Sprintf("Trait %d", i+1), Value: n.Key, Error: f.problems[key], Autocomplete: "off"},
-			Value: templates.FieldView{ID: value, Name: "new-value", Label: fmt.Sprintf("Value %d", i+1), Value: n.Value, Error: f.problems[value], Autocomplete: "off"},
+			Key:   templates.FieldView{ID: key, Name: "new-key", Label: fmt.Sprintf("Trait %d", i+1), Value: n.Key, Error: f.problems[key], Autocomplete: "off", Limit: services.MaxTraitText, Suggest: keys, SuggestID: "known-keys"},
+			Value: templates.FieldView{ID: value, Name: "new-value", Label: fmt.Sprintf("Value %d", i+1), Value: n.Value, Error: f.problems[value], Autocomplete: "off", Limit: services.MaxTraitText},
 		})
 	}
 	return a.page(w, r, status, "Edit traits", "customers", templates.TraitsForm(v))
@@ -127,7 +133,7 @@ func (a *app) traitsPreview(w http.ResponseWriter, r *http.Request, status int, 
 	}
 	v := templates.TraitsPreviewView{
 		Now: a.now(), Title: customerName(c), BackURL: traitsPath(r, c.ID), Action: traitsPath(r, c.ID), UserID: f.in.UserID,
-		Connection: names[f.in.Connection], AnsweredAt: plan.User.AnsweredAt, Hidden: f.allHidden(), Problem: problem,
+		Connection: names[f.in.Connection], AnsweredAt: plan.User.AnsweredAt, Hidden: f.allHidden(), Problem: problem, Warnings: f.warnings,
 		Reason: templates.FieldView{
 			ID: "reason", Name: "reason", Label: "Reason", Value: f.reason, Error: f.problems["reason"], Autocomplete: "off",
 			Hint: fmt.Sprintf("Why, for whoever reads the history: a ticket number, a sentence. At most %d characters.", services.MaxReason),

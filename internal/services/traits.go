@@ -88,6 +88,9 @@ type TraitEdit struct {
 	CreatedAt  time.Time
 	SentAt     time.Time // zero until it was sent
 	FinishedAt time.Time // zero while open
+	// Undoes is the edit that this one takes back, whole or in part, and UndoneBy
+	// the newest that takes back this one and was not refused; 0 for none.
+	Undoes, UndoneBy TraitEditID
 }
 
 // TraitRequest and TraitChange are the store's: what an edit sends, and what
@@ -101,7 +104,7 @@ func traitEditOf(r db.TraitEdit) TraitEdit {
 	return TraitEdit{
 		ID: r.ID, Connection: r.Connection, UserID: r.UserID, Customer: r.Customer, Author: r.Author, AuthorName: r.AuthorName,
 		Reason: r.Reason, State: TraitEditState(r.State), Message: r.Message, Request: r.Request,
-		CreatedAt: r.CreatedAt, SentAt: r.SentAt, FinishedAt: r.FinishedAt,
+		CreatedAt: r.CreatedAt, SentAt: r.SentAt, FinishedAt: r.FinishedAt, Undoes: r.Undoes, UndoneBy: r.UndoneBy,
 	}
 }
 
@@ -244,7 +247,7 @@ func (t *Traits) Send(ctx context.Context, actor Actor, in TraitInput, reason, f
 	}
 	row, err := t.db.Org(actor.Org).AddTraitEdit(ctx, db.NewTraitEdit{
 		Connection: in.Connection, UserID: in.UserID, Customer: in.Customer, Author: actor.User, Reason: reason,
-		FormToken: key, Seen: in.Seen, Request: plan.Request, Changes: plan.changes(), At: t.now(),
+		FormToken: key, Seen: in.Seen, Request: plan.Request, Changes: plan.changes(), Undoes: in.Undoes, At: t.now(),
 	}, t.queue.put(jobTraitEdit, actor.Org, 0))
 	switch {
 	case errors.Is(err, db.ErrStale): // since the plan was made

@@ -12,6 +12,10 @@ import (
 	"sightline/internal/services/logrocket"
 )
 
+// MaxTraitText is the most characters of a name, email, key or value that
+// LogRocket takes.
+const MaxTraitText = logrocket.MaxText
+
 // TraitInput is the edit form as a member left it.
 type TraitInput struct {
 	Customer   CustomerID
@@ -19,7 +23,9 @@ type TraitInput struct {
 	UserID     string
 	// Seen is the user's LastEdit when the form was opened: a newer one means
 	// that somebody else was first.
-	Seen        TraitEditID
+	Seen TraitEditID
+	// Undoes is the edit that this one takes back, 0 for none.
+	Undoes      TraitEditID
 	Name, Email FieldInput
 	// Known are the traits that the form showed, New those that were added.
 	Known []TraitField
@@ -199,6 +205,10 @@ func (p *TraitPlan) fill(in TraitInput) {
 				r.Effect = TraitRemoved
 			}
 		}
+		if known && !there {
+			// LogRocket's answer is the whole user, so it has no such trait.
+			r.Before = new(string)
+		}
 		if sent {
 			if p.Request.Traits == nil {
 				p.Request.Traits = map[string]string{}
@@ -328,6 +338,22 @@ func (in TraitInput) Clean() TraitInput {
 	return in
 }
 
+// set gives a field of the form a value, whether the form shows it or not.
+func (in *TraitInput) set(field, key, value string) {
+	switch field {
+	case "name":
+		in.Name.Value = value
+	case "email":
+		in.Email.Value = value
+	default:
+		if i := slices.IndexFunc(in.Known, func(f TraitField) bool { return f.Key == key }); i >= 0 {
+			in.Known[i].Value = value
+		} else if value != "" {
+			in.New = append(in.New, TraitField{key, FieldInput{"", value}})
+		}
+	}
+}
+
 // InputFor is the form as it opens for a user: nothing touched. With an edit
 // it holds what that edit asked for, so that it can be sent again.
 func (t *Traits) InputFor(u LogRocketUser, again *TraitEdit) TraitInput {
@@ -348,8 +374,7 @@ func (t *Traits) InputFor(u LogRocketUser, again *TraitEdit) TraitInput {
 		in.Email.Value = *again.Request.Email
 	}
 	for key, value := range again.Request.Traits {
-		i := slices.IndexFunc(in.Known, func(f TraitField) bool { return f.Key == key })
-		if i >= 0 {
+		if i := slices.IndexFunc(in.Known, func(f TraitField) bool { return f.Key == key }); i >= 0 {
 			in.Known[i].Value = value
 		} else {
 			in.New = append(in.New, TraitField{key, FieldInput{"", value}})

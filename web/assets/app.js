@@ -4,6 +4,7 @@ import 'htmx.org/dist/ext/hx-csp.js'
 import 'htmx.org/dist/ext/hx-sse.js'
 import { copying } from './copy.js'
 import { keys } from './keys.js'
+import { limits } from './limits.js'
 import { menus } from './menus.js'
 import { swaps } from './swaps.js'
 import { themeSwitch } from './theme-switch.js'
@@ -16,6 +17,7 @@ ages()
 localTimes()
 themeSwitch()
 menus()
+limits()
 keys()
 copying(notify)
 swaps(notify)
