@@ -99,7 +99,7 @@ func fieldName(c db.TraitChange) string {
 }
 
 func undoReason(e TraitEdit) string {
-	reason := fmt.Sprintf("Takes back the edit of %s", utc(e.CreatedAt, e.CreatedAt))
+	reason := fmt.Sprintf("Takes back the edit of %s", e.CreatedAt.UTC().Format("2 Jan 2006, 15:04 UTC"))
 	if e.AuthorName != "" {
 		reason += " by " + short(e.AuthorName)
 	}
