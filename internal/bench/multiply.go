@@ -242,7 +242,11 @@ func (m *multiplier) people(ctx context.Context) error {
 
 // search fills the search index in one go.
 func (m *multiplier) search(ctx context.Context) error {
-	return m.exec(ctx, `INSERT INTO identities_fts (identities_fts) VALUES ('rebuild')`)
+	if err := m.exec(ctx, `INSERT INTO identities_fts (identities_fts) VALUES ('rebuild')`); err != nil {
+		return err
+	}
+	// As a server that has run for a while has left it (db.MergeSearch).
+	return m.exec(ctx, `INSERT INTO identities_fts (identities_fts) VALUES ('optimize')`)
 }
 
 // sessions copies sessions with their page views and errors, day by day, so

@@ -21,7 +21,7 @@ func changesPages(query string) bool {
 	case "SELECT", "PRAGMA", "BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "EXPLAIN":
 		return false
 	}
-	for _, quiet := range []string{"river_", "recent_customers", touchWebSession} {
+	for _, quiet := range []string{"river_", "recent_customers", touchWebSession, "VALUES ('merge'"} {
 		if strings.Contains(query, quiet) {
 			return false
 		}

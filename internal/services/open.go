@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"sightline/internal/db"
@@ -52,7 +53,10 @@ type Services struct {
 
 	db      *db.DB
 	queue   *Queue
+	log     *slog.Logger
 	started bool
+	// endCare ends what is done beside the jobs, and waits for it.
+	endCare func()
 }
 
 // Open builds the services over an open store.
@@ -60,7 +64,7 @@ func Open(ctx context.Context, o Options) (*Services, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &Services{db: o.DB, queue: newQueue(o.DB, o.Log)}
+	s := &Services{db: o.DB, queue: newQueue(o.DB, o.Log), log: o.Log}
 	var err error
 	s.People = NewPeople(o.DB, o.Now)
 	if s.CookieKeys, err = cookieKeys(ctx, o.DB, o.Box, o.Now()); err != nil {
@@ -98,7 +102,39 @@ func (s *Services) Start(ctx context.Context) error {
 		return err
 	}
 	s.started = true
+	caring, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var done sync.WaitGroup
+	done.Go(func() { s.mergeSearch(caring) })
+	s.endCare = func() { cancel(); done.Wait() }
 	return nil
+}
+
+const (
+	// searchRest is how long the search is left alone between two merges.
+	searchRest = 6 * time.Hour
+	// searchStep is how many pages of the index are merged at a time, some
+	// milliseconds' work, and searchPause how long others write and read then.
+	searchStep  = 100
+	searchPause = 20 * time.Millisecond
+)
+
+// mergeSearch keeps the search quick, whatever comes in, until ctx ends.
+func (s *Services) mergeSearch(ctx context.Context) {
+	pause := func(d time.Duration) error {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-t.C:
+			return nil
+		}
+	}
+	for wait := time.Minute; pause(wait) == nil; wait = searchRest {
+		if err := s.db.MergeSearch(ctx, searchStep, func() error { return pause(searchPause) }); err != nil && ctx.Err() == nil {
+			s.log.WarnContext(ctx, "the search index was not merged; searching takes longer", "err", err)
+		}
+	}
 }
 
 // Stop lets running jobs finish until ctx ends and cancels the rest.
@@ -107,6 +143,7 @@ func (s *Services) Stop(ctx context.Context) error {
 		return nil
 	}
 	s.started = false
+	s.endCare()
 	return s.queue.stop(ctx)
 }
 
