@@ -142,7 +142,9 @@ func (a *app) showHighlight(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		a.addResult(&v, h, parts)
+		if err := a.addResult(r, &v, h, parts); err != nil {
+			return err
+		}
 	}
 	return a.page(w, r, http.StatusOK, "Highlights of "+h.Subject(), "highlights", templates.Highlight(v))
 }
@@ -185,30 +187,6 @@ func highlightFacts(h services.Highlight, connection string) []templates.DefView
 		}
 	}
 	return append(defs, templates.DefView{Term: "LogRocket says", Text: h.VendorStatus}, templates.DefView{Term: "LogRocket's number", Text: h.RequestID, Mono: true})
-}
-
-// addResult renders what LogRocket wrote.
-func (a *app) addResult(v *templates.HighlightView, h services.Highlight, parts []services.HighlightSession) {
-	var md strings.Builder
-	fmt.Fprintf(&md, "# Highlights of %s\n\n", h.Subject())
-	if h.Question != "" {
-		fmt.Fprintf(&md, "> %s\n\n", h.Question)
-	}
-	md.WriteString(h.Markdown + "\n")
-	if strings.TrimSpace(h.Markdown) != "" {
-		v.HTML = a.Markdown.HTML(h.Markdown)
-	}
-	for i, p := range parts {
-		s := templates.HighlightSessionView{Title: fmt.Sprintf("Recording session %d of %d", i+1, len(parts)), URL: p.URL, StartedAt: p.StartedAt}
-		if strings.TrimSpace(p.Markdown) != "" {
-			s.HTML = a.Markdown.HTML(p.Markdown)
-		}
-		v.Sessions = append(v.Sessions, s)
-		fmt.Fprintf(&md, "\n## %s\n\n%s\n", s.Title, strings.TrimSpace(p.URL+"\n\n"+p.Markdown))
-	}
-	if v.HTML != "" || len(parts) > 0 {
-		v.Copy = md.String()
-	}
 }
 
 // cancelHighlight handles POST /highlights/{id}/cancel.

@@ -142,7 +142,7 @@ func TestHighlightsFromFormToResult(t *testing.T) {
 		t.Error("htmx got a whole page")
 	}
 	page = b.until(a.location, "What happened", "Recording session 1 of", "Watch the recording")
-	page.wants(t, http.StatusOK, `<a class="link" href="`+r.box.LogRocketAppURL(), "/o/acme/customers/", "Copy as Markdown")
+	page.wants(t, http.StatusOK, `<a class="link" href="`+r.box.LogRocketAppURL(), "/o/acme/customers/", "Copy for a ticket", "Beside Raygun")
 	if strings.Contains(page.body, "every 2s") {
 		t.Error("the page still asks after the result is there")
 	}

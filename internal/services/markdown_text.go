@@ -157,7 +157,7 @@ func (w textWriter) inline(n *html.Node) string {
 	if n.Type == html.TextNode {
 		text := strings.ReplaceAll(n.Data, "\n", " ")
 		if w.form == asMarkdown {
-			return escapeMarkdown(text)
+			return EscapeMarkdown(text)
 		}
 		return text
 	}
@@ -228,9 +228,9 @@ var markdownMarks = strings.NewReplacer(`\`, `\\`, "`", "\\`", `*`, `\*`, `[`, `
 // line.
 var lineMark = regexp.MustCompile(`^(\s*)([#>+=-]|[0-9]+[.)])`)
 
-// escapeMarkdown makes of text Markdown that means it and nothing else, links
+// EscapeMarkdown makes of a line of text Markdown that means it and nothing else, links
 // that tools make of bare addresses included.
-func escapeMarkdown(s string) string {
+func EscapeMarkdown(s string) string {
 	return lineMark.ReplaceAllStringFunc(markdownMarks.Replace(s), func(m string) string {
 		return m[:len(m)-1] + `\` + m[len(m)-1:]
 	})

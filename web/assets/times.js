@@ -54,14 +54,16 @@ function rounded(ms) {
 // localTimes adds the reader's own time to the tooltips, beside UTC to the
 // second. Where data-local says so, the text itself becomes the reader's time.
 export function localTimes() {
-  const short = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', second: '2-digit', timeZoneName: 'short' })
+  const form = second => new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', second, timeZoneName: 'short' })
+  const texts = { '': form('2-digit'), minute: form() }
   const own = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' })
   const add = root => {
     for (const element of root.querySelectorAll('relative-time, time[datetime*=T]')) {
       if (element.dataset.local === 'done') continue
       const moment = new Date(element.getAttribute('datetime'))
       if (Number.isNaN(moment.getTime())) continue
-      if (element.dataset.local === '') element.textContent = short.format(moment)
+      const text = texts[element.dataset.local]?.format(moment)
+      if (text) element.textContent = text
       element.dataset.local = 'done'
       const [day, month, year, time] = utc(moment)
       element.title = `${own.format(moment)} your time\n${day} ${month} ${year}, ${time} UTC`

@@ -4,8 +4,8 @@ package templates
 
 // Where the built files are served; the hash is that of their content.
 const (
-	urlCSS     = "/static/app.986c848c191b.css"
-	urlAppJS   = "/static/app.4d3e54fb1808.js"
+	urlCSS     = "/static/app.6fc40630429a.css"
+	urlAppJS   = "/static/app.5cd2a263e9b8.js"
 	urlThemeJS = "/static/theme.d329c1c2cbae.js"
 	urlFavicon = "/static/favicon.6c7ac739bdd4.svg"
 )

@@ -81,6 +81,20 @@ func Time(t time.Time) templ.Component { return moment(t, machineTime, FormatTim
 // tooltip adds the seconds and the reader's own time.
 func Clock(t time.Time) templ.Component { return moment(t, machineTime, FormatClock(t)) }
 
+// LocalTime shows a moment to the second in the reader's own time once
+// JavaScript runs, else in UTC.
+func LocalTime(t time.Time) templ.Component {
+	if t.IsZero() {
+		return Unknown()
+	}
+	return markup(`<time datetime="` + machineTime(t) + `" data-local="">` + t.UTC().Format("2 Jan, 15:04:05") + ` UTC</time>`)
+}
+
+// localMinute is LocalTime to the minute.
+func localMinute(t time.Time) templ.Component {
+	return markup(`<time datetime="` + machineTime(t) + `" data-local="minute">` + t.UTC().Format("2 Jan, 15:04") + ` UTC</time>`)
+}
+
 // minute shows a moment in UTC to the minute, with the year if it is not the
 // present one; the tooltip adds the reader's own time.
 func minute(t, now time.Time) templ.Component { return moment(t, machineTime, minuteText(t, now)) }
