@@ -128,6 +128,7 @@ func ownerMisses() map[string]string {
 // arguments cannot be made up fails until the tables above help.
 func TestStrangerReachesNothing(t *testing.T) {
 	typ := reflect.TypeFor[db.Org]()
+	schema := schemaOf(t, dbtest.New(t).Queue())
 	for i := range typ.NumMethod() {
 		name := typ.Method(i).Name
 		if slices.Contains(notTenant, name) {
@@ -135,7 +136,7 @@ func TestStrangerReachesNothing(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			d := dbtest.New(t)
-			w := world{t: t, raw: d.Queue(), given: &[]reflect.Value{}}
+			w := world{t: t, raw: d.Queue(), schema: schema, given: &[]reflect.Value{}}
 			w.seed(statesFor(name))
 			before := w.dump(owner)
 			if len(before) < 15 {
@@ -172,7 +173,7 @@ func TestStrangerReachesNothing(t *testing.T) {
 // A number names nobody, so it is looked at by itself.
 func TestStrangerCountsNoSessions(t *testing.T) {
 	d := dbtest.New(t)
-	w := world{t: t, raw: d.Queue(), given: &[]reflect.Value{}}
+	w := world{t: t, raw: d.Queue(), schema: schemaOf(t, d.Queue()), given: &[]reflect.Value{}}
 	w.seed(nil)
 	for org, want := range map[db.OrgID]int{owner: 1, stranger: 0} {
 		if n, err := d.Org(org).CountCustomerSessions(t.Context(), owner, 10); err != nil || n != want {
@@ -184,6 +185,8 @@ func TestStrangerCountsNoSessions(t *testing.T) {
 type world struct {
 	t   *testing.T
 	raw *sql.DB
+	// schema are the tables with rows of organizations.
+	schema []tableOf
 	// given is what a method gave to functions that it was called with.
 	given *[]reflect.Value
 }
@@ -238,11 +241,33 @@ func (w world) texts(query string, args ...any) []string {
 	return out
 }
 
-// tables are those with rows of organizations.
-func (w world) tables() []string {
-	return w.texts(`
+// tableOf is a table with rows of organizations.
+type tableOf struct {
+	name           string
+	columns, types []string
+	refs           [][2]string // column and the table that it refers to, one of these
+}
+
+// schemaOf reads the tables with rows of organizations, once for all attacks.
+func schemaOf(t *testing.T, raw *sql.DB) []tableOf {
+	w := world{t: t, raw: raw}
+	names := w.texts(`
 		SELECT m.name FROM sqlite_schema m JOIN pragma_table_info(m.name) c ON c.name = 'org_id'
 		WHERE m.type = 'table' ORDER BY m.name`)
+	out := make([]tableOf, len(names))
+	for i, name := range names {
+		out[i] = tableOf{
+			name:    name,
+			columns: w.texts(`SELECT name FROM pragma_table_info(?) ORDER BY cid`, name),
+			types:   w.texts(`SELECT type FROM pragma_table_info(?) ORDER BY cid`, name),
+		}
+		for _, ref := range w.texts(`SELECT "from" || ' ' || "table" FROM pragma_foreign_key_list(?)`, name) {
+			if column, to, _ := strings.Cut(ref, " "); slices.Contains(names, to) {
+				out[i].refs = append(out[i].refs, [2]string{column, to})
+			}
+		}
+	}
+	return out
 }
 
 // seed gives the owner one row in every table.
@@ -254,22 +279,20 @@ func (w world) seed(states map[string]any) {
 	}
 	values := columnValues()
 	maps.Copy(values, states)
-	for _, table := range w.tables() {
-		columns := w.texts(`SELECT name FROM pragma_table_info(?) ORDER BY cid`, table)
-		types := w.texts(`SELECT type FROM pragma_table_info(?) ORDER BY cid`, table)
-		args := make([]any, len(columns))
-		for i, c := range columns {
+	for _, table := range w.schema {
+		args := make([]any, len(table.columns))
+		for i, c := range table.columns {
 			args[i] = any(owner)
-			if types[i] == "TEXT" {
+			if table.types[i] == "TEXT" {
 				args[i] = victimText
-			} else if types[i] == "BLOB" {
+			} else if table.types[i] == "BLOB" {
 				args[i] = []byte(victimText)
 			}
-			if v, ok := values[table+"."+c]; ok {
+			if v, ok := values[table.name+"."+c]; ok {
 				args[i] = v
 			}
 		}
-		w.exec(`INSERT INTO `+table+` (`+strings.Join(columns, ", ")+`) VALUES (?`+strings.Repeat(", ?", len(columns)-1)+`)`, args...)
+		w.exec(`INSERT INTO `+table.name+` (`+strings.Join(table.columns, ", ")+`) VALUES (?`+strings.Repeat(", ?", len(args)-1)+`)`, args...)
 	}
 	w.exec(`PRAGMA foreign_keys = ON`)
 	if broken := w.texts(`SELECT "table" FROM pragma_foreign_key_check`); len(broken) > 0 {
@@ -280,24 +303,22 @@ func (w world) seed(states map[string]any) {
 // dump writes an organization's rows down, by table.
 func (w world) dump(org int) map[string]string {
 	out := map[string]string{}
-	for _, table := range w.tables() {
-		columns := w.texts(`SELECT 'quote("' || name || '")' FROM pragma_table_info(?) ORDER BY cid`, table)
-		out[table] = strings.Join(w.texts(`SELECT `+strings.Join(columns, ` || ',' || `)+` FROM `+table+` WHERE org_id = ?`, org), "\n")
+	for _, table := range w.schema {
+		out[table.name] = strings.Join(w.texts(`SELECT quote("`+strings.Join(table.columns, `") || ',' || quote("`)+`") FROM `+table.name+` WHERE org_id = ?`, org), "\n")
 	}
 	return out
 }
 
 // refersToNothing fails if a row of the stranger names a row of the owner.
 func (w world) refersToNothing() {
-	tables := w.tables()
-	for _, table := range tables {
-		for _, ref := range w.texts(`SELECT "from" || ' ' || "table" FROM pragma_foreign_key_list(?)`, table) {
-			column, to, _ := strings.Cut(ref, " ")
-			if !slices.Contains(tables, to) {
-				continue
-			}
-			if n := w.texts(`SELECT count(*) FROM `+table+` WHERE org_id = ? AND `+column+` = ?`, stranger, owner); n[0] != "0" {
-				w.t.Errorf("left a row in %s of the stranger whose %s is the owner's row in %s", table, column, to)
+	left := w.dump(stranger)
+	for _, table := range w.schema {
+		if left[table.name] == "" {
+			continue
+		}
+		for _, ref := range table.refs {
+			if n := w.texts(`SELECT count(*) FROM `+table.name+` WHERE org_id = ? AND `+ref[0]+` = ?`, stranger, owner); n[0] != "0" {
+				w.t.Errorf("left a row in %s of the stranger whose %s is the owner's row in %s", table.name, ref[0], ref[1])
 			}
 		}
 	}

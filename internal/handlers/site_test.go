@@ -8,13 +8,13 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"sightline/internal/db"
+	"sightline/internal/db/dbtest"
 	"sightline/internal/handlers"
 	"sightline/internal/services"
 	"sightline/internal/services/secrets"
@@ -74,7 +74,7 @@ func newSiteWith(t *testing.T, o siteOptions) *site {
 	t.Helper()
 	v, now := o.vendors, o.now
 	ctx := context.Background()
-	store, err := db.Open(ctx, filepath.Join(t.TempDir(), "sightline.db"))
+	store, err := db.Open(ctx, dbtest.File(t))
 	if err != nil {
 		t.Fatal(err)
 	}

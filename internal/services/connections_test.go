@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"sightline/internal/db"
+	"sightline/internal/db/dbtest"
 	"sightline/internal/services/raygun"
 	"sightline/internal/services/sandbox"
 	"sightline/internal/services/secrets"
@@ -39,8 +40,9 @@ func newVendorSite(t *testing.T, o sandbox.Options) *vendorSite {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { box.Close() })
-	v := &vendorSite{t: t, dir: t.TempDir(), box: box}
-	if v.store, err = db.Open(t.Context(), filepath.Join(v.dir, "sightline.db")); err != nil {
+	path := dbtest.File(t)
+	v := &vendorSite{t: t, dir: filepath.Dir(path), box: box}
+	if v.store, err = db.Open(t.Context(), path); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { v.store.Close() })

@@ -3,11 +3,11 @@ package services
 import (
 	"context"
 	"log/slog"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"sightline/internal/db"
+	"sightline/internal/db/dbtest"
 	"sightline/internal/services/sandbox"
 	"sightline/internal/services/secrets"
 )
@@ -41,7 +41,7 @@ func newRocketSite(t *testing.T, d sandbox.Dialect) *rocketSite {
 		t.Fatal(err)
 	}
 	r := &rocketSite{
-		t: t, path: filepath.Join(t.TempDir(), "sightline.db"), master: secrets.NewMasterKey(), box: box,
+		t: t, path: dbtest.File(t), master: secrets.NewMasterKey(), box: box,
 		pace: HighlightOptions{FirstPoll: 20 * time.Millisecond, MaxPoll: 50 * time.Millisecond, Deadline: 20 * time.Second},
 	}
 	t.Cleanup(func() {
