@@ -161,6 +161,7 @@ func (a *app) routes() []route {
 		{"POST", "/highlights", services.Support, a.requestHighlights},
 		{"GET", "/highlights/new", services.Support, a.newHighlight},
 		{"GET", "/highlights/{id}", services.Viewer, a.showHighlight},
+		{"GET", "/highlights/{id}/changes", services.Viewer, a.highlightChanges},
 		{"GET", "/highlights/{id}/events", services.Viewer, a.highlightEvents},
 		{"POST", "/highlights/{id}/cancel", services.Support, a.cancelHighlight},
 		{"POST", "/highlights/{id}/recheck", services.Support, a.recheckHighlight},

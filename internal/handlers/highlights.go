@@ -145,6 +145,13 @@ func (a *app) showHighlight(w http.ResponseWriter, r *http.Request) error {
 		if err := a.addResult(r, &v, h, parts); err != nil {
 			return err
 		}
+		others, err := a.Highlights.Comparable(r.Context(), orgOf(r), h)
+		if err != nil {
+			return err
+		}
+		if len(others) > 0 {
+			v.ChangesURL = v.URL + "/changes"
+		}
 	}
 	return a.page(w, r, http.StatusOK, "Highlights of "+h.Subject(), "highlights", templates.Highlight(v))
 }

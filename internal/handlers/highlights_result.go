@@ -24,8 +24,15 @@ func (a *app) addResult(r *http.Request, v *templates.HighlightView, h services.
 	if v.HTML == "" && len(parts) == 0 {
 		return nil
 	}
+	doubts, err := a.Highlights.Doubts(r.Context(), orgOf(r), h, parts, links)
+	if err != nil {
+		return err
+	}
+	v.Doubts = doubts.Overall
+	for i, d := range doubts.Parts {
+		v.Sessions[i].Doubts = d
+	}
 	v.Ticket = a.highlightTicket(r, h, *v)
-	var err error
 	v.Beside, err = a.beside(r, h, links)
 	return err
 }

@@ -27,7 +27,11 @@ type reporter struct {
 	id      string // of the request, if not reporterID
 	text    string // the result; still pending while empty
 	onPost  func(hook string)
-	silence bool // the POST is never answered
+	silence bool   // the POST is never answered
+	parts   []any  // of the result
+	status  string // LogRocket's word with the result, if not COMPLETE
+	// pace is how it is asked; zero is once an hour.
+	pace services.HighlightOptions
 }
 
 const reporterID = "5f1e"
@@ -52,8 +56,14 @@ func (v *reporter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if v.id != "" {
 			answer["requestID"] = v.id
 		}
-		if v.text != "" {
-			answer["status"], answer["result"] = "COMPLETE", map[string]any{"highlights": v.text, "sessions": []any{}}
+		if v.status != "" {
+			answer["status"] = v.status
+		}
+		if v.text != "" || v.parts != nil {
+			answer["result"] = map[string]any{"highlights": v.text, "sessions": append([]any{}, v.parts...)}
+			if v.status == "" {
+				answer["status"] = "COMPLETE"
+			}
 		}
 		v.mu.Unlock()
 	}
@@ -93,9 +103,12 @@ func newReporter(t *testing.T, v *reporter) *site {
 	t.Parallel()
 	v.Server = httptest.NewServer(v)
 	t.Cleanup(v.Close)
+	if v.pace.FirstPoll == 0 {
+		v.pace = services.HighlightOptions{FirstPoll: time.Hour, MaxPoll: time.Hour, Deadline: 2 * time.Hour}
+	}
 	s := newSiteWith(t, siteOptions{
 		vendors: services.Vendors{LogRocketURL: v.URL, LogRocketAppURL: v.URL, Timeout: 5 * time.Second}, now: time.Now, webhooks: true,
-		pace: services.HighlightOptions{FirstPoll: time.Hour, MaxPoll: time.Hour, Deadline: 2 * time.Hour},
+		pace: v.pace,
 	})
 	if _, problems, err := s.services.Connections.Add(t.Context(), services.CommandLine(s.org.ID), services.ConnectionForm{
 		Vendor: services.LogRocket, Name: "Web app", Key: services.NewSecret("acme:web:key"),

@@ -207,7 +207,7 @@ func writeMoment(w util.BufWriter, u *url.URL) {
 	if l.At.IsZero() {
 		return
 	}
-	_, _ = fmt.Fprintf(w, ` <span class="moment">(<time datetime="%s" data-local="">%s</time>`, l.At.Format(time.RFC3339), l.At.Format("2 Jan, 15:04:05 UTC"))
+	_, _ = fmt.Fprintf(w, `<span class="moment"> (<time datetime="%s" data-local="">%s</time>`, l.At.Format(time.RFC3339), l.At.Format("2 Jan, 15:04:05 UTC"))
 	if o := OffsetText(l); o != "" {
 		_, _ = w.WriteString(", " + o)
 	}

@@ -80,7 +80,7 @@ func TestTextForTickets(t *testing.T) {
 	if rich := m.Rich(page); strings.Contains(rich, "<time") || strings.Contains(rich, "class=") || !strings.Contains(rich, `href="`+link+`"`) {
 		t.Errorf("rich: %s", rich)
 	}
-	if words := m.Words(page); strings.Contains(words, "http") || strings.Contains(words, "UTC") || !strings.Contains(words, "She paid twice , see here.") {
+	if words := m.Words(page); strings.Contains(words, "http") || strings.Contains(words, "UTC") || !strings.Contains(words, "She paid twice, see here.") {
 		t.Errorf("words: %s", words)
 	}
 	for _, src := range hostile {
