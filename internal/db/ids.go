@@ -32,6 +32,8 @@ type (
 	LogRocketUserID int64
 	// TraitEditID is a trait edit's.
 	TraitEditID int64
+	// BulkID is a bulk edit's.
+	BulkID int64
 	// HistoryID is a history entry's.
 	HistoryID int64
 	// ViewID is a saved view's.

@@ -227,35 +227,15 @@ func (o Org) TraitChanges(ctx context.Context, edit TraitEditID) ([]TraitChange,
 // ended. ErrExists: the user id belongs to another customer. A connection or
 // customer that is not here is ErrNotFound.
 func (o Org) AddTraitEdit(ctx context.Context, e NewTraitEdit, after TxFunc) (TraitEdit, error) {
-	request, err := json.Marshal(e.Request)
-	if err != nil {
-		return TraitEdit{}, fmt.Errorf("write a trait edit's request: %w", err)
-	}
 	var out TraitEdit
-	err = o.write(ctx, func(tx *sql.Tx) error {
+	err := o.write(ctx, func(tx *sql.Tx) error {
 		var err error
 		if out, err = traitEdit(ctx, tx, o.id, "e.form_token = ?", e.FormToken); !errors.Is(err, ErrNotFound) {
 			return err
 		}
-		user, err := o.editedUser(ctx, tx, e)
+		id, err := o.insertTraitEdit(ctx, tx, e)
 		if err != nil {
 			return err
-		}
-		id, err := one(ctx, tx, "trait edit", scanInt, `
-			INSERT INTO trait_edits (org_id, connection_id, logrocket_user_id, customer_id, author_id, reason, form_token, state, request, created_at, undoes_id)
-			VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'queued', ?8, ?9,
-				(SELECT id FROM trait_edits WHERE id = ?10 AND org_id = ?1 AND logrocket_user_id = ?3))
-			RETURNING id`,
-			o.id, e.Connection, user, e.Customer, nullID(e.Author), e.Reason, e.FormToken, string(request), ms(e.At), e.Undoes)
-		if err != nil {
-			return err
-		}
-		for _, c := range e.Changes {
-			if _, err := exec(ctx, tx, "trait change", `
-				INSERT INTO trait_changes (edit_id, field, key, org_id, before, after, logrocket_user_id) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-				id, c.Field, c.Key, o.id, c.Before, c.After, user); err != nil {
-				return err
-			}
 		}
 		if out, err = traitEdit(ctx, tx, o.id, "e.id = ?", id); err != nil || after == nil {
 			return err
@@ -263,6 +243,35 @@ func (o Org) AddTraitEdit(ctx context.Context, e NewTraitEdit, after TxFunc) (Tr
 		return after(ctx, tx, id)
 	})
 	return out, err
+}
+
+// insertTraitEdit stores a queued edit with its changes.
+func (o Org) insertTraitEdit(ctx context.Context, tx *sql.Tx, e NewTraitEdit) (int64, error) {
+	request, err := json.Marshal(e.Request)
+	if err != nil {
+		return 0, fmt.Errorf("write a trait edit's request: %w", err)
+	}
+	user, err := o.editedUser(ctx, tx, e)
+	if err != nil {
+		return 0, err
+	}
+	id, err := one(ctx, tx, "trait edit", scanInt, `
+		INSERT INTO trait_edits (org_id, connection_id, logrocket_user_id, customer_id, author_id, reason, form_token, state, request, created_at, undoes_id)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'queued', ?8, ?9,
+			(SELECT id FROM trait_edits WHERE id = ?10 AND org_id = ?1 AND logrocket_user_id = ?3))
+		RETURNING id`,
+		o.id, e.Connection, user, e.Customer, nullID(e.Author), e.Reason, e.FormToken, string(request), ms(e.At), e.Undoes)
+	if err != nil {
+		return 0, err
+	}
+	for _, c := range e.Changes {
+		if _, err := exec(ctx, tx, "trait change", `
+			INSERT INTO trait_changes (edit_id, field, key, org_id, before, after, logrocket_user_id) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+			id, c.Field, c.Key, o.id, c.Before, c.After, user); err != nil {
+			return 0, err
+		}
+	}
+	return id, nil
 }
 
 // editedUser finds or makes the row of the user whom an edit is about, and
@@ -332,6 +341,10 @@ func (o Org) EndTraitEdit(ctx context.Context, id TraitEditID, out TraitOutcome)
 			if err := o.knowUser(ctx, tx, e, *out.Known, out.At); err != nil {
 				return err
 			}
+		}
+		bulk, err := one(ctx, tx, "trait edit", scanInt, `SELECT coalesce(bulk_id, 0) FROM trait_edits WHERE id = ? AND org_id = ?`, id, o.id)
+		if err != nil || bulk != 0 { // a bulk edit tells of itself as a whole
+			return err
 		}
 		return addHistory(ctx, tx, o.id, out.History)
 	})

@@ -21,7 +21,7 @@ func (a *app) customers(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	v := templates.CustomersView{
-		Now: a.now(), LookupAction: orgPath(r, "lookup"), People: a.personViews(r, list.Customers),
+		Now: a.now(), LookupAction: orgPath(r, "lookup"), BulkURL: orgPath(r, "traits/bulk"), People: a.personViews(r, list.Customers),
 		Pager: pager(orgPath(r, "customers"), url.Values{}, after != services.Moment{}, list.More, list.Next, len(list.Customers), "customer", "customers"),
 	}
 	return a.page(w, r, http.StatusOK, "Customers", "customers", templates.Customers(v))

@@ -25,11 +25,18 @@ type handlerFunc func(w http.ResponseWriter, r *http.Request) error
 // public wraps a handler that needs no one to be signed in.
 func (a *app) public(h handlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		r.Body = formBody{ReadCloser: http.MaxBytesReader(w, r.Body, maxForm), whole: r.Body}
 		if err := h(w, r); err != nil {
 			a.fail(w, r, err)
 		}
 	})
+}
+
+// formBody is a request's body, of which a form may read so much. whole is for
+// the one that takes a file.
+type formBody struct {
+	io.ReadCloser
+	whole io.ReadCloser
 }
 
 type contextKey int

@@ -25,7 +25,9 @@ type Options struct {
 	Vendors Vendors
 	// Highlights sets the pace of asking for results; zero means the defaults.
 	Highlights HighlightOptions
-	Log        *slog.Logger
+	// Bulk sets the pace of bulk edits; zero means the defaults.
+	Bulk BulkOptions
+	Log  *slog.Logger
 	// Now is the clock; nil means the machine's.
 	Now func() time.Time
 }
@@ -44,6 +46,7 @@ type Services struct {
 	Syncs       *Syncs
 	Details     *Details
 	Traits      *Traits
+	Bulks       *Bulks
 	Highlights  *Highlights
 	// Markdown renders what a model wrote, with links into LogRocket's app only.
 	Markdown *Markdown
@@ -88,6 +91,7 @@ func Open(ctx context.Context, o Options) (*Services, error) {
 		return nil, err
 	}
 	s.Traits = newTraits(o.DB, s.queue, s.Connections, o.Log, o.Now)
+	s.Bulks = newBulks(o.DB, s.queue, s.Traits, s.Connections, o.Bulk, o.Log, o.Now)
 	s.Highlights = newHighlights(o.DB, s.queue, s.Connections, o.Highlights, o.Log, o.Now)
 	if err := s.queue.open(); err != nil {
 		return nil, err

@@ -27,6 +27,7 @@ type (
 	HighlightID     = db.HighlightID
 	LogRocketUserID = db.LogRocketUserID
 	TraitEditID     = db.TraitEditID
+	BulkID          = db.BulkID
 	HistoryID       = db.HistoryID
 	InvitationID    = db.InvitationID
 )
