@@ -235,12 +235,6 @@ func (o Org) AddBulkLines(ctx context.Context, id BulkID, from, upTo int, lines 
 			upTo, count["ready"], count["same"], count["fault"], ms(at), id, o.id, from)); err != nil {
 			return err
 		}
-		stmt, err := tx.PrepareContext(ctx, `
-			INSERT INTO bulk_lines (bulk_id, line, org_id, user_id, state, message, changes, seen, undoes_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`)
-		if err != nil {
-			return wrap("bulk lines", err)
-		}
-		defer stmt.Close()
 		for _, l := range lines {
 			changes, err := json.Marshal(l.Changes)
 			if err != nil {
@@ -249,19 +243,23 @@ func (o Org) AddBulkLines(ctx context.Context, id BulkID, from, upTo int, lines 
 			if l.Changes == nil {
 				changes = []byte("[]")
 			}
-			if _, err := stmt.ExecContext(ctx, id, l.Line, o.id, l.UserID, l.State, l.Message, string(changes), l.Seen, nullID(l.Undoes)); err != nil {
-				return wrap("bulk line", err)
+			if _, err := exec(ctx, tx, "bulk line", `
+				INSERT INTO bulk_lines (bulk_id, line, org_id, user_id, state, message, changes, seen, undoes_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+				id, l.Line, o.id, l.UserID, l.State, l.Message, string(changes), l.Seen, nullID(l.Undoes)); err != nil {
+				return err
 			}
 		}
 		return nil
 	})
 }
 
-// EndBulkPlan says that the dry run is through.
-func (o Org) EndBulkPlan(ctx context.Context, id BulkID, message string, at time.Time) error {
+// EndBulkPlan says that the dry run is through, or that it broke: then it has
+// to be made again, and an undo is cancelled.
+func (o Org) EndBulkPlan(ctx context.Context, id BulkID, whole bool, message string, at time.Time) error {
 	return must(exec(ctx, o.db.w, "bulk edit", `
-		UPDATE bulk_edits SET state = 'planned', message = ?, updated_at = ? WHERE id = ? AND org_id = ? AND state = 'planning'`,
-		message, ms(at), id, o.id))
+		UPDATE bulk_edits SET state = CASE WHEN ? THEN 'planned' WHEN undo_of IS NULL THEN 'uploaded' ELSE 'cancelled' END, message = ?, updated_at = ?
+		WHERE id = ? AND org_id = ? AND state = 'planning'`,
+		whole, message, ms(at), id, o.id))
 }
 
 // BulkUserState is what is known of a LogRocket user whom a line names.

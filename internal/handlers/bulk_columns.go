@@ -140,6 +140,9 @@ func (a *app) columnsPage(w http.ResponseWriter, r *http.Request, status int, b 
 		Formulas: templates.FieldView{ID: "bulk-formulas", Name: "formulas", Label: "Send cells that look like a formula (=…, +…, -…, @…), as text", Hint: "Otherwise their lines are faults: somebody who opens LogRocket's data in a spreadsheet later might run them."}, SendFormulas: m.Formulas,
 		Problem: problems["columns"],
 	}
+	if v.Problem == "" && b.State == services.BulkUploaded {
+		v.Problem = b.Message // the last dry run broke
+	}
 	if m.RemoveBlank {
 		v.Blank.Value = "remove"
 	}

@@ -99,11 +99,19 @@ func (a answer) fields(t *testing.T, path string) url.Values {
 	for _, tag := range regexp.MustCompile(`(?s)<(?:input|textarea)[^>]*>[^<]*`).FindAllString(form, -1) {
 		open, text, _ := strings.Cut(tag, ">")
 		switch kind := attr(open, "type"); {
-		case attr(open, "name") == "" || kind == "radio" && !strings.Contains(open, " checked"):
+		case attr(open, "name") == "" || (kind == "radio" || kind == "checkbox") && !strings.Contains(open, " checked"):
 		case strings.HasPrefix(open, "<textarea"):
 			v.Add(attr(open, "name"), html.UnescapeString(text))
 		default:
 			v.Add(attr(open, "name"), attr(open, "value"))
+		}
+	}
+	for _, tag := range regexp.MustCompile(`(?s)<select[^>]*>.*?</select>`).FindAllString(form, -1) {
+		open, options, _ := strings.Cut(tag, ">")
+		for i, o := range regexp.MustCompile(`<option[^>]*>`).FindAllString(options, -1) {
+			if i == 0 || strings.Contains(o, " selected") {
+				v.Set(attr(open, "name"), attr(o, "value"))
+			}
 		}
 	}
 	return v

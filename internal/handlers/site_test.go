@@ -66,6 +66,7 @@ type siteOptions struct {
 	vendors services.Vendors
 	now     func() time.Time
 	pace    services.HighlightOptions
+	bulk    services.BulkOptions
 	// webhooks says that vendors are told where to report to.
 	webhooks bool
 }
@@ -84,7 +85,7 @@ func newSiteWith(t *testing.T, o siteOptions) *site {
 	}
 	logs := &logBuffer{}
 	log := slog.New(slog.NewTextHandler(logs, nil))
-	s, err := services.Open(ctx, services.Options{DB: store, Box: box, Vendors: v, Highlights: o.pace, Log: log, Now: now})
+	s, err := services.Open(ctx, services.Options{DB: store, Box: box, Vendors: v, Highlights: o.pace, Bulk: o.bulk, Log: log, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}

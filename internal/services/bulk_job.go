@@ -78,7 +78,7 @@ func (s *Bulks) run(ctx context.Context, org OrgID, id BulkID) (time.Duration, e
 	const failed = "Something in Sightline itself failed; the log has the cause."
 	keep := context.WithoutCancel(ctx)
 	if b.State == BulkPlanning {
-		err = errors.Join(err, s.db.Org(org).EndBulkPlan(keep, id, failed+" The dry run is not whole: make it again.", s.now()))
+		err = errors.Join(err, s.db.Org(org).EndBulkPlan(keep, id, false, failed+" The dry run is not whole: make it again.", s.now()))
 	} else {
 		err = errors.Join(err, s.pause(keep, org, id, failed))
 	}

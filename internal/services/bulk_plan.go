@@ -43,7 +43,7 @@ func (s *Bulks) plan(ctx context.Context, b Bulk, org db.Org) (time.Duration, er
 			if err := p.flush(ctx); err != nil {
 				return 0, err
 			}
-			return 0, org.EndBulkPlan(ctx, b.ID, message, s.now())
+			return 0, org.EndBulkPlan(ctx, b.ID, true, message, s.now())
 		}
 		if err != nil {
 			return 0, err
@@ -58,7 +58,7 @@ func (s *Bulks) plan(ctx context.Context, b Bulk, org db.Org) (time.Duration, er
 			if err := p.flush(ctx); err != nil {
 				return 0, err
 			}
-			return 0, org.EndBulkPlan(ctx, b.ID, fmt.Sprintf("The file has more than %s lines; what stands from line %d on was not read. Cut it into several.", thousands(MaxBulkLines), line), s.now())
+			return 0, org.EndBulkPlan(ctx, b.ID, true, fmt.Sprintf("The file has more than %s lines; what stands from line %d on was not read. Cut it into several.", thousands(MaxBulkLines), line), s.now())
 		}
 		if err := p.add(ctx, cells, line, wrong); err != nil {
 			return 0, err
@@ -365,7 +365,7 @@ func (s *Bulks) planUndo(ctx context.Context, b Bulk, org db.Org) (time.Duration
 			return 0, err
 		}
 		if len(lines) == 0 {
-			return 0, org.EndBulkPlan(ctx, b.ID, "", s.now())
+			return 0, org.EndBulkPlan(ctx, b.ID, true, "", s.now())
 		}
 		var ids []string
 		for _, l := range lines {
