@@ -123,11 +123,6 @@ func (o Org) Bulk(ctx context.Context, id BulkID) (Bulk, error) {
 	return one(ctx, o.db.r, "bulk edit", scanBulk, `SELECT `+bulkColumns+` FROM bulk_edits b WHERE b.id = ? AND b.org_id = ?`, id, o.id)
 }
 
-// BulkOfForm finds the bulk edit that a form token made.
-func (o Org) BulkOfForm(ctx context.Context, formToken string) (Bulk, error) {
-	return one(ctx, o.db.w, "bulk edit", scanBulk, `SELECT `+bulkColumns+` FROM bulk_edits b WHERE b.form_token = ? AND b.org_id = ?`, formToken, o.id)
-}
-
 // Bulks lists bulk edits older than before (0 for all), newest first, at most
 // limit.
 func (o Org) Bulks(ctx context.Context, before BulkID, limit int) ([]Bulk, error) {
@@ -320,15 +315,15 @@ func (o Org) BulkDoubles(ctx context.Context, id BulkID, userIDs []string) ([]Bu
 type BulkEmail struct{ Email, UserID string }
 
 const bulkEmailsQuery = `
-	SELECT DISTINCT e.value_norm, r.value
+	SELECT e.value_norm, r.value
 	FROM json_each(?1) j
 	CROSS JOIN identities e ON e.org_id = ?2 AND e.value_norm = j.value AND e.kind = 'email'
 	CROSS JOIN identities r ON r.customer_id = e.customer_id AND r.kind = 'logrocket_user' AND r.connection_id = ?3
-	WHERE r.org_id = ?2
+	WHERE +r.org_id = ?2
 	LIMIT 5000`
 
 // BulkEmails finds the users of a connection whom emails, as Normalize makes
-// them, lead to. One email may lead to several.
+// them, lead to. One email may lead to several, and to one more than once.
 func (o Org) BulkEmails(ctx context.Context, conn ConnectionID, emails []string) ([]BulkEmail, error) {
 	text, err := json.Marshal(emails)
 	if err != nil {

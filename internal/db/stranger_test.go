@@ -40,6 +40,7 @@ func columnValues() map[string]any {
 		"identities.kind": "email", "sessions.status": "active", "sessions.slow_class": 3, "asks.purpose": "person", "asks.state": "queued", "asks.result": "{}",
 		"trait_edits.state": "queued", "trait_changes.field": "trait", "highlights.subject_kind": "email", "highlights.state": "queued",
 		"trait_edits.request": "{}", "raygun_names.kind": "page", "vital_days.buckets": "[]", "sync_walks.purpose": "follow", "sync_walks.todo": "[]",
+		"bulk_edits.state": "running", "bulk_edits.format": "{}", "bulk_edits.mapping": "{}", "bulk_lines.state": "ready", "bulk_lines.changes": "[]",
 		// what Go reads as a bool
 		"detail_runs.state": "open", "detail_runs.todo": "[7]", "syncs.details": 1, "asks.spare": 1,
 		"connections.check_ok": 1, "calls.counts": 1, "sessions.user_anonymous": 1, "syncs.enabled": 1, "session_searches.complete": 1, "saved_views.shared": 1,
@@ -54,6 +55,7 @@ func fieldValues() map[string]string {
 		"Connection.Vendor": "raygun", "CallOutcome.State": "ok", "AskOutcome.State": "done", "Ask.Kind": "check",
 		"Highlight.SubjectKind": "email", "HighlightOutcome.State": "failed", "TraitOutcome.State": "sent",
 		"HighlightFilter.State": "queued", "EndHighlight.1": "queued", "TraitEdits.2": "", // the last: a bound left open
+		"EndBulk.1": "cancelled", "NoteBulk.1": "waits", "EndBulkLine.2": "sent", "BulkLines.1": "ready", "BulkLine.State": "ready",
 		"TraitChange.Field": "trait", "SetMember.1": "viewer", "Invitation.Role": "viewer",
 		"MemberChange.Role": "viewer", "MemberByEmail.0": fmt.Sprint("u", owner), "Identity.Kind": "email", "Match.Kind": "email",
 		"SyncWalk.Purpose": "follow", "SessionFilter.People": "anonymous", "SessionFilter.Errors": "with", "SessionFilter.State": "active",
@@ -65,6 +67,24 @@ func fieldValues() map[string]string {
 // columnValues, because it works on rows in one state.
 func statesFor(method string) map[string]any {
 	switch method {
+	case "AddBulkPart", "EndBulkUpload", "DropUpload":
+		return map[string]any{"bulk_edits.state": "uploading", "bulk_parts.part": 8, "bulk_edits.undo_of": nil, "trait_edits.bulk_id": nil}
+	case "SetBulkFormat":
+		return map[string]any{"bulk_edits.state": "uploaded", "bulk_edits.undo_of": nil}
+	case "PlanBulk", "StartBulk":
+		return map[string]any{"bulk_edits.state": "planned"}
+	case "AddBulkLines", "EndBulkPlan":
+		return map[string]any{"bulk_edits.state": "planning", "bulk_lines.line": 8}
+	case "DropBulkLines":
+		return map[string]any{"bulk_edits.state": "planning", "bulk_edits.line": 0}
+	case "BulkLines":
+		return map[string]any{"bulk_lines.line": 8}
+	case "ResumeBulk":
+		return map[string]any{"bulk_edits.state": "paused"}
+	case "AgainBulk":
+		return map[string]any{"bulk_edits.state": "done", "bulk_lines.state": "failed"}
+	case "AddBulkEdit":
+		return map[string]any{"connections.vendor": "logrocket", "trait_edits.state": "sent", "trait_edits.form_token": "another"}
 	case "EndAsk":
 		return map[string]any{"asks.state": "sending"}
 	case "AwaitHighlight":
@@ -103,6 +123,9 @@ func ownerMisses() map[string]string {
 		"BareSighted":    "names a time, in which the test knows no session",
 		"BareSessions":   "names a time, in which the test knows no session",
 		"SharesWith":     "needs a second customer",
+		"Bulks":          "lists what is older than a row, of which there is one alone",
+		"BulkEmails":     "needs a second identity",
+		"DropUpload":     "what was seeded has lines, which no upload has",
 		"SetDefaultView": "it is their default already",
 		// The explorer's own test asks as a stranger too.
 		"CountSessions": "answers a number",

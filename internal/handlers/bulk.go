@@ -190,9 +190,9 @@ func (a *app) bulkOf(r *http.Request) (services.Bulk, error) {
 }
 
 // turnBulk handles the buttons of a bulk edit.
-func (a *app) turnBulk(turn func(context.Context, services.Actor, services.BulkID) (services.Bulk, error)) handlerFunc {
+func (a *app) turnBulk(turn func(*services.Bulks, context.Context, services.Actor, services.BulkID) (services.Bulk, error)) handlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		b, err := turn(r.Context(), actorOf(r), services.BulkID(idParam(r, "id")))
+		b, err := turn(a.Bulks, r.Context(), actorOf(r), services.BulkID(idParam(r, "id")))
 		if err != nil {
 			return err
 		}

@@ -476,3 +476,28 @@ func TestBulkEditIsPausedAndCancelled(t *testing.T) {
 	viewer.get(page).wants(t, http.StatusOK, "Cancelled")
 	viewer.get(page+"/result.csv").wants(t, http.StatusOK, "not sent yet")
 }
+
+func TestForeignBulkEditsAreNotFound(t *testing.T) {
+	v, s := newUserKeeper(t)
+	b := s.as(t, "support@example.com")
+	page := b.uploaded([]byte("id,plan\nada,gold\n"))
+	b.planned(page)
+	other, err := s.services.People.AddOrganization(t.Context(), "other", "Other")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.member(t, other, "stranger@example.com", services.Owner)
+	x := s.as(t, "stranger@example.com")
+	theirs := strings.Replace(page, "/o/acme/", "/o/other/", 1)
+	for _, path := range []string{"", "/columns", "/faults.csv", "/result.csv"} {
+		x.get(theirs+path).wants(t, http.StatusNotFound)
+	}
+	for _, path := range []string{"/columns", "/send", "/pause", "/resume", "/cancel", "/again", "/undo"} {
+		x.post(theirs+path, "rate", "5", "step", "plan").wants(t, http.StatusNotFound)
+	}
+	x.upload("/o/other/traits/bulk", "t", "x.csv", []byte("id,plan\nada,gold\n")).wants(t, http.StatusNotFound)
+	if n := v.sum(); n != 0 {
+		t.Errorf("foreign ids made %d PUTs", n)
+	}
+	b.get(page).wants(t, http.StatusOK, "Send 1 line")
+}

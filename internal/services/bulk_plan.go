@@ -267,7 +267,9 @@ func (p *bulkPlanner) leadEmails(ctx context.Context) error {
 	}
 	leads := map[string][]string{}
 	for _, f := range found {
-		leads[f.Email] = append(leads[f.Email], f.UserID)
+		if !slices.Contains(leads[f.Email], f.UserID) {
+			leads[f.Email] = append(leads[f.Email], f.UserID)
+		}
 	}
 	for i, l := range p.batch {
 		if l.email == "" || len(l.wrong) > 0 {

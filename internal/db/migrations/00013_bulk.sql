@@ -41,6 +41,7 @@ CREATE UNIQUE INDEX bulk_edits_form ON bulk_edits (org_id, form_token);
 CREATE INDEX bulk_edits_org ON bulk_edits (org_id, id);
 -- One at a time is sent through a connection.
 CREATE UNIQUE INDEX bulk_edits_running ON bulk_edits (connection_id) WHERE state = 'running';
+CREATE INDEX bulk_edits_undo ON bulk_edits (undo_of) WHERE undo_of IS NOT NULL;
 CREATE INDEX bulk_edits_open ON bulk_edits (state, id) WHERE state IN ('uploading', 'planning', 'running');
 
 -- The file of a bulk edit, in parts. It goes when the edit is sent or dropped.
@@ -74,3 +75,4 @@ CREATE INDEX bulk_lines_state ON bulk_lines (bulk_id, state, line);
 
 -- The bulk edit that an edit is a line of. History tells of the whole alone.
 ALTER TABLE trait_edits ADD COLUMN bulk_id INTEGER REFERENCES bulk_edits (id);
+CREATE INDEX trait_edits_bulk ON trait_edits (bulk_id) WHERE bulk_id IS NOT NULL;
