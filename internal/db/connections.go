@@ -218,8 +218,11 @@ func (o Org) RemoveConnection(ctx context.Context, id ConnectionID, e HistoryEnt
 		if err != nil || n == 0 {
 			return n, err
 		}
-		_, err = exec(ctx, tx, "connection secrets", `
-			DELETE FROM connection_secrets WHERE connection_id = ? AND org_id = ?`, id, o.id)
+		if _, err := exec(ctx, tx, "connection secrets", `
+			DELETE FROM connection_secrets WHERE connection_id = ? AND org_id = ?`, id, o.id); err != nil {
+			return 0, err
+		}
+		_, err = exec(ctx, tx, "alert address", `DELETE FROM alert_hooks WHERE connection_id = ? AND org_id = ?`, id, o.id)
 		return n, err
 	})
 }

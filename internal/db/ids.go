@@ -34,6 +34,8 @@ type (
 	TraitEditID int64
 	// BulkID is a bulk edit's.
 	BulkID int64
+	// AlertID is an issue alert's.
+	AlertID int64
 	// HistoryID is a history entry's.
 	HistoryID int64
 	// ViewID is a saved view's.

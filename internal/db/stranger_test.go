@@ -103,6 +103,8 @@ func statesFor(method string) map[string]any {
 		return map[string]any{"connections.vendor": "raygun_v3", "connections.app_slug": ""}
 	case "ResumeDetailRun", "AddDetailRun":
 		return map[string]any{"detail_runs.state": "paused"}
+	case "SetAlertHook":
+		return map[string]any{"connections.vendor": "logrocket"}
 	case "EndTraitEdit":
 		return map[string]any{"trait_edits.state": "sending"}
 	}

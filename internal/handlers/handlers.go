@@ -132,6 +132,8 @@ func (a *app) routes() []route {
 		{"POST", "/settings/connections/{id}/name", services.Admin, a.renameConnection},
 		{"POST", "/settings/connections/{id}/credentials", services.Admin, a.rotateConnection},
 		{"POST", "/settings/connections/{id}/budget", services.Admin, a.setConnectionBudget},
+		{"GET", "/settings/connections/{id}/alerts", services.Viewer, a.toConnection},
+		{"POST", "/settings/connections/{id}/alerts", services.Admin, a.setAlertAddress},
 		{"GET", "/settings/connections/{id}/remove", services.Admin, a.askRemoveConnection},
 		{"POST", "/settings/connections/{id}/remove", services.Admin, a.removeConnection},
 
@@ -157,6 +159,7 @@ func (a *app) routes() []route {
 		{"GET", "/customers/{id}/traits/edit", services.Support, a.editTraits},
 		{"GET", "/customers/{id}/traits/history", services.Viewer, a.traitHistory},
 		{"GET", "/customers/{id}/traits/{edit}", services.Viewer, a.showTraitEdit},
+<<<<<<< HEAD
 		{"GET", "/traits/bulk", services.Viewer, a.bulks},
 		{"POST", "/traits/bulk", services.Support, a.uploadBulk},
 		{"GET", "/traits/bulk/{id}", services.Viewer, a.bulk},
@@ -170,6 +173,9 @@ func (a *app) routes() []route {
 		{"POST", "/traits/bulk/{id}/undo", services.Support, a.undoBulk},
 		{"GET", "/traits/bulk/{id}/faults.csv", services.Viewer, a.bulkFaults},
 		{"GET", "/traits/bulk/{id}/result.csv", services.Viewer, a.bulkResult},
+=======
+		{"GET", "/alerts", services.Viewer, a.alerts},
+>>>>>>> 4ef4ce0 (Take in LogRocket's issue alerts, and list them)
 		{"GET", "/highlights", services.Viewer, a.highlights},
 		{"POST", "/highlights", services.Support, a.requestHighlights},
 		{"GET", "/highlights/new", services.Support, a.newHighlight},

@@ -277,6 +277,9 @@ func (a *app) connectionPage(w http.ResponseWriter, r *http.Request, status int,
 	if err := a.connectionSync(r, c, in, &v); err != nil {
 		return err
 	}
+	if err := a.connectionAlerts(r, c, &v); err != nil {
+		return err
+	}
 	v.Wrong = append([]templates.FieldView{v.Rename, v.AllowanceField, v.ReserveField, v.ShareField, v.RetentionField, v.DetailCallsField}, v.RotateFields...)
 
 	ask, ok, err := a.Connections.LastTest(r.Context(), orgOf(r), c.ID)

@@ -8,6 +8,7 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -22,6 +23,7 @@ import (
 
 // site is the whole of Sightline over a real database, in a test.
 type site struct {
+	dir string // of its database
 	*httptest.Server
 	services *services.Services
 	org      services.Organization
@@ -75,7 +77,8 @@ func newSiteWith(t *testing.T, o siteOptions) *site {
 	t.Helper()
 	v, now := o.vendors, o.now
 	ctx := context.Background()
-	store, err := db.Open(ctx, dbtest.File(t))
+	file := dbtest.File(t)
+	store, err := db.Open(ctx, file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +123,7 @@ func newSiteWith(t *testing.T, o siteOptions) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	st := &site{Server: srv, services: s, org: org, log: logs}
+	st := &site{Server: srv, services: s, org: org, log: logs, dir: filepath.Dir(file)}
 	for _, role := range []services.Role{services.Viewer, services.Support, services.Admin} {
 		st.member(t, org, role.String()+"@example.com", role)
 	}

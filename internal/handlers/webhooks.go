@@ -19,18 +19,18 @@ const maxWebhook = 1 << 20
 // webhookTime is how long a vendor may take to send its report.
 const webhookTime = 10 * time.Second
 
-// webhook handles POST /webhooks/logrocket/{token}. The address is the proof:
-// an unknown one is not found before a byte of the body is read. Whatever the
-// body is, or however it breaks off, the vendor has something for us.
+// webhook handles POST /webhooks/logrocket/{token}. The address is the proof,
+// and says what is reported: an unknown one is not found before a byte of the
+// body is read.
 func (a *app) webhook(w http.ResponseWriter, r *http.Request) {
-	hook, err := a.Highlights.Hook(r.Context(), chi.URLParam(r, "token"))
+	take, err := a.webhookOf(r.Context(), chi.URLParam(r, "token"))
 	if err != nil {
 		a.refuseWebhook(w, r, err)
 		return
 	}
 	body, problem := readWebhook(w, r)
 	// Kept even if the vendor has hung up meanwhile.
-	if err := a.Highlights.Report(context.WithoutCancel(r.Context()), hook, body); err != nil {
+	if err := take(context.WithoutCancel(r.Context()), body, problem == nil); err != nil {
 		a.refuseWebhook(w, r, err)
 		return
 	}
@@ -43,6 +43,30 @@ func (a *app) webhook(w http.ResponseWriter, r *http.Request) {
 	default:
 		w.WriteHeader(http.StatusNoContent)
 	}
+}
+
+// webhookOf finds what takes the reports to an address. A result that is ready
+// is fetched whatever the body is, or however it breaks off; of an alert nothing
+// is left to fetch, so only a whole one is taken.
+func (a *app) webhookOf(ctx context.Context, token string) (take func(ctx context.Context, body []byte, whole bool) error, err error) {
+	hook, err := a.Highlights.Hook(ctx, token)
+	if err == nil {
+		return func(ctx context.Context, body []byte, _ bool) error { return a.Highlights.Report(ctx, hook, body) }, nil
+	}
+	var e *services.Error
+	if !errors.As(err, &e) || e.Kind != services.NotFound {
+		return nil, err
+	}
+	alerts, err := a.Alerts.Hook(ctx, token)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, body []byte, whole bool) error {
+		if !whole {
+			return nil
+		}
+		return a.Alerts.Receive(ctx, alerts, body)
+	}, nil
 }
 
 // readWebhook reads what a vendor reports, in bounded time and size.

@@ -48,6 +48,7 @@ type Services struct {
 	Traits      *Traits
 	Bulks       *Bulks
 	Highlights  *Highlights
+	Alerts      *Alerts
 	// Markdown renders what a model wrote, with links into LogRocket's app only.
 	Markdown *Markdown
 	// CookieKeys sign and encrypt browsers' cookies. They are the
@@ -93,6 +94,7 @@ func Open(ctx context.Context, o Options) (*Services, error) {
 	s.Traits = newTraits(o.DB, s.queue, s.Connections, o.Log, o.Now)
 	s.Bulks = newBulks(o.DB, s.queue, s.Traits, s.Connections, o.Bulk, o.Log, o.Now)
 	s.Highlights = newHighlights(o.DB, s.queue, s.Connections, o.Highlights, o.Log, o.Now)
+	s.Alerts = newAlerts(o.DB, s.Connections, s.Markdown, o.Now)
 	if err := s.queue.open(); err != nil {
 		return nil, err
 	}
