@@ -159,7 +159,6 @@ func (a *app) routes() []route {
 		{"GET", "/customers/{id}/traits/edit", services.Support, a.editTraits},
 		{"GET", "/customers/{id}/traits/history", services.Viewer, a.traitHistory},
 		{"GET", "/customers/{id}/traits/{edit}", services.Viewer, a.showTraitEdit},
-<<<<<<< HEAD
 		{"GET", "/traits/bulk", services.Viewer, a.bulks},
 		{"POST", "/traits/bulk", services.Support, a.uploadBulk},
 		{"GET", "/traits/bulk/{id}", services.Viewer, a.bulk},
@@ -173,9 +172,7 @@ func (a *app) routes() []route {
 		{"POST", "/traits/bulk/{id}/undo", services.Support, a.undoBulk},
 		{"GET", "/traits/bulk/{id}/faults.csv", services.Viewer, a.bulkFaults},
 		{"GET", "/traits/bulk/{id}/result.csv", services.Viewer, a.bulkResult},
-=======
 		{"GET", "/alerts", services.Viewer, a.alerts},
->>>>>>> 4ef4ce0 (Take in LogRocket's issue alerts, and list them)
 		{"GET", "/highlights", services.Viewer, a.highlights},
 		{"POST", "/highlights", services.Support, a.requestHighlights},
 		{"GET", "/highlights/new", services.Support, a.newHighlight},
