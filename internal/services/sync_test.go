@@ -66,11 +66,11 @@ func TestMirrorHoldsEverySessionHoweverTheVendorListsThem(t *testing.T) {
 
 func TestSyncSpreadsItsCallsAndLeavesPeopleTheirs(t *testing.T) {
 	u := &untidyRaygun{}
-	u.fill(testDay.AddDate(0, 0, -61), testDay.AddDate(0, 0, 9), 990)
-	m := newSyncSite(t, u, 60, ConnectionForm{})
-	// The rest of the first day, then seven whole ones.
+	u.fill(testDay.AddDate(0, 0, -31), testDay.AddDate(0, 0, 6), 990)
+	m := newSyncSite(t, u, 30, ConnectionForm{})
+	// The rest of the first day, then four whole ones.
 	var promised time.Time
-	for day := range 8 {
+	for day := range 5 {
 		m.work(t, testDay.AddDate(0, 0, day+1).Add(-time.Second))
 		b, err := m.Connections.Budget(t.Context(), 1, m.conn)
 		if err != nil || b.Left < b.Reserve || b.Spent > 40 {
@@ -94,13 +94,13 @@ func TestSyncSpreadsItsCallsAndLeavesPeopleTheirs(t *testing.T) {
 		}
 		m.at(testDay.AddDate(0, 0, day+1))
 	}
-	// A day's 990 sessions are two pages; 59 older days are 118 calls, half of
+	// A day's 990 sessions are two pages; 29 older days are 58 calls, half of
 	// the 40 a day and what the first day had left.
-	c := m.coverage(t, testDay.AddDate(0, 0, -51), testDay.AddDate(0, 0, 8))
+	c := m.coverage(t, testDay.AddDate(0, 0, -24), testDay.AddDate(0, 0, 5))
 	if c.Missing+c.Partial > 0 {
-		t.Errorf("after eight days: %s, %d missing, %d in part; %+v", c.Sentence(), c.Missing, c.Partial, m.status(t))
+		t.Errorf("after five days: %s, %d missing, %d in part; %+v", c.Sentence(), c.Missing, c.Partial, m.status(t))
 	}
-	m.holdsAll(t, testDay.AddDate(0, 0, -50), m.now().Add(-2*time.Hour))
+	m.holdsAll(t, testDay.AddDate(0, 0, -23), m.now().Add(-2*time.Hour))
 	m.ledgerIsHonest(t)
 }
 
