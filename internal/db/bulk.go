@@ -291,7 +291,7 @@ func (o Org) BulkUsers(ctx context.Context, conn ConnectionID, userIDs []string)
 }
 
 const bulkDoublesQuery = `
-	SELECT l.user_id, l.line FROM json_each(?) j CROSS JOIN bulk_lines l ON l.bulk_id = ? AND l.user_id = j.value AND l.state <> 'fault'
+	SELECT l.user_id, l.line FROM json_each(?) j CROSS JOIN bulk_lines l INDEXED BY bulk_lines_user ON l.bulk_id = ? AND l.user_id = j.value AND l.state <> 'fault'
 	WHERE l.org_id = ? LIMIT 5000`
 
 // BulkNamed is a user whom a line names.

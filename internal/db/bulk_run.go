@@ -105,7 +105,7 @@ func (o Org) NoteBulk(ctx context.Context, id BulkID, message string, at time.Ti
 func (o Org) EndBulk(ctx context.Context, id BulkID, state string, at time.Time, h HistoryEntry) error {
 	return o.write(ctx, func(tx *sql.Tx) error {
 		if err := must(exec(ctx, tx, "bulk edit", `
-			UPDATE bulk_edits SET state = ?1, finished_at = ?2, updated_at = ?2
+			UPDATE bulk_edits SET state = ?1, message = '', finished_at = ?2, updated_at = ?2
 			WHERE id = ?3 AND org_id = ?4 AND (state = 'running' OR ?1 = 'cancelled' AND state IN ('uploaded', 'planning', 'planned', 'paused'))`,
 			state, ms(at), id, o.id)); err != nil {
 			return err

@@ -354,10 +354,22 @@ func bulkCounts(b services.Bulk) []templates.DefView {
 	add("Sent", b.Sent, began)
 	add("Failed", b.Failed, began)
 	add("Perhaps sent", b.Unknown, false)
-	add("To be sent", b.Ready, !began)
+	add(bulkReady(b), b.Ready, !began)
 	add("Unchanged, not sent", b.Same, !began)
-	add("Faults, not sent", b.Faults, !began)
+	if b.UndoOf != 0 {
+		add("Left as they are", b.Faults, !began)
+	} else {
+		add("Faults, not sent", b.Faults, !began)
+	}
 	return defs
+}
+
+// bulkReady says of the lines that were not sent whether they will be.
+func bulkReady(b services.Bulk) string {
+	if b.State == services.BulkCancelled {
+		return "Not sent"
+	}
+	return "To be sent"
 }
 
 func bulkProgress(b services.Bulk) templates.ProgressView {
@@ -375,11 +387,15 @@ func bulkProgress(b services.Bulk) templates.ProgressView {
 // bulkTabs are the kinds of lines that a page can be narrowed to.
 func bulkTabs(b services.Bulk) []templates.TabView {
 	all := []templates.TabView{{Label: "All lines", Count: b.Lines()}}
+	faults := "Faults"
+	if b.UndoOf != 0 {
+		faults = "Left as they are"
+	}
 	for _, t := range []struct {
 		label, state string
 		n            int
 	}{
-		{"To be sent", "ready", b.Ready}, {"Faults", "fault", b.Faults}, {"Unchanged", "same", b.Same},
+		{bulkReady(b), "ready", b.Ready}, {faults, "fault", b.Faults}, {"Unchanged", "same", b.Same},
 		{"Sent", "sent", b.Sent}, {"Failed", "failed", b.Failed}, {"Perhaps sent", "unknown", b.Unknown},
 	} {
 		if t.n > 0 {
@@ -418,6 +434,12 @@ func (a *app) bulkLineViews(r *http.Request, b services.Bulk, v *templates.BulkV
 	}
 	for _, l := range lines {
 		row := templates.BulkLineView{Line: l.Line, UserID: l.UserID, State: l.State, Message: l.Message}
+		switch {
+		case l.State == "fault" && b.UndoOf != 0:
+			row.State = "left"
+		case l.State == "ready" && b.State == services.BulkCancelled:
+			row.State = "dropped"
+		}
 		if l.Edit != 0 && l.Customer != 0 {
 			row.Href = fmt.Sprintf("%s/%d", traitsPath(r, l.Customer), l.Edit)
 		}

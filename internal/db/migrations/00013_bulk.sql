@@ -69,7 +69,7 @@ CREATE TABLE bulk_lines (
     edit_id INTEGER REFERENCES trait_edits (id),
     PRIMARY KEY (bulk_id, line)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX bulk_lines_user ON bulk_lines (bulk_id, user_id) WHERE state <> 'fault';
+CREATE INDEX bulk_lines_user ON bulk_lines (bulk_id, user_id);
 CREATE INDEX bulk_lines_sending ON bulk_lines (state) WHERE state = 'sending';
 CREATE INDEX bulk_lines_state ON bulk_lines (bulk_id, state, line);
 
