@@ -33,7 +33,7 @@ func (a *app) beside(r *http.Request, h services.Highlight, links []services.Rec
 	for _, m := range b.Minutes {
 		row := templates.BesideRow{At: m.At, Nothing: nothingBeside(m)}
 		for _, l := range m.Links {
-			row.Links = append(row.Links, templates.BesideLink{Text: orText(l.Text, "The recording"), URL: l.URL, At: l.At, Offset: services.OffsetText(l)})
+			row.Links = append(row.Links, templates.BesideLink{Text: orText(l.Text, "The recording"), URL: l.URL, At: l.At, Offset: l.OffsetText()})
 		}
 		for _, s := range m.Sessions {
 			row.Sessions = append(row.Sessions, besideSession(r, s))

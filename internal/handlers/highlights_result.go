@@ -50,7 +50,7 @@ func (a *app) markdownHTML(src string) string {
 func (a *app) highlightTicket(r *http.Request, h services.Highlight, v templates.HighlightView) *templates.TicketView {
 	var md, plain, rich strings.Builder
 	title := "Highlights of " + h.Subject()
-	fmt.Fprintf(&md, "### %s\n\n", services.EscapeMarkdown(title))
+	fmt.Fprintf(&md, "### %s\n\n", a.Markdown.Escape(title))
 	fmt.Fprintf(&plain, "%s\n\n", title)
 	fmt.Fprintf(&rich, "<h3>%s</h3>", html.EscapeString(title))
 	facts := [][2]string{{"Question", strings.Join(strings.Fields(h.Question), " ")}, {"Range", rangeText(h.Start, h.End)}, {"Asked", templates.FormatTime(h.CreatedAt) + by(h.AuthorName)}}
@@ -58,7 +58,7 @@ func (a *app) highlightTicket(r *http.Request, h services.Highlight, v templates
 		if f[1] == "" {
 			continue
 		}
-		fmt.Fprintf(&md, "- %s: %s\n", f[0], services.EscapeMarkdown(f[1]))
+		fmt.Fprintf(&md, "- %s: %s\n", f[0], a.Markdown.Escape(f[1]))
 		fmt.Fprintf(&plain, "%s: %s\n", f[0], f[1])
 		fmt.Fprintf(&rich, "<p>%s: %s</p>", f[0], html.EscapeString(f[1]))
 	}

@@ -131,7 +131,7 @@ func (a *Alerts) List(ctx context.Context, org OrgID, conn ConnectionID, after M
 
 // link is an address if it leads into the LogRocket app, else empty.
 func (a *Alerts) link(address string) string {
-	if u, ok := a.links.link(strings.TrimSpace(address)); ok {
+	if u, ok := a.links.Link(strings.TrimSpace(address)); ok {
 		return u.String()
 	}
 	return ""

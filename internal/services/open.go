@@ -12,6 +12,7 @@ import (
 
 	"sightline/internal/db"
 	"sightline/internal/services/logrocket"
+	"sightline/internal/services/markdown"
 	"sightline/internal/services/secrets"
 )
 
@@ -88,7 +89,7 @@ func Open(ctx context.Context, o Options) (*Services, error) {
 	s.Sessions.syncs = s.Syncs
 	s.Views = newViews(o.DB, o.Now)
 	s.Customers = newCustomers(o.DB, s.Connections, s.Sessions, o.Now)
-	if s.Markdown, err = NewMarkdown(cmp.Or(o.Vendors.LogRocketAppURL, logrocket.DefaultAppURL)); err != nil {
+	if s.Markdown, err = markdown.New(cmp.Or(o.Vendors.LogRocketAppURL, logrocket.DefaultAppURL)); err != nil {
 		return nil, err
 	}
 	s.Traits = newTraits(o.DB, s.queue, s.Connections, o.Log, o.Now)

@@ -7,6 +7,9 @@ import (
 	"testing"
 )
 
+// bigText is the most bytes of a text that is rendered.
+const bigText = 1 << 20
+
 func sides(parts []TextPart) (before, after string) {
 	for _, p := range parts {
 		if p.Change != TextAdded {

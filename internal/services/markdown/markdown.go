@@ -1,4 +1,6 @@
-package services
+// Package markdown turns what a model wrote over hostile input into HTML, and
+// texts for elsewhere, that are safe.
+package markdown
 
 import (
 	"bytes"
@@ -25,19 +27,19 @@ import (
 // thousand.
 const maxMarkdown = 1 << 20
 
-// Markdown turns what a model wrote over hostile input into HTML that is safe
+// Renderer turns what a model wrote over hostile input into HTML that is safe
 // to put into a page: two walls that do not trust each other. The renderer
 // writes no element of the author's and links only into LogRocket's app; the
 // sanitiser then lets only that through. It is safe for concurrent use.
-type Markdown struct {
+type Renderer struct {
 	app    *url.URL
 	md     goldmark.Markdown
 	policy *bluemonday.Policy
 }
 
-// NewMarkdown returns a renderer that links to appURL's host alone: over https,
+// New returns a renderer that links to appURL's host alone: over https,
 // or over http if appURL itself is http on a loopback or private address.
-func NewMarkdown(appURL string) (*Markdown, error) {
+func New(appURL string) (*Renderer, error) {
 	u, err := url.Parse(appURL)
 	if err != nil || u.Host == "" {
 		return nil, fmt.Errorf("LogRocket's app address %q is not an address such as %s", appURL, logrocket.DefaultAppURL)
@@ -45,7 +47,7 @@ func NewMarkdown(appURL string) (*Markdown, error) {
 	if u.Scheme != "https" && (u.Scheme != "http" || !privateHost(u.Hostname())) {
 		return nil, fmt.Errorf("LogRocket's app address %q must begin with https: plain http is for loopback and private addresses", appURL)
 	}
-	m := &Markdown{app: u}
+	m := &Renderer{app: u}
 	m.md = goldmark.New(
 		goldmark.WithExtensions(extension.Table, extension.Strikethrough),
 		goldmark.WithRendererOptions(renderer.WithNodeRenderers(util.Prioritized(linkRenderer{m}, 1))),
@@ -66,7 +68,7 @@ func privateHost(host string) bool {
 // as the text it is; images are left out; links elsewhere become their text.
 // It takes a bounded time for any input: text that nests deeper than any
 // person or model would is shown unformatted.
-func (m *Markdown) HTML(src string) string {
+func (m *Renderer) HTML(src string) string {
 	cut := len(src) > maxMarkdown
 	if cut {
 		src = src[:maxMarkdown]
@@ -139,8 +141,8 @@ func nesting(line string) int {
 // escapedURL is where a link leads as an address is written.
 func escapedURL(n *ast.Link) string { return string(util.URLEscape(n.Destination, true)) }
 
-// link returns an address as it may stand in a page, or false if it may not.
-func (m *Markdown) link(address string) (*url.URL, bool) {
+// Link returns an address as it may stand in a page, or false if it may not.
+func (m *Renderer) Link(address string) (*url.URL, bool) {
 	u, err := url.Parse(address)
 	if err != nil || !m.allowed(u) {
 		return nil, false
@@ -148,12 +150,12 @@ func (m *Markdown) link(address string) (*url.URL, bool) {
 	return u, true
 }
 
-func (m *Markdown) allowed(u *url.URL) bool {
+func (m *Renderer) allowed(u *url.URL) bool {
 	return u.Scheme == m.app.Scheme && strings.EqualFold(u.Host, m.app.Host) && u.User == nil && u.Opaque == ""
 }
 
 // sanitiser is the second wall: it knows nothing of the first.
-func (m *Markdown) sanitiser() *bluemonday.Policy {
+func (m *Renderer) sanitiser() *bluemonday.Policy {
 	p := bluemonday.NewPolicy()
 	p.AllowElements("p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "strong", "em", "del", "code", "pre", "blockquote", "ul", "ol", "li",
 		"table", "thead", "tbody", "tr", "th", "td")
@@ -173,7 +175,7 @@ func (m *Markdown) sanitiser() *bluemonday.Policy {
 
 // linkRenderer writes the nodes through which an author could reach out of the
 // text: links, addresses, images and HTML.
-type linkRenderer struct{ m *Markdown }
+type linkRenderer struct{ m *Renderer }
 
 // RegisterFuncs takes those nodes over from goldmark's own renderer.
 func (r linkRenderer) RegisterFuncs(reg renderer.NodeRendererFuncRegisterer) {
@@ -186,7 +188,7 @@ func (r linkRenderer) RegisterFuncs(reg renderer.NodeRendererFuncRegisterer) {
 
 func (r linkRenderer) link(w util.BufWriter, _ []byte, node ast.Node, entering bool) (ast.WalkStatus, error) {
 	n := node.(*ast.Link)
-	u, ok := r.m.link(escapedURL(n))
+	u, ok := r.m.Link(escapedURL(n))
 	if !ok {
 		return ast.WalkContinue, nil // the children are its text
 	}
@@ -208,7 +210,7 @@ func writeMoment(w util.BufWriter, u *url.URL) {
 		return
 	}
 	_, _ = fmt.Fprintf(w, `<span class="moment"> (<time datetime="%s" data-local="">%s</time>`, l.At.Format(time.RFC3339), l.At.Format("2 Jan, 15:04:05 UTC"))
-	if o := OffsetText(l); o != "" {
+	if o := l.OffsetText(); o != "" {
 		_, _ = w.WriteString(", " + o)
 	}
 	_, _ = w.WriteString(")</span>")
@@ -220,7 +222,7 @@ func (r linkRenderer) autoLink(w util.BufWriter, source []byte, node ast.Node, e
 	}
 	n := node.(*ast.AutoLink)
 	label := html.EscapeString(string(n.Label(source)))
-	u, ok := r.m.link(string(n.URL(source)))
+	u, ok := r.m.Link(string(n.URL(source)))
 	if !ok || n.AutoLinkType != ast.AutoLinkURL {
 		_, _ = w.WriteString(label)
 		return ast.WalkContinue, nil

@@ -1,4 +1,4 @@
-package services
+package markdown
 
 import (
 	"net/url"
@@ -11,9 +11,9 @@ import (
 
 const testApp = "https://app.logrocket.com"
 
-func newMarkdown(t testing.TB, app string) *Markdown {
+func newMarkdown(t testing.TB, app string) *Renderer {
 	t.Helper()
-	m, err := NewMarkdown(app)
+	m, err := New(app)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,8 +151,8 @@ func TestMarkdownLinksOverHTTPOnlyNextDoor(t *testing.T) {
 		t.Errorf("another origin was linked: %s", out)
 	}
 	for _, bad := range []string{"http://app.logrocket.com", "http://8.8.8.8", "ftp://127.0.0.1", "app.logrocket.com", ""} {
-		if _, err := NewMarkdown(bad); err == nil {
-			t.Errorf("NewMarkdown(%q) should fail", bad)
+		if _, err := New(bad); err == nil {
+			t.Errorf("New(%q) should fail", bad)
 		}
 	}
 }
@@ -277,7 +277,7 @@ func FuzzMarkdown(f *testing.F) {
 		checkSafe(t, testApp, src, out)
 		checkSafe(t, testApp, src, m.Rich(out))
 		// What leaves for a ticket is as safe where it is formatted again: every
-		// link that it makes there is one that the page has.
+		// Link that it makes there is one that the page has.
 		ticket := m.Portable(out)
 		again := m.HTML(ticket)
 		checkSafe(t, testApp, ticket, again)

@@ -1,4 +1,4 @@
-package services
+package markdown
 
 import (
 	"fmt"
@@ -44,7 +44,7 @@ const longestRecording = 7 * 24 * time.Hour
 // OffsetText writes how far into its recording a link leads, such as "+3:12" or
 // "+1:03:12". It is empty where that is not known, or not between the
 // recording's beginning and a week later.
-func OffsetText(l RecordingLink) string {
+func (l RecordingLink) OffsetText() string {
 	if l.At.IsZero() || l.Began.IsZero() {
 		return ""
 	}
@@ -61,7 +61,7 @@ func OffsetText(l RecordingLink) string {
 
 // Links returns the links of a text to recordings, in its order, at most 500.
 // Of a text that HTML shows unformatted there are none.
-func (m *Markdown) Links(src string) []RecordingLink {
+func (m *Renderer) Links(src string) []RecordingLink {
 	src = strings.ToValidUTF8(src[:min(len(src), maxMarkdown)], "\uFFFD")
 	if tangled(src) {
 		return nil
@@ -69,7 +69,7 @@ func (m *Markdown) Links(src string) []RecordingLink {
 	source := []byte(src)
 	var out []RecordingLink
 	add := func(address, label string) ast.WalkStatus {
-		u, ok := m.link(address)
+		u, ok := m.Link(address)
 		if !ok {
 			return ast.WalkContinue
 		}

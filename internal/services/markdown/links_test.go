@@ -1,4 +1,4 @@
-package services
+package markdown
 
 import (
 	"strings"
@@ -33,7 +33,7 @@ func TestLinksTellTheirMomentAndOffset(t *testing.T) {
 	}
 	checkSafe(t, testApp, "", out)
 	links := m.Links("She [clicks **Pay**](" + linkAt(at) + ") and [x](https://evil.example/s/" + recording + "/2?t=1) <" + linkAt(at.Add(time.Hour)) + ">")
-	if len(links) != 2 || links[0].Text != "clicks Pay" || !links[0].At.Equal(at.Truncate(time.Millisecond)) || links[0].RecordingID != recording || links[0].SessionID != "2" || OffsetText(links[1]) != "+1:03:12" {
+	if len(links) != 2 || links[0].Text != "clicks Pay" || !links[0].At.Equal(at.Truncate(time.Millisecond)) || links[0].RecordingID != recording || links[0].SessionID != "2" || links[1].OffsetText() != "+1:03:12" {
 		t.Errorf("the links are %+v", links)
 	}
 }
@@ -51,11 +51,11 @@ func TestOffsetIsLeftOutWhereItCannotBe(t *testing.T) {
 	}
 	for name, tt := range tests {
 		l.At = began.Add(tt.at)
-		if got := OffsetText(l); got != tt.want {
+		if got := l.OffsetText(); got != tt.want {
 			t.Errorf("%s: %q, want %q", name, got, tt.want)
 		}
 	}
-	if got := OffsetText(RecordingLink{At: began}); got != "" {
+	if got := (RecordingLink{At: began}).OffsetText(); got != "" {
 		t.Errorf("without the recording's start: %q", got)
 	}
 }

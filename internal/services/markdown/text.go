@@ -1,4 +1,4 @@
-package services
+package markdown
 
 import (
 	"fmt"
@@ -20,22 +20,22 @@ const (
 // Portable writes what HTML made as Markdown that is safe elsewhere too: it
 // holds the links that the page has and no others, no raw HTML and no images.
 // Times are in UTC.
-func (m *Markdown) Portable(sanitised string) string { return rewrite(sanitised, asMarkdown) }
+func (m *Renderer) Portable(sanitised string) string { return rewrite(sanitised, asMarkdown) }
 
 // Plain writes what HTML made as plain text, each link's address in brackets
 // behind it.
-func (m *Markdown) Plain(sanitised string) string { return rewrite(sanitised, asPlain) }
+func (m *Renderer) Plain(sanitised string) string { return rewrite(sanitised, asPlain) }
 
 // Words writes what HTML made as plain text without the moments and addresses
 // of its links: what two texts are compared by.
-func (m *Markdown) Words(sanitised string) string { return rewrite(sanitised, asWordsOnly) }
+func (m *Renderer) Words(sanitised string) string { return rewrite(sanitised, asWordsOnly) }
 
 // ownTag is a time as the renderer writes it: the sanitiser lets no ">" into
 // an attribute.
 var ownTag = regexp.MustCompile(`</?time[^>]*>| (?:class|rel|target)="[^"<>]*"`)
 
 // Rich takes out of what HTML made what means something on our pages alone.
-func (m *Markdown) Rich(sanitised string) string { return ownTag.ReplaceAllString(sanitised, "") }
+func (m *Renderer) Rich(sanitised string) string { return ownTag.ReplaceAllString(sanitised, "") }
 
 func rewrite(sanitised string, form textForm) string {
 	doc, err := html.Parse(strings.NewReader(sanitised))
@@ -157,7 +157,7 @@ func (w textWriter) inline(n *html.Node) string {
 	if n.Type == html.TextNode {
 		text := strings.ReplaceAll(n.Data, "\n", " ")
 		if w.form == asMarkdown {
-			return EscapeMarkdown(text)
+			return escape(text)
 		}
 		return text
 	}
@@ -228,10 +228,16 @@ var markdownMarks = strings.NewReplacer(`\`, `\\`, "`", "\\`", `*`, `\*`, `[`, `
 // line.
 var lineMark = regexp.MustCompile(`^(\s*)([#>+=-]|[0-9]+[.)])`)
 
-// EscapeMarkdown makes of a line of text Markdown that means it and nothing else, links
+// escape makes of a line of text Markdown that means it and nothing else, links
 // that tools make of bare addresses included.
-func EscapeMarkdown(s string) string {
+func escape(s string) string {
 	return lineMark.ReplaceAllStringFunc(markdownMarks.Replace(s), func(m string) string {
 		return m[:len(m)-1] + `\` + m[len(m)-1:]
 	})
 }
+
+// Escape makes of a line of text Markdown that means it and nothing else.
+func (*Renderer) Escape(s string) string { return escape(s) }
+
+// oneLine joins lines and takes double blanks away.
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
