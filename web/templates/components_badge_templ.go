@@ -19,6 +19,8 @@ type LinkView struct{ Label, Href, Icon string }
 type badge struct{ label, tone, icon string }
 
 // VendorBadge names the vendor, Raygun or LogRocket, in any case.
+//
+//go:noinline
 func VendorBadge(vendor string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -50,6 +52,8 @@ func VendorBadge(vendor string) templ.Component {
 
 // StateBadge shows where long work stands: queued, sending, pending, running,
 // ready, sent, failed, unknown, expired or cancelled.
+//
+//go:noinline
 func StateBadge(state string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -80,6 +84,8 @@ func StateBadge(state string) templ.Component {
 }
 
 // RoleBadge shows a member's role: viewer, support, admin or owner.
+//
+//go:noinline
 func RoleBadge(role string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -109,6 +115,7 @@ func RoleBadge(role string) templ.Component {
 	})
 }
 
+//go:noinline
 func badgeOf(b badge) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -12,6 +12,10 @@
 // value and no trigger filter such as click[ctrlKey]. Shares and lengths are
 // drawn with Progress, Meter or Waterfall.
 //
+// A component in components_*.templ carries //go:noinline: without it the
+// compiler copies the component's whole body, 7 KB for a Button, to wherever it
+// is used, more than a megabyte in all.
+//
 // Link: a plain <a href={ templ.URL(u) }>. Navigation is never boosted.
 //
 // Form: a real <form method="post" action={ templ.URL(u) }> of Field, TextArea,
