@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -17,15 +16,6 @@ const (
 	maxViews = 5000
 	maxText  = 4096 // characters of an address or a title
 )
-
-// FullSession is a session with its detail.
-type FullSession struct {
-	Session
-	Views  []PageView
-	Errors []SessionError
-	// Answer is what the vendor sent about it, kept as it is; empty keeps none.
-	Answer []byte
-}
 
 // partOf is how many sessions of a list are stored in one transaction: some
 // milliseconds' work, which is what a member's own write waits for at most.
@@ -96,31 +86,6 @@ func (o Org) putPart(ctx context.Context, conn ConnectionID, receivedAt time.Tim
 	}
 	d.unasked = d.asked.Load()
 	return nil
-}
-
-// PutFullSessions stores sessions in full, all of them or none, and replaces
-// their page views and errors, of which at most 5000 each are kept. It returns
-// their ids in the same order.
-func (o Org) PutFullSessions(ctx context.Context, conn ConnectionID, rows []FullSession, receivedAt time.Time) ([]SessionID, error) {
-	ids := make([]SessionID, 0, len(rows))
-	err := o.put(ctx, conn, receivedAt, func(p *putter) error {
-		sessions := make([]Session, len(rows))
-		for i, s := range rows {
-			sessions[i] = s.Session
-		}
-		if err := p.read(ctx, sessions); err != nil {
-			return err
-		}
-		for _, s := range rows {
-			id, err := p.full(ctx, s, receivedAt)
-			if err != nil {
-				return err
-			}
-			ids = append(ids, id)
-		}
-		return nil
-	})
-	return ids, err
 }
 
 // putter stores sessions of one connection in one transaction.
@@ -205,67 +170,6 @@ func (p *putter) listed(ctx context.Context, s Session) (facts, error) {
 	return is, p.sighted(ctx, home, is)
 }
 
-// session stores a session's own row and returns what it added to the rollups
-// before, with id 0 if it was not here, and what it adds now. slowest is used
-// if the row comes with its detail.
-func (p *putter) session(ctx context.Context, s Session, slowest *int64) (was, is facts, err error) {
-	if s.VendorID == "" {
-		return was, is, errors.New("a session without an id cannot be kept")
-	}
-	for _, t := range []time.Time{s.UpdatedAt, s.EndedAt, p.receivedAt} {
-		if s.StartedAt.IsZero() {
-			s.StartedAt = t
-		}
-	}
-	seen := s.StartedAt
-	for _, t := range []time.Time{s.UpdatedAt, s.EndedAt} {
-		if t.After(seen) {
-			seen = t
-		}
-	}
-	if seen.After(p.receivedAt) { // a clock that is wrong makes nobody seen tomorrow
-		seen = p.receivedAt
-	}
-	customer, err := p.customer(ctx, s, seen)
-	if err != nil {
-		return was, is, err
-	}
-	key := rowKey{s.Connection, s.VendorID}
-	was, ok := p.rows[key]
-	if !ok {
-		was, err = one(ctx, p.q, "session "+s.VendorID, scanFacts, `
-			SELECT `+factColumns+` FROM sessions WHERE connection_id = ? AND vendor_id = ? AND org_id = ?`, s.Connection, s.VendorID, p.org)
-		if err != nil && !errors.Is(err, ErrNotFound) {
-			return was, is, err
-		}
-	}
-	row := []any{
-		p.org, s.Connection, s.VendorID, nullID(customer), ms(s.StartedAt), ms(s.UpdatedAt), ms(s.EndedAt),
-		s.Status, s.LengthMS, s.PageViewCount, s.UserID, clip(s.UserIdentifier), s.UserAnonymous, clip(s.UserName), clip(s.UserEmail),
-		clip(s.UserURL), clip(s.Browser), clip(s.BrowserVersion), clip(s.OS), clip(s.OSVersion), clip(s.Platform), clip(s.Country), clip(s.IPAddress), clip(s.CountryName),
-		clip(s.State), clip(s.City), clip(s.Rating), s.ErrorCount, clip(s.WebURL), ms(s.ListedAt), ms(s.DetailedAt),
-		slowest, slowClass(slowest), s.UserPartial, s.ViewportWidth, s.ViewportHeight, clip(s.Deployment), nullID(s.DetailFrom),
-	}
-	if was.id == 0 { // most are new, and a plain insert costs half
-		var n int64
-		n, err = insert(ctx, p.q, "session "+s.VendorID, insertSession, row...)
-		is = s.facts(SessionID(n))
-	} else {
-		is, err = one(ctx, p.q, "session "+s.VendorID, scanFacts, upsertSession, row...)
-	}
-	if err != nil {
-		return was, is, err
-	}
-	p.rows[key] = is
-	if was != is { // most of what a list repeats changes nothing here
-		if was.id != 0 {
-			p.tally(s.Connection).session(was, -1)
-		}
-		p.tally(s.Connection).session(is, 1)
-	}
-	return was, is, nil
-}
-
 // rowKey is what a session is found by.
 type rowKey struct {
 	conn     ConnectionID
@@ -310,14 +214,6 @@ type scanAfter struct {
 // Scan reads the other columns.
 func (s scanAfter) Scan(dest ...any) error { return s.scanner.Scan(append([]any{s.first}, dest...)...) }
 
-// facts are what a new session adds to the rollups.
-func (s Session) facts(id SessionID) facts {
-	return facts{
-		id: id, startedAt: s.StartedAt.UnixMilli(), country: clip(s.Country), browser: clip(s.Browser), os: clip(s.OS), rating: clip(s.Rating),
-		anonymous: s.UserAnonymous, detailed: !s.DetailedAt.IsZero(), hasErrors: s.ErrorCount != nil && *s.ErrorCount > 0,
-	}
-}
-
 // sighting is what a session tells of its person, without when.
 func (s Session) sighting() Sighting {
 	return Sighting{
@@ -344,185 +240,6 @@ func (p *putter) customer(ctx context.Context, s Session, seen time.Time) (Custo
 		}
 	}
 	return s.ownCustomer, nil
-}
-
-// full stores a session with its page views and errors. The detail of a twin,
-// which tells other things, does not replace a detail of the row's own.
-func (p *putter) full(ctx context.Context, s FullSession, receivedAt time.Time) (SessionID, error) {
-	s.Connection, s.ListedAt, s.DetailedAt = p.conn, time.Time{}, receivedAt
-	n := int64(len(s.Errors))
-	s.ErrorCount = &n
-	var home *home
-	var err error
-	if s.Session, home, err = p.home(ctx, s.Session); err != nil {
-		return 0, err
-	}
-	if home != nil {
-		s.DetailFrom = p.conn
-		if home.row.DetailFrom == 0 && !home.row.DetailedAt.IsZero() {
-			s.DetailedAt, s.ErrorCount = time.Time{}, nil
-			_, is, err := p.session(ctx, s.Session, nil)
-			if err != nil {
-				return 0, err
-			}
-			home.detailedAt = receivedAt
-			return is.id, p.sighted(ctx, home, is)
-		}
-		for i := range s.Errors { // so that it is the same error as in the row's own details
-			if s.Errors[i].Alias != "" {
-				s.Errors[i].GroupID = s.Errors[i].Alias
-			}
-		}
-		home.detailedAt = receivedAt
-	}
-	s.Views, s.Errors = s.Views[:min(len(s.Views), maxViews)], s.Errors[:min(len(s.Errors), maxViews)]
-	t, d := p.tally(s.Connection), newDetail()
-	pages, groups := make([]PageID, len(s.Views)), make([]ErrorGroupID, len(s.Errors))
-	for i, v := range s.Views {
-		if pages[i], err = t.page(ctx, p.q, v.URL); err != nil {
-			return 0, err
-		}
-		t.view(&d, pages[i], v.LoadMS)
-	}
-	for i, e := range s.Errors {
-		if groups[i], err = t.group(ctx, p.q, e); err != nil {
-			return 0, err
-		}
-		d.errs[groups[i]]++
-	}
-	was, is, err := p.session(ctx, s.Session, d.slowest)
-	if err != nil {
-		return 0, err
-	}
-	if was.detailed {
-		if err := p.dropDetail(ctx, s.Connection, was); err != nil {
-			return 0, err
-		}
-	}
-	t.detail(is.startedAt, d, 1)
-	if err := t.putIndex(ctx, p.q, is.id, is.startedAt, d); err != nil {
-		return 0, err
-	}
-	if err := p.putDetail(ctx, is.id, s, pages, groups); err != nil {
-		return 0, err
-	}
-	if err := p.sighted(ctx, home, is); err != nil {
-		return 0, err
-	}
-	if len(s.Answer) == 0 && !was.detailed {
-		return is.id, nil // there is none to replace
-	}
-	return is.id, p.putAnswer(ctx, is.id, s.Answer)
-}
-
-// moveDetail counts a session's detail at another time: a list said that it
-// began earlier than was known.
-func (p *putter) moveDetail(ctx context.Context, conn ConnectionID, was, is facts) error {
-	t := p.tally(conn)
-	d, err := t.readDetail(ctx, p.q, is.id)
-	if err != nil {
-		return err
-	}
-	t.detail(was.startedAt, d, -1)
-	t.detail(is.startedAt, d, 1)
-	if err := t.dropIndex(ctx, p.q, is.id, was.startedAt, d); err != nil {
-		return err
-	}
-	return t.putIndex(ctx, p.q, is.id, is.startedAt, d)
-}
-
-// dropDetail takes away a session's page views and errors.
-func (p *putter) dropDetail(ctx context.Context, conn ConnectionID, was facts) error {
-	t := p.tally(conn)
-	d, err := t.readDetail(ctx, p.q, was.id)
-	if err != nil {
-		return err
-	}
-	t.detail(was.startedAt, d, -1)
-	if err := t.dropIndex(ctx, p.q, was.id, was.startedAt, d); err != nil {
-		return err
-	}
-	for _, table := range []string{"page_views", "session_errors"} {
-		if _, err := exec(ctx, p.q, table, `DELETE FROM `+table+` WHERE session_id = ? AND org_id = ?`, was.id, p.org); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-const insertSession = `
-	INSERT INTO sessions AS s (org_id, connection_id, vendor_id, customer_id, started_at, updated_at, ended_at,
-		status, length_ms, page_view_count, user_id, user_identifier, user_anonymous, user_name, user_email,
-		user_url, browser, browser_version, os, os_version, platform, country, ip_address, country_name,
-		state, city, rating, error_count, web_url, listed_at, detailed_at, slowest_ms, slow_class,
-		user_partial, viewport_width, viewport_height, deployment, detail_from, counted)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)`
-
-// upsertSession keeps the newer of two answers, and of the older what the
-// newer does not tell. What a detail tells of its errors is always taken: they
-// replace those that were here. An answer without an update time is taken as newer: it
-// has just come.
-const upsertSession = insertSession + `
-	ON CONFLICT (connection_id, vendor_id) DO UPDATE SET
-		customer_id     = coalesce(excluded.customer_id, s.customer_id),
-		started_at      = min(excluded.started_at, s.started_at),
-		ended_at        = CASE WHEN ` + newer + ` THEN CASE WHEN lower(excluded.status) = 'active' THEN excluded.ended_at ELSE coalesce(excluded.ended_at, s.ended_at) END
-		                       ELSE coalesce(s.ended_at, excluded.ended_at) END,
-		length_ms       = CASE WHEN ` + newer + ` THEN coalesce(excluded.length_ms, s.length_ms) ELSE coalesce(s.length_ms, excluded.length_ms) END,
-		page_view_count = CASE WHEN ` + newer + ` THEN coalesce(excluded.page_view_count, s.page_view_count) ELSE coalesce(s.page_view_count, excluded.page_view_count) END,
-		error_count     = CASE WHEN excluded.detailed_at IS NOT NULL THEN excluded.error_count WHEN ` + newer + ` THEN coalesce(excluded.error_count, s.error_count) ELSE coalesce(s.error_count, excluded.error_count) END,
-		user_anonymous  = CASE WHEN excluded.user_partial = 0 AND (s.user_partial = 1 OR ` + newer + `) THEN excluded.user_anonymous ELSE s.user_anonymous END,
-		status          = CASE WHEN excluded.status = '' OR (s.status <> '' AND NOT ` + newer + `) THEN s.status ELSE excluded.status END,
-		user_id         = CASE WHEN excluded.user_id = '' OR (s.user_id <> '' AND NOT ` + newer + `) THEN s.user_id ELSE excluded.user_id END,
-		user_identifier = CASE WHEN excluded.user_identifier = '' OR (s.user_identifier <> '' AND NOT ` + newer + `) THEN s.user_identifier ELSE excluded.user_identifier END,
-		user_name       = CASE WHEN excluded.user_name = '' OR (s.user_name <> '' AND NOT ` + newer + `) THEN s.user_name ELSE excluded.user_name END,
-		user_email      = CASE WHEN excluded.user_email = '' OR (s.user_email <> '' AND NOT ` + newer + `) THEN s.user_email ELSE excluded.user_email END,
-		user_url        = CASE WHEN excluded.user_url = '' OR (s.user_url <> '' AND NOT ` + newer + `) THEN s.user_url ELSE excluded.user_url END,
-		browser         = CASE WHEN excluded.browser = '' OR (s.browser <> '' AND NOT ` + newer + `) THEN s.browser ELSE excluded.browser END,
-		browser_version = CASE WHEN excluded.browser_version = '' OR (s.browser_version <> '' AND NOT ` + newer + `) THEN s.browser_version ELSE excluded.browser_version END,
-		os              = CASE WHEN excluded.os = '' OR (s.os <> '' AND NOT ` + newer + `) THEN s.os ELSE excluded.os END,
-		os_version      = CASE WHEN excluded.os_version = '' OR (s.os_version <> '' AND NOT ` + newer + `) THEN s.os_version ELSE excluded.os_version END,
-		platform        = CASE WHEN excluded.platform = '' OR (s.platform <> '' AND NOT ` + newer + `) THEN s.platform ELSE excluded.platform END,
-		country         = CASE WHEN excluded.country = '' OR (s.country <> '' AND NOT ` + newer + `) THEN s.country ELSE excluded.country END,
-		ip_address      = CASE WHEN excluded.ip_address = '' OR (s.ip_address <> '' AND NOT ` + newer + `) THEN s.ip_address ELSE excluded.ip_address END,
-		country_name    = CASE WHEN excluded.country_name = '' OR (s.country_name <> '' AND NOT ` + newer + `) THEN s.country_name ELSE excluded.country_name END,
-		state           = CASE WHEN excluded.state = '' OR (s.state <> '' AND NOT ` + newer + `) THEN s.state ELSE excluded.state END,
-		city            = CASE WHEN excluded.city = '' OR (s.city <> '' AND NOT ` + newer + `) THEN s.city ELSE excluded.city END,
-		rating          = CASE WHEN excluded.rating = '' OR (s.rating <> '' AND NOT ` + newer + `) THEN s.rating ELSE excluded.rating END,
-		web_url         = CASE WHEN excluded.web_url = '' OR (s.web_url <> '' AND NOT ` + newer + `) THEN s.web_url ELSE excluded.web_url END,
-		updated_at      = max(coalesce(excluded.updated_at, s.updated_at), coalesce(s.updated_at, excluded.updated_at)),
-		listed_at       = coalesce(excluded.listed_at, s.listed_at),
-		slowest_ms      = CASE WHEN excluded.detailed_at IS NULL THEN s.slowest_ms ELSE excluded.slowest_ms END,
-		slow_class      = CASE WHEN excluded.detailed_at IS NULL THEN s.slow_class ELSE excluded.slow_class END,
-		detail_from     = CASE WHEN excluded.detailed_at IS NULL THEN s.detail_from ELSE excluded.detail_from END,
-		user_partial    = min(excluded.user_partial, s.user_partial),
-		viewport_width  = coalesce(excluded.viewport_width, s.viewport_width),
-		viewport_height = coalesce(excluded.viewport_height, s.viewport_height),
-		deployment      = CASE WHEN excluded.deployment = '' THEN s.deployment ELSE excluded.deployment END,
-		detailed_at     = coalesce(excluded.detailed_at, s.detailed_at)
-	WHERE s.org_id = excluded.org_id
-	RETURNING ` + factColumns
-
-const newer = `coalesce(excluded.updated_at >= s.updated_at, 1)`
-
-func (p *putter) putDetail(ctx context.Context, id SessionID, s FullSession, pages []PageID, groups []ErrorGroupID) error {
-	for i, v := range s.Views {
-		_, err := exec(ctx, p.q, "page view", `
-			INSERT INTO page_views (session_id, position, org_id, url, load_ms, view_ms, viewed_at, page_id, vendor_page) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			id, i, p.org, clip(v.URL), v.LoadMS, v.ViewMS, ms(v.ViewedAt), nullID(pages[i]), clip(v.PageID))
-		if err != nil {
-			return err
-		}
-	}
-	for i, e := range s.Errors {
-		_, err := exec(ctx, p.q, "session error", `
-			INSERT INTO session_errors (session_id, position, org_id, group_id, instance_id, title, web_url, occurred_at, error_group_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			id, i, p.org, clip(e.GroupID), clip(e.InstanceID), clip(e.Title), clip(e.WebURL), ms(e.OccurredAt), groups[i])
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // clip bounds a vendor's text and takes out what SQLite's text functions trip over.
