@@ -152,21 +152,22 @@ func (o Org) SessionErrors(ctx context.Context, id SessionID) ([]SessionError, e
 		WHERE session_id = ? AND org_id = ? ORDER BY position LIMIT 5000`, id, o.id)
 }
 
-// timelineColumns are those of sessionColumns that a timeline shows.
-const timelineColumns = `s.id, s.connection_id, s.started_at, s.updated_at, s.detailed_at, s.status, s.length_ms, s.page_view_count, s.browser, s.os, s.platform,
+// timelineColumns are those of sessionColumns that a timeline shows or judges a
+// session by.
+const timelineColumns = `s.id, s.connection_id, s.started_at, s.updated_at, s.ended_at, s.detailed_at, coalesce(s.detail_from, 0), s.status, s.length_ms, s.page_view_count, s.browser, s.os, s.platform,
 	s.country, s.rating, s.error_count, s.web_url`
 
 // CustomerSessions lists a customer's sessions, newest first, with what their
-// page shows of them and needs to offer their details: the other fields are
-// empty.
+// page shows of them, needs to offer their details, and tells how long they
+// went on: the other fields are empty.
 func (o Org) CustomerSessions(ctx context.Context, customer CustomerID, after Moment, limit int) ([]Session, error) {
 	at, id := after.args()
 	return list(ctx, o.db.r, "customer's sessions", func(r scanner) (Session, error) {
 		s := Session{Customer: customer}
-		var started, updated, detailed sql.NullInt64
-		err := r.Scan(&s.ID, &s.Connection, &started, &updated, &detailed, &s.Status, &s.LengthMS, &s.PageViewCount, &s.Browser, &s.OS, &s.Platform,
+		var started, updated, ended, detailed sql.NullInt64
+		err := r.Scan(&s.ID, &s.Connection, &started, &updated, &ended, &detailed, &s.DetailFrom, &s.Status, &s.LengthMS, &s.PageViewCount, &s.Browser, &s.OS, &s.Platform,
 			&s.Country, &s.Rating, &s.ErrorCount, &s.WebURL)
-		s.StartedAt, s.UpdatedAt, s.DetailedAt = timeOf(started), timeOf(updated), timeOf(detailed)
+		s.StartedAt, s.UpdatedAt, s.EndedAt, s.DetailedAt = timeOf(started), timeOf(updated), timeOf(ended), timeOf(detailed)
 		return s, err
 	}, `
 		SELECT `+timelineColumns+` FROM sessions s

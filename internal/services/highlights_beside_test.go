@@ -90,3 +90,31 @@ func TestBesideSaysWhatTheMirrorHoldsOfAMinute(t *testing.T) {
 		t.Errorf("a day to come: %+v", m.Gaps)
 	}
 }
+
+// TestBesideTellsHowLongASessionWentOnFromItsEnd knows a session of which the
+// vendor told the end and no length.
+func TestBesideTellsHowLongASessionWentOnFromItsEnd(t *testing.T) {
+	store := dbtest.New(t)
+	began := time.Date(2026, 11, 10, 9, 0, 0, 0, time.UTC)
+	now := func() time.Time { return began.AddDate(0, 0, 1) }
+	if _, err := store.Queue().Exec(`
+		INSERT INTO organizations (id, slug, name, created_at) VALUES (1, 'a', 'A', 1);
+		INSERT INTO connections (id, org_id, vendor, name, created_at) VALUES (1, 1, 'raygun', 'Web', 1)`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Org(1).PutSessions(t.Context(), 1, []Session{
+		{VendorID: "one", StartedAt: began, EndedAt: began.Add(time.Hour), UserEmail: "ada@example.com", Status: "ended"},
+	}, now(), nil); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := store.Org(1).SessionsByVendorID(t.Context(), "one")
+	if err != nil || len(rows) != 1 {
+		t.Fatal(rows, err)
+	}
+	c := NewConnections(store, nil, Vendors{}, nil, now)
+	s := &Sessions{db: store, connections: c, now: now, syncs: &Syncs{db: store, connections: c, now: now}}
+	b, err := s.Beside(t.Context(), 1, rows[0].Customer, []RecordingLink{{At: began.Add(30 * time.Minute)}})
+	if err != nil || len(b.Minutes) != 1 || len(b.Minutes[0].Sessions) != 1 {
+		t.Errorf("in the middle of a session: %+v, %v", b, err)
+	}
+}

@@ -178,6 +178,9 @@ func TestV3FetchesWhatV1ToldOfFirstAndV1StillHasMoreToTell(t *testing.T) {
 	if len(bare) > 0 || len(more) < 15 {
 		t.Fatalf("%d sessions lack details, v3 told of %d of v1's", len(bare), len(more))
 	}
+	if !v.offeredToCustomer(v1, more[0]) {
+		t.Error("the customer's page does not offer what v1 has more to tell of")
+	}
 	run, _, err := v.s.Details.Start(t.Context(), v.actor, v1.ID, more, 3)
 	if err == nil {
 		run, err = v.s.Details.Wait(t.Context(), 1, run.ID, time.Minute)
@@ -185,4 +188,24 @@ func TestV3FetchesWhatV1ToldOfFirstAndV1StillHasMoreToTell(t *testing.T) {
 	if err != nil || run.Done != 3 || v.box.CountCalls(sandbox.OpSession) != 3 {
 		t.Errorf("run = %+v, %v after %d calls", run, err, v.box.CountCalls(sandbox.OpSession))
 	}
+}
+
+// offeredToCustomer says whether the page of a session's customer offers to
+// fetch its details through a connection.
+func (v *vendorSite) offeredToCustomer(c Connection, id SessionID) bool {
+	v.t.Helper()
+	row, err := v.store.Org(1).Session(v.t.Context(), id)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	tl, err := v.s.Customers.Timeline(v.t.Context(), 1, row.Customer, "", TimelineCursor{})
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	for _, e := range tl.Items {
+		if e.Session != nil && e.Session.ID == id {
+			return LacksDetail(c, *e.Session, time.Now())
+		}
+	}
+	return false
 }
