@@ -7,12 +7,15 @@ import (
 )
 
 // bareSession is the condition that a session s lacks its detail, that it has
-// ended or had its last event before a time, and that the vendor was not asked for it in vain: what it refuses about one
-// session it refuses again. Other failures say nothing of the session.
-const bareSession = `s.detailed_at IS NULL AND (lower(s.status) <> 'active' OR coalesce(s.updated_at, s.started_at) < ?) AND NOT EXISTS (
+// ended or had its last event before a time, and that the vendor was not asked
+// for it in vain by the name that the table has for it: what it refuses about
+// one session it refuses again. Other failures say nothing of the session.
+func bareSession(table string) string {
+	return `s.detailed_at IS NULL AND (lower(s.status) <> 'active' OR coalesce(s.updated_at, s.started_at) < ?) AND NOT EXISTS (
 		SELECT 1 FROM asks a
-		WHERE a.connection_id = s.connection_id AND a.kind = 'session' AND a.subject = s.vendor_id
+		WHERE a.connection_id = ` + table + `.connection_id AND a.kind = 'session' AND a.subject = ` + table + `.vendor_id
 			AND a.state = 'failed' AND a.error_kind IN ('not_found', 'invalid', 'unexpected', 'internal'))`
+}
 
 // BareSessions are the newest sessions of a connection that lack their detail
 // and began in a time, From ≤ start < To, at most limit. Those are left out of
@@ -21,7 +24,7 @@ const bareSession = `s.detailed_at IS NULL AND (lower(s.status) <> 'active' OR c
 func (o Org) BareSessions(ctx context.Context, conn ConnectionID, r SyncRange, active time.Time, limit int) ([]Session, error) {
 	return list(ctx, o.db.r, "sessions without detail", scanSession, `
 		SELECT `+sessionColumns+` FROM sessions s INDEXED BY sessions_started
-		WHERE s.connection_id = ? AND s.org_id = ? AND s.started_at >= ? AND s.started_at < ? AND `+bareSession+`
+		WHERE s.connection_id = ? AND s.org_id = ? AND s.started_at >= ? AND s.started_at < ? AND `+bareSession("s")+`
 		ORDER BY s.started_at DESC, s.id DESC LIMIT ?`, conn, o.id, ms(r.From), ms(r.To), ms(active), limit)
 }
 
@@ -34,7 +37,7 @@ func (o Org) BareSessionsOfViewed(ctx context.Context, conn ConnectionID, r Sync
 			WHERE org_id = ? AND viewed_at >= ? GROUP BY customer_id ORDER BY at DESC LIMIT 50) AS h
 		CROSS JOIN sessions s INDEXED BY sessions_customer
 		WHERE s.customer_id = h.customer_id AND s.customer_id IS NOT NULL AND s.connection_id = ? AND s.org_id = ?
-			AND s.started_at >= ? AND s.started_at < ? AND `+bareSession+`
+			AND s.started_at >= ? AND s.started_at < ? AND `+bareSession("s")+`
 		ORDER BY s.started_at DESC, s.id DESC LIMIT ?`, o.id, ms(since), conn, o.id, ms(r.From), ms(r.To), ms(active), limit)
 }
 
@@ -43,29 +46,15 @@ func (o Org) BareSessionsOfViewed(ctx context.Context, conn ConnectionID, r Sync
 func (o Org) BareSighted(ctx context.Context, conn ConnectionID, r SyncRange, active time.Time, limit int) ([]Session, error) {
 	return list(ctx, o.db.r, "sessions without detail", func(r scanner) (Session, error) {
 		var id string
-		s, err := scanSession(after{r, &id})
+		s, err := scanSession(led{r, []any{&id}})
 		s.Connection, s.VendorID = conn, id
 		return s, err
 	}, `
 		SELECT g.vendor_id, `+sessionColumns+` FROM session_sightings g INDEXED BY session_sightings_started
 		CROSS JOIN sessions s ON s.id = g.session_id
-		WHERE g.connection_id = ? AND g.org_id = ? AND g.started_at >= ? AND g.started_at < ? AND s.detailed_at IS NULL
-			AND (lower(s.status) <> 'active' OR coalesce(s.updated_at, s.started_at) < ?)
-			AND NOT EXISTS (
-				SELECT 1 FROM asks a
-				WHERE a.connection_id = g.connection_id AND a.kind = 'session' AND a.subject = g.vendor_id
-					AND a.state = 'failed' AND a.error_kind IN ('not_found', 'invalid', 'unexpected', 'internal'))
-		ORDER BY g.started_at DESC LIMIT ?`, conn, o.id, ms(r.From), ms(r.To), ms(active), limit)
+		WHERE g.connection_id = ? AND g.org_id = ? AND g.started_at >= ? AND g.started_at < ? AND `+bareSession("g")+`
+		ORDER BY g.started_at DESC, g.vendor_id DESC LIMIT ?`, conn, o.id, ms(r.From), ms(r.To), ms(active), limit)
 }
-
-// after scans a column into first, and what follows into what is asked for.
-type after struct {
-	scanner
-	first any
-}
-
-// Scan reads the first column and the others.
-func (a after) Scan(dest ...any) error { return a.scanner.Scan(append([]any{a.first}, dest...)...) }
 
 // BareDay is how many sessions of a day lack their detail.
 type BareDay struct {

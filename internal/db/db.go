@@ -215,6 +215,15 @@ type querier interface {
 // scanner is one row to be read.
 type scanner interface{ Scan(dest ...any) error }
 
+// led is a row whose first columns are for somebody else than who scans it.
+type led struct {
+	scanner
+	first []any
+}
+
+// Scan reads the first columns and what is asked for.
+func (l led) Scan(dest ...any) error { return l.scanner.Scan(append(l.first, dest...)...) }
+
 // list reads every row of a query that bounds itself. It is the only place
 // that loops over rows.
 func list[T any](ctx context.Context, q querier, what string, scan func(scanner) (T, error), query string, args ...any) (_ []T, err error) {

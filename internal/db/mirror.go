@@ -192,7 +192,7 @@ func (p *putter) read(ctx context.Context, rows []Session) error {
 	}
 	_, err = list(ctx, p.q, "sessions", func(s scanner) (struct{}, error) {
 		var id string
-		f, err := scanFacts(scanAfter{s, &id})
+		f, err := scanFacts(led{s, []any{&id}})
 		p.rows[rowKey{p.conn, id}] = f
 		return struct{}{}, err
 	}, `
@@ -204,15 +204,6 @@ func (p *putter) read(ctx context.Context, rows []Session) error {
 	}
 	return p.who.read(ctx, p.q, who)
 }
-
-// scanAfter scans a row whose first column is taken.
-type scanAfter struct {
-	scanner
-	first any
-}
-
-// Scan reads the other columns.
-func (s scanAfter) Scan(dest ...any) error { return s.scanner.Scan(append([]any{s.first}, dest...)...) }
 
 // sighting is what a session tells of its person, without when.
 func (s Session) sighting() Sighting {

@@ -13,15 +13,6 @@ type entry[T any] struct {
 	row    T
 }
 
-// placed is a row whose first two columns are its place.
-type placed struct {
-	scanner
-	at, id *int64
-}
-
-// Scan reads the place and what is asked for.
-func (p placed) Scan(dest ...any) error { return p.scanner.Scan(append([]any{p.at, p.id}, dest...)...) }
-
 // stream is a branch that is being walked.
 type stream[T any] struct {
 	branch
@@ -175,7 +166,7 @@ func (w *walk[T]) read(ctx context.Context, s *stream[T], want int) error {
 	s.buf, err = list(ctx, w.q, "sessions", func(r scanner) (entry[T], error) {
 		var e entry[T]
 		var err error
-		e.row, err = w.scan(placed{r, &e.at, &e.id})
+		e.row, err = w.scan(led{r, []any{&e.at, &e.id}})
 		return e, err
 	}, `SELECT `+s.branch.at+`, `+s.branch.id+w.columns+` FROM `+from+` WHERE `+where.String()+s.order()+` LIMIT ?`, append(args, rows)...)
 	if err != nil {

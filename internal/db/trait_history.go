@@ -9,7 +9,7 @@ type PastChange struct {
 	Change TraitChange
 }
 
-const fieldHistoryQuery = `SELECT ` + traitEditColumns + `, c.field, c.key, c.before, c.after
+const fieldHistoryQuery = `SELECT c.field, c.key, c.before, c.after, ` + traitEditColumns + `
 	FROM trait_changes c JOIN trait_edits e ON e.id = c.edit_id JOIN logrocket_users u ON u.id = e.logrocket_user_id
 	WHERE c.logrocket_user_id = ? AND c.field = ? AND c.key = ? AND c.edit_id < ? AND c.org_id = ?
 	ORDER BY c.edit_id DESC LIMIT ?`
@@ -25,27 +25,15 @@ func (o Org) FieldHistory(ctx context.Context, user LogRocketUserID, field, key 
 	return list(ctx, o.db.r, "history of a trait", func(s scanner) (PastChange, error) {
 		var p PastChange
 		var err error
-		p.TraitEdit, err = scanTraitEdit(alsoScan{s, []any{&p.Change.Field, &p.Change.Key, &p.Change.Before, &p.Change.After}})
+		p.TraitEdit, err = scanTraitEdit(led{s, []any{&p.Change.Field, &p.Change.Key, &p.Change.Before, &p.Change.After}})
 		return p, err
 	}, fieldHistoryQuery, user, field, key, before, o.id, min(max(limit, 1), 500))
 }
 
-// alsoScan reads further columns behind those that a scan function knows.
-type alsoScan struct {
-	scanner
-	more []any
-}
-
-// Scan reads one row.
-func (a alsoScan) Scan(dest ...any) error { return a.scanner.Scan(append(dest, a.more...)...) }
-
-const traitKeysQuery = `SELECT key FROM trait_keys WHERE connection_id = ? AND org_id = ? ORDER BY seen_at DESC LIMIT ?`
+const traitKeysQuery = `SELECT key FROM trait_keys WHERE connection_id = ? AND org_id = ? ORDER BY seen_at DESC, key DESC LIMIT ?`
 
 // TraitKeys lists the keys that a connection's users have, those seen last
 // first, at most limit.
 func (o Org) TraitKeys(ctx context.Context, connection ConnectionID, limit int) ([]string, error) {
-	return list(ctx, o.db.r, "trait keys", func(s scanner) (string, error) {
-		var key string
-		return key, s.Scan(&key)
-	}, traitKeysQuery, connection, o.id, min(max(limit, 1), 500))
+	return list(ctx, o.db.r, "trait keys", scanText, traitKeysQuery, connection, o.id, min(max(limit, 1), 500))
 }
