@@ -2,7 +2,6 @@ package db
 
 import (
 	"context"
-	"encoding/json"
 	"time"
 )
 
@@ -74,16 +73,13 @@ func (o Org) BareDays(ctx context.Context, conn ConnectionID, first, last Day) (
 }
 
 // LackingDetail are those of some sessions that are a connection's own and lack
-// the detail that it tells, newest first.
+// the detail that it tells, newest first; of more than 2000 ids the first are
+// looked at.
 func (o Org) LackingDetail(ctx context.Context, conn ConnectionID, ids []SessionID) ([]Session, error) {
-	text, err := json.Marshal(ids)
-	if err != nil {
-		return nil, err
-	}
 	return list(ctx, o.db.r, "sessions without detail", scanSession, `
 		SELECT `+sessionColumns+` FROM json_each(?) j CROSS JOIN sessions s ON s.id = j.value
 		WHERE s.connection_id = ? AND s.org_id = ? AND (s.detailed_at IS NULL OR s.detail_from IS NOT NULL)
-		ORDER BY s.started_at DESC, s.id DESC`, string(text), conn, o.id)
+		ORDER BY s.started_at DESC, s.id DESC`, jsonList(ids), conn, o.id)
 }
 
 // SpendDetails notes n more calls that sync makes for details on a day, or

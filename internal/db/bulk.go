@@ -274,12 +274,9 @@ const bulkUsersQuery = `
 	FROM json_each(?) j CROSS JOIN logrocket_users u ON u.connection_id = ? AND u.user_id = j.value
 	WHERE u.org_id = ? LIMIT 5000`
 
-// BulkUsers reads what is known of the users of a connection that lines name.
+// BulkUsers reads what is known of the users of a connection that lines name;
+// of more than 2000 ids the first are looked at.
 func (o Org) BulkUsers(ctx context.Context, conn ConnectionID, userIDs []string) ([]BulkUserState, error) {
-	ids, err := json.Marshal(userIDs)
-	if err != nil {
-		return nil, err
-	}
 	return list(ctx, o.db.r, "LogRocket users", func(s scanner) (BulkUserState, error) {
 		var u BulkUserState
 		var traits string
@@ -287,7 +284,7 @@ func (o Org) BulkUsers(ctx context.Context, conn ConnectionID, userIDs []string)
 			return u, err
 		}
 		return u, json.Unmarshal([]byte(traits), &u.Traits)
-	}, bulkUsersQuery, string(ids), conn, o.id)
+	}, bulkUsersQuery, jsonList(userIDs), conn, o.id)
 }
 
 const bulkDoublesQuery = `
@@ -300,15 +297,12 @@ type BulkNamed struct {
 	Line   int
 }
 
-// BulkDoubles finds the lines that name one of the users already.
+// BulkDoubles finds the lines that name one of the users already; of more than
+// 2000 ids the first are looked at.
 func (o Org) BulkDoubles(ctx context.Context, id BulkID, userIDs []string) ([]BulkNamed, error) {
-	ids, err := json.Marshal(userIDs)
-	if err != nil {
-		return nil, err
-	}
 	return list(ctx, o.db.r, "bulk lines", func(s scanner) (n BulkNamed, err error) {
 		return n, s.Scan(&n.UserID, &n.Line)
-	}, bulkDoublesQuery, string(ids), id, o.id)
+	}, bulkDoublesQuery, jsonList(userIDs), id, o.id)
 }
 
 // BulkEmail is a user of LogRocket whom an email leads to.
@@ -323,15 +317,12 @@ const bulkEmailsQuery = `
 	LIMIT 5000`
 
 // BulkEmails finds the users of a connection whom emails, as Normalize makes
-// them, lead to. One email may lead to several, and to one more than once.
+// them, lead to. One email may lead to several, and to one more than once; of more than
+// 2000 the first are looked at.
 func (o Org) BulkEmails(ctx context.Context, conn ConnectionID, emails []string) ([]BulkEmail, error) {
-	text, err := json.Marshal(emails)
-	if err != nil {
-		return nil, err
-	}
 	return list(ctx, o.db.r, "emails", func(s scanner) (e BulkEmail, err error) {
 		return e, s.Scan(&e.Email, &e.UserID)
-	}, bulkEmailsQuery, string(text), o.id, conn)
+	}, bulkEmailsQuery, jsonList(emails), o.id, conn)
 }
 
 // BulkLines lists the lines behind after, in order, at most limit: all, or

@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -136,10 +137,10 @@ func (o Org) DropUpload(ctx context.Context, id BulkID) error {
 // ErrNotFound if none is left.
 func (o Org) NextBulkLine(ctx context.Context, id BulkID) (BulkLine, error) {
 	for _, state := range []string{"sending", "ready"} {
-		l, err := list(ctx, o.db.w, "bulk line", scanBulkLine, `
+		l, err := one(ctx, o.db.w, "bulk line", scanBulkLine, `
 			SELECT `+bulkLineColumns+` FROM bulk_lines WHERE bulk_id = ? AND org_id = ? AND state = ? ORDER BY line LIMIT 1`, id, o.id, state)
-		if err != nil || len(l) == 1 {
-			return append(l, BulkLine{})[0], err
+		if !errors.Is(err, ErrNotFound) {
+			return l, err
 		}
 	}
 	return BulkLine{}, fmt.Errorf("line of bulk edit %d: %w", id, ErrNotFound)
@@ -175,10 +176,10 @@ func (o Org) AddBulkEdit(ctx context.Context, id BulkID, line int, e NewTraitEdi
 
 // bulkCustomer is whom a user id belongs to.
 func (o Org) bulkCustomer(ctx context.Context, tx *sql.Tx, e NewTraitEdit, who Sighting) (CustomerID, error) {
-	ids, err := list(ctx, tx, "customer", scanInt, `
+	known, err := foundCustomer(ctx, tx, `
 		SELECT customer_id FROM logrocket_users WHERE connection_id = ? AND user_id = ? AND org_id = ?`, e.Connection, e.UserID, o.id)
-	if err != nil || len(ids) == 1 {
-		return CustomerID(append(ids, 0)[0]), err
+	if known != 0 || err != nil {
+		return known, err
 	}
 	return resolveCustomer(ctx, tx, o.id, who)
 }

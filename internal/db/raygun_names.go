@@ -14,6 +14,10 @@ type RaygunUser struct {
 	Anonymous               bool
 }
 
+func scanRaygunUser(s scanner) (u RaygunUser, err error) {
+	return u, s.Scan(&u.ID, &u.Identifier, &u.Email, &u.Name, &u.Anonymous)
+}
+
 // The kinds of things that Raygun v3 names by id.
 const (
 	NamePage  = "page"
@@ -26,9 +30,7 @@ const maxLearned = 2000
 // RaygunUsers returns those of a connection's users that are known, by id; of
 // more than 2000 ids the first are looked at.
 func (o Org) RaygunUsers(ctx context.Context, conn ConnectionID, ids []string) (map[string]RaygunUser, error) {
-	rows, err := list(ctx, o.db.r, "raygun users", func(s scanner) (u RaygunUser, err error) {
-		return u, s.Scan(&u.ID, &u.Identifier, &u.Email, &u.Name, &u.Anonymous)
-	}, `
+	rows, err := list(ctx, o.db.r, "raygun users", scanRaygunUser, `
 		SELECT u.user_id, u.identifier, u.email, u.name, u.anonymous FROM json_each(?) j
 		CROSS JOIN raygun_users u ON u.connection_id = ? AND u.user_id = j.value
 		WHERE u.org_id = ? LIMIT 2000`, jsonList(ids), conn, o.id)
@@ -147,9 +149,7 @@ func (o Org) JoinRaygunUsers(ctx context.Context, conn ConnectionID, now time.Ti
 // joinUsers gives at most joinSessions sessions to their customers and says
 // whether there may be more.
 func (p *putter) joinUsers(ctx context.Context) (n int, more bool, err error) {
-	users, err := list(ctx, p.q, "raygun users", func(s scanner) (u RaygunUser, err error) {
-		return u, s.Scan(&u.ID, &u.Identifier, &u.Email, &u.Name, &u.Anonymous)
-	}, `
+	users, err := list(ctx, p.q, "raygun users", scanRaygunUser, `
 		SELECT user_id, identifier, email, name, anonymous FROM raygun_users INDEXED BY raygun_users_unjoined
 		WHERE connection_id = ? AND joined = 0 AND org_id = ? ORDER BY user_id LIMIT ?`, p.conn, p.org, joinUsers)
 	if err != nil {
