@@ -2,9 +2,7 @@ package services
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
@@ -154,9 +152,7 @@ func (a *Alerts) SetAddress(ctx context.Context, actor Actor, id ConnectionID) (
 	if err != nil {
 		return "", err
 	}
-	b := make([]byte, 32)
-	rand.Read(b)
-	token = base64.RawURLEncoding.EncodeToString(b)
+	token = randomToken()
 	e := a.connections.entry(actor, "connection.alerts", conn.Name, fmt.Sprintf("Made a new address for issue alerts of “%s”", conn.Name))
 	if err := a.db.Org(actor.Org).SetAlertHook(ctx, id, hookHash(token), e); err != nil {
 		return "", notFound(err, noConnection)

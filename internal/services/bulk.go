@@ -148,13 +148,16 @@ func (s *Bulks) Get(ctx context.Context, org OrgID, id BulkID) (Bulk, error) {
 // List returns bulk edits older than before (0 for all), newest first.
 func (s *Bulks) List(ctx context.Context, org OrgID, before BulkID, limit int) ([]Bulk, error) {
 	rows, err := s.db.Org(org).Bulks(ctx, before, limit)
+	if err != nil {
+		return nil, err
+	}
 	out := make([]Bulk, len(rows))
 	for i, r := range rows {
-		if err == nil {
-			out[i], err = s.bulkOf(r)
+		if out[i], err = s.bulkOf(r); err != nil {
+			return nil, err
 		}
 	}
-	return out, err
+	return out, nil
 }
 
 // Lines lists the lines of a bulk edit behind after, at most limit: all, or

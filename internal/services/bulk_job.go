@@ -163,16 +163,9 @@ func (s *Bulks) finish(ctx context.Context, org OrgID, b Bulk) error {
 	if b.State != BulkRunning {
 		return nil
 	}
-	t := s.turn(ctx, Actor{Org: org, User: b.Author, Name: orName(b.AuthorName)}, b, "trait.bulk_done",
+	t := s.turn(ctx, Actor{Org: org, User: b.Author, Name: orElse(b.AuthorName, "Sightline")}, b, "trait.bulk_done",
 		fmt.Sprintf("Ended: %s sent, %s failed, %s perhaps sent; the end", thousands(b.Sent), thousands(b.Failed), thousands(b.Unknown)))
 	return s.db.Org(org).EndBulk(ctx, b.ID, db.BulkDone, s.now(), t.History)
-}
-
-func orName(name string) string {
-	if name == "" {
-		return "Sightline"
-	}
-	return name
 }
 
 // step sends one line. The trait edit that it is stands in the line before
@@ -201,19 +194,16 @@ func (s *Bulks) step(ctx context.Context, org OrgID, b Bulk, line db.BulkLine) e
 	if _, err := s.traits.run(ctx, org, int64(line.Edit)); err != nil && !errors.Is(err, db.ErrNotFound) {
 		return err
 	}
-	e, err := s.traits.Get(context.WithoutCancel(ctx), org, line.Edit)
+	e, err := s.db.Org(org).TraitEdit(context.WithoutCancel(ctx), line.Edit)
 	if err != nil {
 		return err
 	}
-	if e.State.Open() { // another job is at it
+	state := TraitEditState(e.State)
+	if state.Open() { // another job is at it
 		sleep(ctx, 100*time.Millisecond)
 		return nil
 	}
-	row, err := s.db.Org(org).TraitEdit(context.WithoutCancel(ctx), line.Edit)
-	if err != nil {
-		return err
-	}
-	return s.endLine(ctx, org, b, line, e.State, upstream.Kind(row.ErrorKind), e.Message)
+	return s.endLine(ctx, org, b, line, state, upstream.Kind(e.ErrorKind), e.Message)
 }
 
 func (s *Bulks) editOf(ctx context.Context, org OrgID, b Bulk, line db.BulkLine) (TraitEditID, error) {

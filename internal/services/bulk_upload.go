@@ -29,9 +29,11 @@ func (s *Bulks) Upload(ctx context.Context, actor Actor, conn ConnectionID, form
 	row, added, err := org.AddBulk(ctx, db.NewBulk{
 		Connection: conn, Author: actor.User, FileName: shortTo(db.CleanText(fileName), 200), FormToken: formKey(formToken, "bulk"), At: s.now(),
 	}, nil)
-	if err != nil || !added {
-		b, berr := s.bulkOf(row)
-		return b, errors.Join(notFound(err, noConnection), berr)
+	if err != nil {
+		return Bulk{}, notFound(err, noConnection)
+	}
+	if !added {
+		return s.bulkOf(row)
 	}
 	f, n, err := s.store(ctx, org, row.ID, file)
 	if err == nil {
