@@ -2,7 +2,6 @@ package services
 
 import (
 	"context"
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
@@ -271,13 +270,9 @@ func bulkResult(state string) string {
 }
 
 func (s *Bulks) csv(ctx context.Context, org OrgID, id BulkID, state string, head []string, w io.Writer, row func(db.BulkLine) []string) error {
-	if _, err := io.WriteString(w, byteOrderMark); err != nil {
-		return fmt.Errorf("write the byte order mark: %w", err)
-	}
-	out := csv.NewWriter(w)
-	out.UseCRLF = true
-	if err := out.Write(head); err != nil {
-		return fmt.Errorf("write the headings: %w", err)
+	out, err := newCSVFile(w, head)
+	if err != nil {
+		return err
 	}
 	for after := 0; ; {
 		lines, err := s.Lines(ctx, org, id, state, after, csvPage)
@@ -289,14 +284,13 @@ func (s *Bulks) csv(ctx context.Context, org OrgID, id BulkID, state string, hea
 			for i, c := range cells {
 				cells[i] = EscapeCell(c)
 			}
-			if err := out.Write(cells); err != nil {
-				return fmt.Errorf("write a row: %w", err)
+			if err := out.row(cells); err != nil {
+				return err
 			}
 			after = l.Line
 		}
-		out.Flush()
-		if err := out.Error(); err != nil {
-			return fmt.Errorf("write the rows: %w", err)
+		if err := out.flush(); err != nil {
+			return err
 		}
 		if len(lines) < csvPage {
 			return nil

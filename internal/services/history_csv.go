@@ -2,32 +2,22 @@ package services
 
 import (
 	"context"
-	"encoding/csv"
-	"fmt"
 	"io"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// csvPage is how many rows are read at a time, so that no reader of the
-// database is held while a slow client takes them.
-const csvPage = 500
-
 // CSV writes all that the query selects, newest first, as RFC 4180 behind a byte
 // order mark, with a line of headings; Cursor and Limit play no part. Times are RFC 3339 in UTC. Cells
 // that a spreadsheet would take for a formula begin with an apostrophe.
 func (h *History) CSV(ctx context.Context, org OrgID, q HistoryQuery, w io.Writer) error {
-	if _, err := io.WriteString(w, byteOrderMark); err != nil {
-		return fmt.Errorf("write the byte order mark: %w", err)
-	}
-	out := csv.NewWriter(w)
-	out.UseCRLF = true
-	if err := out.Write([]string{
+	out, err := newCSVFile(w, []string{
 		"time", "kind", "person", "action", "summary", "subject", "customer_id", "customer", "connection",
 		"before", "after", "reason", "outcome", "status", "vendor_says", "counted_calls", "duration_ms",
-	}); err != nil {
-		return fmt.Errorf("write the headings: %w", err)
+	})
+	if err != nil {
+		return err
 	}
 	q.Cursor = ""
 	for {
@@ -36,13 +26,12 @@ func (h *History) CSV(ctx context.Context, org OrgID, q HistoryQuery, w io.Write
 			return err
 		}
 		for _, e := range page.Events {
-			if err := out.Write(csvRow(e)); err != nil {
-				return fmt.Errorf("write a row: %w", err)
+			if err := out.row(csvRow(e)); err != nil {
+				return err
 			}
 		}
-		out.Flush()
-		if err := out.Error(); err != nil {
-			return fmt.Errorf("write the rows: %w", err)
+		if err := out.flush(); err != nil {
+			return err
 		}
 		if page.Next == "" {
 			return nil

@@ -3,7 +3,6 @@ package services
 import (
 	"bufio"
 	"context"
-	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -52,39 +51,25 @@ func (s *Sessions) rows(ctx context.Context, org OrgID, e SessionExport, fn func
 	})
 }
 
-// byteOrderMark tells a spreadsheet that a file is UTF-8.
-const byteOrderMark = "\ufeff"
-
 // CSV writes the sessions as RFC 4180 behind a byte order mark, with a line of
 // headings. Times are RFC 3339 in UTC; what is not known is empty. Cells that a
 // spreadsheet would take for a formula begin with an apostrophe. It holds a few
 // rows at a time, however many there are, and stops when ctx ends.
 func (s *Sessions) CSV(ctx context.Context, org OrgID, e SessionExport, w io.Writer) error {
-	if _, err := io.WriteString(w, byteOrderMark); err != nil {
-		return fmt.Errorf("write the byte order mark: %w", err)
-	}
-	out := csv.NewWriter(w)
-	out.UseCRLF = true
 	cells := e.headings()
-	if err := out.Write(cells); err != nil {
-		return fmt.Errorf("write the headings: %w", err)
+	out, err := newCSVFile(w, cells)
+	if err != nil {
+		return err
 	}
 	if err := s.rows(ctx, org, e, func(fields []any) error {
 		for i, f := range fields {
 			cells[i] = csvCell(f)
 		}
-		if err := out.Write(cells); err != nil {
-			return fmt.Errorf("write a session: %w", err)
-		}
-		return nil
+		return out.row(cells)
 	}); err != nil {
 		return err
 	}
-	out.Flush()
-	if err := out.Error(); err != nil {
-		return fmt.Errorf("write the sessions: %w", err)
-	}
-	return nil
+	return out.flush()
 }
 
 func csvCell(field any) string {
