@@ -3,7 +3,6 @@ package services
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 )
 
@@ -78,32 +77,43 @@ func (h *Highlights) Compare(ctx context.Context, org OrgID, md *Markdown, one, 
 	if err != nil {
 		return c, err
 	}
-	left := map[string]*HighlightSession{}
-	for i, s := range old {
-		left[partKey(s, fmt.Sprint("old", i))] = &old[i]
-	}
-	for i, s := range now {
-		p := PartChange{After: &now[i]}
-		key := partKey(s, fmt.Sprint("new", i))
-		if p.Before = left[key]; p.Before != nil {
-			p.Text = compare(p.Before.Markdown, s.Markdown)
-			delete(left, key)
-		}
-		c.Parts = append(c.Parts, p)
-	}
-	for i, s := range old {
-		if left[partKey(s, fmt.Sprint("old", i))] == &old[i] {
-			c.Parts = append(c.Parts, PartChange{Before: &old[i]})
-		}
-	}
+	c.Parts = pairParts(old, now, compare)
 	return c, nil
 }
 
-// partKey tells which recording session a part is about. One that names none is
-// like no other.
-func partKey(s HighlightSession, otherwise string) string {
+// pairParts puts the parts about one recording session beside each other, in
+// order where a result has several about it.
+func pairParts(old, now []HighlightSession, compare func(before, after string) TextComparison) []PartChange {
+	left := map[string][]int{} // those of old that are not paired
+	for i, s := range old {
+		if key := partKey(s); key != "" {
+			left[key] = append(left[key], i)
+		}
+	}
+	paired := make([]bool, len(old))
+	var out []PartChange
+	for i, s := range now {
+		p := PartChange{After: &now[i]}
+		if key := partKey(s); len(left[key]) > 0 {
+			before := left[key][0]
+			left[key], paired[before] = left[key][1:], true
+			p.Before, p.Text = &old[before], compare(old[before].Markdown, s.Markdown)
+		}
+		out = append(out, p)
+	}
+	for i := range old {
+		if !paired[i] {
+			out = append(out, PartChange{Before: &old[i]})
+		}
+	}
+	return out
+}
+
+// partKey tells which recording session a part is about. One that names none,
+// "", is like no other.
+func partKey(s HighlightSession) string {
 	if s.RecordingID == "" && s.SessionID == "" {
-		return otherwise
+		return ""
 	}
 	return s.RecordingID + "/" + s.SessionID
 }
