@@ -224,13 +224,9 @@ func (p *bulkPlanner) flush(ctx context.Context) error {
 	for _, d := range doubles {
 		seen[d.UserID] = d.Line
 	}
-	users, err := p.org.BulkUsers(ctx, p.b.Connection, ids)
+	known, err := knownUsers(ctx, p.org, p.b.Connection, ids)
 	if err != nil {
 		return err
-	}
-	known := map[string]db.BulkUserState{}
-	for _, u := range users {
-		known[u.UserID] = u
 	}
 	rows := make([]db.BulkLine, len(p.batch))
 	for i, l := range p.batch {
@@ -248,6 +244,16 @@ func (p *bulkPlanner) flush(ctx context.Context) error {
 	}
 	p.from, p.batch = p.last, p.batch[:0]
 	return nil
+}
+
+// knownUsers is what is known of users, by their id.
+func knownUsers(ctx context.Context, org db.Org, conn ConnectionID, ids []string) (map[string]db.BulkUserState, error) {
+	users, err := org.BulkUsers(ctx, conn, ids)
+	known := make(map[string]db.BulkUserState, len(users))
+	for _, u := range users {
+		known[u.UserID] = u
+	}
+	return known, err
 }
 
 // leadEmails finds the users whom emails lead to.
@@ -373,13 +379,9 @@ func (s *Bulks) planUndo(ctx context.Context, b Bulk, org db.Org) (time.Duration
 		for _, l := range lines {
 			ids = append(ids, l.UserID)
 		}
-		users, err := org.BulkUsers(ctx, b.Connection, ids)
+		known, err := knownUsers(ctx, org, b.Connection, ids)
 		if err != nil {
 			return 0, err
-		}
-		known := map[string]db.BulkUserState{}
-		for _, u := range users {
-			known[u.UserID] = u
 		}
 		var rows []db.BulkLine
 		for _, l := range lines {

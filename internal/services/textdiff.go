@@ -71,7 +71,13 @@ func CompareTexts(before, after string) (parts []TextPart, cut bool) {
 		if text.Len() == 0 {
 			continue
 		}
-		change := map[diffmatchpatch.Operation]TextChange{diffmatchpatch.DiffEqual: TextSame, diffmatchpatch.DiffInsert: TextAdded, diffmatchpatch.DiffDelete: TextGone}[f.Type]
+		change := TextSame
+		switch f.Type {
+		case diffmatchpatch.DiffInsert:
+			change = TextAdded
+		case diffmatchpatch.DiffDelete:
+			change = TextGone
+		}
 		parts = append(parts, TextPart{change, text.String()})
 	}
 	return parts, cut
