@@ -203,10 +203,10 @@ func (o Org) EndBulkLine(ctx context.Context, id BulkID, line int, state, messag
 }
 
 const openBulksQuery = `
-	SELECT org_id, id, state FROM bulk_edits WHERE state IN ('uploading', 'planning', 'running') LIMIT 10000`
+	SELECT org_id, id, state FROM bulk_edits WHERE state IN ('uploading', 'planning', 'running') ORDER BY state, id LIMIT 10000`
 
 const sendingLinesQuery = `
-	SELECT org_id, bulk_id, state FROM bulk_lines WHERE state = 'sending' LIMIT 10000`
+	SELECT org_id, bulk_id, state FROM bulk_lines WHERE state = 'sending' ORDER BY bulk_id, line LIMIT 10000`
 
 // OpenBulksUnscoped lists the bulk edits that a crash left in the middle of
 // something: those that have not ended, and, as "sending", those of which a
