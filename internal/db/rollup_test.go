@@ -2,7 +2,6 @@ package db
 
 import (
 	"fmt"
-	"io/fs"
 	"maps"
 	"math/rand/v2"
 	"path/filepath"
@@ -12,8 +11,6 @@ import (
 	"time"
 
 	"database/sql"
-
-	"github.com/pressly/goose/v3"
 )
 
 // rollups are all rows that are kept in step with sessions, written down.
@@ -301,22 +298,7 @@ func addTwoOrgs(t *testing.T, w *sql.DB) {
 // nothing that was in it is lost or changed.
 func TestAFilledDatabaseIsMigrated(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "sightline.db")
-	w, err := sql.Open("sqlite", dsn(path, false))
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.SetMaxOpenConns(1)
-	dir, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, w, dir, goose.WithLogger(goose.NopLogger()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := p.UpTo(t.Context(), 1); err != nil {
-		t.Fatal(err)
-	}
+	w := firstSchema(t, path)
 	addTwoOrgs(t, w)
 	r := rand.New(rand.NewPCG(3, 3))
 	const many = countBatch + 5

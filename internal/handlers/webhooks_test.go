@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"sightline/internal/services"
+	"sightline/internal/services/sandbox"
 )
 
 // reporter is a LogRocket that makes highlights and reports on them as a test
@@ -280,5 +281,34 @@ func TestAnswerAboutAnotherRequestIsNotTaken(t *testing.T) {
 	report(t, v.address(t), reported)
 	if a := b.until(page, "Sightline keeps asking"); strings.Contains(a.body, "Somebody else") {
 		t.Errorf("the page shows another request%ss result\n%s", "'", a.body)
+	}
+}
+
+// TestBothDialectsReport has the stand-in deliver what the vendor would, while
+// Sightline would ask by itself only in an hour.
+func TestBothDialectsReport(t *testing.T) {
+	for _, dialect := range []sandbox.Dialect{sandbox.DialectContract, sandbox.DialectLive} {
+		t.Run(string(dialect), func(t *testing.T) {
+			t.Parallel()
+			box, err := sandbox.Start(t.Context(), sandbox.Options{Customers: 30, Sessions: 600, Days: 10, Dialect: dialect, HighlightDelay: 300 * time.Millisecond})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() {
+				if err := box.Close(); err != nil {
+					t.Errorf("close the stand-in: %v", err)
+				}
+			})
+			s := newSiteWith(t, siteOptions{
+				vendors: services.Vendors{LogRocketURL: box.LogRocketURL(), LogRocketAppURL: box.LogRocketAppURL(), Timeout: 5 * time.Second}, now: time.Now, webhooks: true,
+				pace: services.HighlightOptions{FirstPoll: time.Hour, MaxPoll: time.Hour, Deadline: 2 * time.Hour},
+			})
+			(&rocket{site: s, box: box}).connect(t, "Web app")
+			b := s.as(t, "support@example.com")
+			b.until(askAbout(t, b, box.Company().Demo()[0].Email), "What happened", "Recording session 1 of")
+			if n := box.HighlightJobs(); n != 1 {
+				t.Errorf("%d jobs were started", n)
+			}
+		})
 	}
 }

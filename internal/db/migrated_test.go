@@ -1,0 +1,86 @@
+package db
+
+import (
+	"database/sql"
+	"io/fs"
+	"path/filepath"
+	"testing"
+
+	"github.com/pressly/goose/v3"
+)
+
+// firstSchema makes a database as the first migration leaves it.
+func firstSchema(t *testing.T, path string) *sql.DB {
+	t.Helper()
+	w, err := sql.Open("sqlite", dsn(path, false))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.SetMaxOpenConns(1)
+	dir, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := goose.NewProvider(goose.DialectSQLite3, w, dir, goose.WithLogger(goose.NopLogger()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.UpTo(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// TestTraitsAndHighlightsFromBeforeAreFound fills a database of the first
+// schema, and looks at it through today's.
+func TestTraitsAndHighlightsFromBeforeAreFound(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "sightline.db")
+	w := firstSchema(t, path)
+	addTwoOrgs(t, w)
+	for org := 1; org <= 2; org++ {
+		conn := 10 + org
+		mustExec(t, w, `INSERT INTO connections (id, org_id, vendor, name, created_at) VALUES (?, ?, 'logrocket', 'Recordings', 1)`, conn, org)
+		mustExec(t, w, `INSERT INTO customers (id, org_id, email, created_at) VALUES (?, ?, 'ada@example.com', 1)`, org, org)
+		mustExec(t, w, `INSERT INTO logrocket_users (id, org_id, connection_id, customer_id, user_id, answered_at) VALUES (?, ?, ?, ?, 'u1', 1)`, org, org, conn, org)
+		mustExec(t, w, `INSERT INTO traits (logrocket_user_id, key, org_id, value, answered_at) VALUES (?, 'plan', ?, 'pro', 1), (?, 'vip', ?, 'yes', 2)`, org, org, org, org)
+		for n := range 3 {
+			edit := org*10 + n
+			mustExec(t, w, `INSERT INTO trait_edits (id, org_id, connection_id, logrocket_user_id, customer_id, form_token, state, request, created_at)
+				VALUES (?, ?, ?, ?, ?, ?, 'sent', '{}', ?)`, edit, org, conn, org, org, edit, edit)
+			mustExec(t, w, `INSERT INTO trait_changes (edit_id, field, key, org_id, before, after) VALUES (?, 'trait', 'plan', ?, 'free', 'pro')`, edit, org)
+		}
+		mustExec(t, w, `INSERT INTO highlights (id, org_id, connection_id, customer_id, subject_kind, subject, subject_norm, form_token, state, result_markdown, created_at)
+			VALUES (?, ?, ?, ?, 'email', 'ada@example.com', 'ada@example.com', ?, 'ready', 'The payment failed.', 1)`, org, org, conn, org, org)
+		mustExec(t, w, `INSERT INTO highlight_sessions (highlight_id, position, org_id, recording_id, session_id, markdown) VALUES (?, 0, ?, 'r', 's', 'Then the basket was empty.')`, org, org)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	d, err := Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	for _, org := range []OrgID{1, 2} {
+		o := d.Org(org)
+		past, err := o.FieldHistory(t.Context(), LogRocketUserID(org), "trait", "plan", Moment{}, 2)
+		if err != nil || len(past) != 2 || past[0].ID != TraitEditID(org*10+2) || *past[0].Change.Before != "free" {
+			t.Errorf("the history of a trait is %+v, %v", past, err)
+		}
+		older, err := o.FieldHistory(t.Context(), LogRocketUserID(org), "trait", "plan", Moment{ID: int64(past[1].ID)}, 2)
+		if err != nil || len(older) != 1 || older[0].ID != TraitEditID(org*10) {
+			t.Errorf("its next page is %+v, %v", older, err)
+		}
+		keys, err := o.TraitKeys(t.Context(), ConnectionID(10+org), 10)
+		if err != nil || len(keys) != 2 || keys[0] != "vip" {
+			t.Errorf("the known keys are %v, %v", keys, err)
+		}
+		for _, words := range []string{"payment", "basket"} {
+			found, _, err := o.SearchHighlights(t.Context(), HighlightFilter{Limit: 10}, words)
+			if err != nil || len(found) != 1 || found[0].ID != HighlightID(org) {
+				t.Errorf("%s is found in %+v, %v", words, found, err)
+			}
+		}
+	}
+}
