@@ -20,7 +20,7 @@ var mayImport = map[string][]string{
 	"internal/services":                       {"internal/db", "internal/services/raygun", "internal/services/logrocket", "internal/services/markdown", "internal/services/upstream", "internal/services/secrets"},
 	"internal/services/raygun":                {"internal/services/upstream", "internal/services/secrets"},
 	"internal/services/logrocket":             {"internal/services/upstream", "internal/services/secrets"},
-	"internal/services/markdown":              {"internal/services/logrocket"},
+	"internal/services/markdown":              {"internal/services/logrocket", "internal/services/upstream"},
 	"internal/services/upstream":              {"internal/services/secrets"},
 	"internal/services/secrets":               {},
 	"internal/services/sandbox":               {},

@@ -5,8 +5,8 @@ import (
 	"database/sql"
 )
 
-// searchIndexes are the tables of the search, each with the statements that
-// begin to merge its segments, and go on, by so many pages.
+// The statements that begin to merge the segments of a search index, and that go
+// on, each by so many pages.
 const (
 	beginIdentitiesMerge = `INSERT INTO identities_fts (identities_fts, rank) VALUES ('merge', -?)`
 	mergeIdentities      = `INSERT INTO identities_fts (identities_fts, rank) VALUES ('merge', ?)`

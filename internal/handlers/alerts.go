@@ -105,7 +105,7 @@ func (a *app) setAlertAddress(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return a.page(w, r, http.StatusOK, "The address is ready", "settings", templates.AlertAddressPage(templates.AlertAddressView{
-		Name: c.Name, Address: a.absolute(r, services.WebhookPath+token), BackURL: connectionPath(r, id), Reachable: a.Highlights.Reported(),
+		Name: c.Name, Address: a.absolute(r, services.WebhookPath+token), BackURL: connectionPath(r, id), Reachable: a.Highlights.HasReports(),
 	}))
 }
 

@@ -251,7 +251,7 @@ func (a *app) connectionPage(w http.ResponseWriter, r *http.Request, status int,
 	case services.LogRocket:
 		v.App = c.OrgSlug + "/" + c.AppSlug
 		v.Reports = "LogRocket reports when they are ready"
-		if !a.Highlights.Reported() {
+		if !a.Highlights.HasReports() {
 			v.Reports = "Asked for until they are ready: LogRocket cannot reach Sightline. For that its operator sets SIGHTLINE_BASE_URL to a public https address"
 		}
 	case services.RaygunV3:

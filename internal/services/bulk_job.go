@@ -131,18 +131,6 @@ func (s *Bulks) between(b Bulk) time.Duration {
 	return time.Second / time.Duration(max(b.Rate, 1))
 }
 
-// sleep waits; false if ctx ended before.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
-}
-
 // blocked is how long LogRocket wants no calls, at most until the next look.
 func (s *Bulks) blocked(ctx context.Context, org OrgID, b Bulk) (time.Duration, error) {
 	budget, err := s.conns.Budget(ctx, org, b.Connection)

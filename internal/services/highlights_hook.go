@@ -7,14 +7,13 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"net/netip"
 	"net/url"
 	"regexp"
-	"strings"
 	"time"
 
 	"sightline/internal/db"
 	"sightline/internal/services/logrocket"
+	"sightline/internal/services/upstream"
 )
 
 // WebhookPath is where vendors report to; the secret part of the address follows.
@@ -39,23 +38,15 @@ func (s *Services) ReceiveWebhooks(base *url.URL) {
 // public ones, but for localhost.
 func reachable(base *url.URL, vendor string) bool {
 	v, err := url.Parse(vendor)
-	if err == nil && inside(v.Hostname()) {
+	if err == nil && upstream.IsInside(v.Hostname()) {
 		return true
 	}
-	return base.Scheme == "https" && !inside(base.Hostname())
+	return base.Scheme == "https" && !upstream.IsInside(base.Hostname())
 }
 
-func inside(host string) bool {
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && (addr.IsLoopback() || addr.IsPrivate() || addr.IsLinkLocalUnicast())
-}
-
-// Reported says whether LogRocket is told where to report that highlights are
+// HasReports says whether LogRocket is told where to report that highlights are
 // ready.
-func (h *Highlights) Reported() bool { return h.hooks != nil }
+func (h *Highlights) HasReports() bool { return h.hooks != nil }
 
 // newHook makes the address that LogRocket may report to, with the hash by
 // which it is found again. Both are empty if LogRocket cannot reach us.

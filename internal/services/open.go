@@ -127,18 +127,12 @@ const (
 
 // mergeSearch keeps the search quick, whatever comes in, until ctx ends.
 func (s *Services) mergeSearch(ctx context.Context) {
-	pause := func(d time.Duration) error {
-		t := time.NewTimer(d)
-		defer t.Stop()
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-t.C:
-			return nil
-		}
+	pause := func() error {
+		sleep(ctx, searchPause)
+		return ctx.Err()
 	}
-	for wait := time.Minute; pause(wait) == nil; wait = searchRest {
-		if err := s.db.MergeSearch(ctx, searchStep, func() error { return pause(searchPause) }); err != nil && ctx.Err() == nil {
+	for wait := time.Minute; sleep(ctx, wait); wait = searchRest {
+		if err := s.db.MergeSearch(ctx, searchStep, pause); err != nil && ctx.Err() == nil {
 			s.log.WarnContext(ctx, "the search index was not merged; searching takes longer", "err", err)
 		}
 	}

@@ -269,10 +269,7 @@ const nothingToSend = "Nothing differs from what we last knew of this user, so t
 func traitSummary(e TraitEdit, conn string) string {
 	names := make([]string, len(e.Changes))
 	for i, c := range e.Changes {
-		names[i] = c.Field
-		if c.Field == "trait" {
-			names[i] = "“" + short(c.Key) + "”"
-		}
+		names[i] = fieldName(c)
 	}
 	return fmt.Sprintf("Edited %s of LogRocket user “%s” (“%s”).", joinSome(names, 5), short(e.UserID), conn)
 }

@@ -348,7 +348,7 @@ func (in *TraitInput) set(field, key, value string) {
 	default:
 		if i := slices.IndexFunc(in.Known, func(f TraitField) bool { return f.Key == key }); i >= 0 {
 			in.Known[i].Value = value
-		} else if value != "" {
+		} else {
 			in.New = append(in.New, TraitField{key, FieldInput{"", value}})
 		}
 	}
@@ -374,11 +374,7 @@ func (t *Traits) InputFor(u LogRocketUser, again *TraitEdit) TraitInput {
 		in.Email.Value = *again.Request.Email
 	}
 	for key, value := range again.Request.Traits {
-		if i := slices.IndexFunc(in.Known, func(f TraitField) bool { return f.Key == key }); i >= 0 {
-			in.Known[i].Value = value
-		} else {
-			in.New = append(in.New, TraitField{key, FieldInput{"", value}})
-		}
+		in.set("trait", key, value)
 	}
 	slices.SortFunc(in.New, func(a, b TraitField) int { return strings.Compare(a.Key, b.Key) })
 	return in

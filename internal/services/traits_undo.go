@@ -55,7 +55,10 @@ func (t *Traits) Undo(ctx context.Context, org OrgID, id TraitEditID, field, key
 			out.Lost = append(out.Lost, name)
 			continue
 		}
-		if u.Known() && now(c) != value(c.After) && now(c) != *c.Before {
+		if u.Known() && now(c) == *c.Before {
+			continue // as it was
+		}
+		if u.Known() && now(c) != value(c.After) {
 			out.Moved = append(out.Moved, name)
 		}
 		out.Input.set(c.Field, c.Key, *c.Before)

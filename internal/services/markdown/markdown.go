@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"fmt"
 	"html"
-	"net/netip"
 	"net/url"
 	"regexp"
 	"strings"
@@ -21,6 +20,7 @@ import (
 	"github.com/yuin/goldmark/util"
 
 	"sightline/internal/services/logrocket"
+	"sightline/internal/services/upstream"
 )
 
 // maxMarkdown bounds what is read of one text, in bytes. A highlight has a few
@@ -44,7 +44,7 @@ func New(appURL string) (*Renderer, error) {
 	if err != nil || u.Host == "" {
 		return nil, fmt.Errorf("LogRocket's app address %q is not an address such as %s", appURL, logrocket.DefaultAppURL)
 	}
-	if u.Scheme != "https" && (u.Scheme != "http" || !privateHost(u.Hostname())) {
+	if u.Scheme != "https" && (u.Scheme != "http" || !upstream.IsInside(u.Hostname())) {
 		return nil, fmt.Errorf("LogRocket's app address %q must begin with https: plain http is for loopback and private addresses", appURL)
 	}
 	m := &Renderer{app: u}
@@ -54,14 +54,6 @@ func New(appURL string) (*Renderer, error) {
 	)
 	m.policy = m.sanitiser()
 	return m, nil
-}
-
-func privateHost(host string) bool {
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	a, err := netip.ParseAddr(host)
-	return err == nil && (a.IsLoopback() || a.IsPrivate())
 }
 
 // HTML renders a text. What is not Markdown, raw HTML above all, stands there

@@ -49,15 +49,27 @@ func isInside(addr netip.Addr) bool {
 	return addr.IsLoopback() || addr.IsPrivate() || netip.MustParsePrefix("100.64.0.0/10").Contains(addr)
 }
 
-// insideBase says whether the operator's own base URL is on this machine or in
-// the private network: then addresses in its answers may be, too.
-func (c *Client) insideBase(ctx context.Context) bool {
-	host := strings.ToLower(c.base.Hostname())
+// IsInside says whether a host of an address is by its name, or as an address,
+// on this machine or in a private network. Other names are taken for public
+// ones: they are not resolved.
+func IsInside(host string) bool {
+	host = strings.ToLower(host)
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
 		return true
 	}
-	if addr, err := netip.ParseAddr(host); err == nil {
-		return isInside(addr)
+	addr, err := netip.ParseAddr(host)
+	return err == nil && isInside(addr)
+}
+
+// insideBase says whether the operator's own base URL is on this machine or in
+// the private network: then addresses in its answers may be, too.
+func (c *Client) insideBase(ctx context.Context) bool {
+	host := c.base.Hostname()
+	if IsInside(host) {
+		return true
+	}
+	if _, err := netip.ParseAddr(host); err == nil {
+		return false
 	}
 	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	if err != nil || len(addrs) == 0 {
