@@ -49,7 +49,6 @@ var onlyIn = map[string][]string{
 	"github.com/tink-crypto/tink-go":     {"internal/services/secrets"},
 	"github.com/failsafe-go":             {"internal/services/upstream"},
 	"github.com/urfave/cli":              {"cmd/web"},
-	"github.com/brianvoe/gofakeit":       {"internal/services/sandbox"},
 	"github.com/graphql-go/graphql":      {"internal/services/sandbox"},
 	"github.com/yuin/goldmark":           {"internal/services/markdown", "internal/handlers"},
 	"github.com/microcosm-cc/bluemonday": {"internal/services/markdown"},
