@@ -2,9 +2,7 @@ package services
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/url"
@@ -54,9 +52,7 @@ func (h *Highlights) newHook() (address string, hash []byte) {
 	if h.hooks == nil {
 		return "", nil
 	}
-	b := make([]byte, 32)
-	rand.Read(b)
-	token := base64.RawURLEncoding.EncodeToString(b)
+	token := randomToken()
 	return h.hooks.JoinPath(WebhookPath, token).String(), hookHash(token)
 }
 
