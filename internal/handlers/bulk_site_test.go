@@ -3,6 +3,7 @@ package handlers_test
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
@@ -95,6 +96,13 @@ func (v *userKeeper) trait(user, key string) any {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.users[user][key]
+}
+
+// traits reads all that a user has.
+func (v *userKeeper) traits(user string) map[string]any {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return maps.Clone(v.users[user])
 }
 
 // once fails the test if a user was put more than once.

@@ -87,7 +87,7 @@ func TestBulkEditIsTakenBack(t *testing.T) {
 	first := run("id,plan\nada,free\ngrace,free\nlinus,free\n")
 	second := run("id,plan,seats\nada,gold,5\ngrace,gold,6\n")
 	if v.trait("ada", "plan") != "gold" || v.trait("ada", "seats") != "5" {
-		t.Fatalf("ada: %v", v.users["ada"])
+		t.Fatalf("ada: %v", v.traits("ada"))
 	}
 	// Grace is changed again before the undo.
 	run("id,plan\ngrace,silver\n")
@@ -102,7 +102,7 @@ func TestBulkEditIsTakenBack(t *testing.T) {
 	b.post(undo.location+"/send", "rate", "20", "reason", "wrong file").wants(t, http.StatusSeeOther)
 	b.until(undo.location, "Undo: see")
 	if v.trait("ada", "plan") != "free" || v.trait("ada", "seats") != nil || v.trait("grace", "plan") != "silver" || v.trait("grace", "seats") != nil {
-		t.Errorf("after the undo: ada %v, grace %v", v.users["ada"], v.users["grace"])
+		t.Errorf("after the undo: ada %v, grace %v", v.traits("ada"), v.traits("grace"))
 	}
 	undo = b.post(first + "/undo")
 	b.until(undo.location, "Nothing has been sent yet.").wants(t, http.StatusOK, "it is not known what LogRocket had before: “plan”")
@@ -154,7 +154,7 @@ func TestBulkFaultsAreNamedByLine(t *testing.T) {
 	b.post(page+"/send", "rate", "20").wants(t, http.StatusSeeOther)
 	b.until(page, "Undo: see")
 	if v.trait("grace", "plan") != `=HYPERLINK("http://x")` || v.trait("h1", "plan") != "+1" {
-		t.Errorf("LogRocket has %v and %v", v.users["grace"], v.users["h1"])
+		t.Errorf("LogRocket has %v and %v", v.traits("grace"), v.traits("h1"))
 	}
 	v.once(t)
 }
@@ -231,7 +231,7 @@ func TestBulkEmailsLeadToUsers(t *testing.T) {
 	b.post(page+"/send", "rate", "20").wants(t, http.StatusSeeOther)
 	b.until(page, "Undo: see")
 	if v.trait("u1", "plan") != "gold" {
-		t.Errorf("LogRocket has %v", v.users)
+		t.Errorf("LogRocket has %v", v.traits("u1"))
 	}
 }
 
@@ -271,9 +271,9 @@ func TestBulkEditPausesWhenLogRocketIsGone(t *testing.T) {
 	b.post(between+"/send", "rate", "20").wants(t, http.StatusSeeOther)
 	b.until(between, "Undo: see")
 	b.post(page+"/send", "rate", "20").wants(t, http.StatusSeeOther)
-	b.until(page, "was edited after the dry run")
+	b.until(page, "was edited after the dry run", "Undo: see")
 	if v.trait("u1", "plan") != "bronze" || v.trait("u2", "plan") != "silver" {
-		t.Errorf("u1 %v, u2 %v", v.users["u1"], v.users["u2"])
+		t.Errorf("u1 %v, u2 %v", v.traits("u1"), v.traits("u2"))
 	}
 }
 
