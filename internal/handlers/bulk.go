@@ -51,7 +51,7 @@ func (a *app) bulksPage(w http.ResponseWriter, r *http.Request, status int, conn
 		Now: a.now(), BackURL: orgPath(r, "customers"), Action: here, Token: services.NewFormToken(), Disabled: whyNotSupport(r),
 		Connection: templates.FieldView{ID: "bulk-connection", Name: "connection", Label: "Connection", Value: conn, Required: true},
 		File: templates.FieldView{ID: "bulk-file", Name: "file", Label: "CSV file", Type: "file", Required: true, Error: problem,
-			Hint: fmt.Sprintf("At most %d MB and %s lines. One line for each user, with a column for the user id.", services.MaxBulkFile>>20, templates.FormatCount(services.MaxBulkLines))},
+			Hint: fmt.Sprintf("At most %d MB and %s lines. One line for each user, with a column for the user id or for an email that leads to one.", services.MaxBulkFile>>20, templates.FormatCount(services.MaxBulkLines))},
 		Pager: templates.PagerView{Shown: templates.Plural(min(len(rows), pageRows), "bulk edit", "bulk edits")},
 	}
 	for _, c := range conns {
