@@ -33,7 +33,7 @@ func main() {
 	requests := flag.Int("requests", 300, "requests of each measurement of one page")
 	only := flag.Bool("make", false, "make the databases and measure nothing")
 	pages := flag.String("pages", "", "measure only the pages whose name holds this, and nothing else")
-	part := flag.String("part", "", "measure only the program, pages, growth, store, ingest or busy")
+	part := flag.String("part", "", "measure only the program, pages, growth, archive, store, ingest or busy")
 	bare := flag.Bool("bare", false, "be the bare server that is measured against")
 	flag.Parse()
 	if *bare {
@@ -108,6 +108,11 @@ func (b *bench) run(ctx context.Context, makeOnly bool) (err error) {
 	}
 	if err := b.growth(ctx, dirs); err != nil {
 		return fmt.Errorf("growth: %w", err)
+	}
+	if b.measures("archive") {
+		if err := b.archive(ctx, dirs[0]); err != nil {
+			return fmt.Errorf("archive: %w", err)
+		}
 	}
 	if b.measures("ingest") {
 		if err := b.ingest(ctx); err != nil {
