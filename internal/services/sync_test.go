@@ -65,8 +65,9 @@ func TestMirrorHoldsEverySessionHoweverTheVendorListsThem(t *testing.T) {
 }
 
 func TestSyncSpreadsItsCallsAndLeavesPeopleTheirs(t *testing.T) {
+	t.Parallel()
 	u := &untidyRaygun{}
-	u.fill(testDay.AddDate(0, 0, -31), testDay.AddDate(0, 0, 6), 990)
+	u.fill(testDay.AddDate(0, 0, -31), testDay.AddDate(0, 0, 6), 520)
 	m := newSyncSite(t, u, 30, ConnectionForm{})
 	// The rest of the first day, then four whole ones.
 	var promised time.Time
@@ -94,7 +95,7 @@ func TestSyncSpreadsItsCallsAndLeavesPeopleTheirs(t *testing.T) {
 		}
 		m.at(testDay.AddDate(0, 0, day+1))
 	}
-	// A day's 990 sessions are two pages; 29 older days are 58 calls, half of
+	// A day's 520 sessions are two pages; 29 older days are 58 calls, half of
 	// the 40 a day and what the first day had left.
 	c := m.coverage(t, testDay.AddDate(0, 0, -24), testDay.AddDate(0, 0, 5))
 	if c.Missing+c.Partial > 0 {
