@@ -34,7 +34,7 @@ func TestBulkEditGoesThroughWhole(t *testing.T) {
 	}
 	page := a.location
 	b.get(page+"/columns").wants(t, http.StatusOK, "UTF-8 with a byte order mark", "semicolon between cells", "as on Windows", "3 columns", "gold; 1")
-	b.planned(page).wants(t, http.StatusOK, "unknown at LogRocket", "Send 300 lines to LogRocket", "gold; 0")
+	b.planned(page).wants(t, http.StatusOK, "What LogRocket had before is not known.", "Send 300 lines to LogRocket", "gold; 0")
 	b.get(page+"?lines=ready&after=299").wants(t, http.StatusOK, "u298", "u299")
 	if n := v.sum(); n != 0 {
 		t.Fatalf("the dry run put %d times", n)
