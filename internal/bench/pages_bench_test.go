@@ -71,13 +71,17 @@ func BenchmarkPage(b *testing.B) {
 	}
 	for _, p := range pagesOf(to(fiftyEmail), to(heavyEmail), []string{email}, []string{to(email)}, "/o/"+benchOrg+"/sessions?"+quarter) {
 		b.Run(p.name, func(b *testing.B) {
-			n := 0
+			n, best := 0, time.Hour
 			for b.Loop() {
 				n++
+				began := time.Now()
 				if w := get(anew(p.path(0), n)); w.Code != p.want && p.want != http.StatusSeeOther {
 					b.Fatalf("status %d", w.Code)
 				}
+				best = min(best, time.Since(began))
 			}
+			// The quickest is what the page costs where nothing else runs.
+			b.ReportMetric(float64(best.Microseconds()), "best-µs")
 		})
 	}
 }

@@ -3,6 +3,7 @@ package db
 import (
 	lru "container/list"
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -21,10 +22,6 @@ const keptStatements = 400
 // themselves. Prepared statements notice a changed schema by themselves.
 type connector struct {
 	driver.Connector
-	// reads says that nothing is written through it. A read is then not
-	// interrupted in the middle of a step when its context ends, which would
-	// cost every one of them a goroutine and a lock: each is bounded.
-	reads bool
 	// writes counts what was written through it, see [DB.Generation]; nil for
 	// reads.
 	writes *atomic.Uint64
@@ -34,7 +31,29 @@ type connector struct {
 
 func newConnector(dsn string, writes, asked *atomic.Uint64) (connector, error) {
 	c, err := sqlite.NewConnector(dsn)
-	return connector{Connector: c, reads: writes == nil, writes: writes, asked: asked}, err
+	return connector{Connector: c, writes: writes, asked: asked}, err
+}
+
+// readers is the pool of connections that read. What is asked of it is answered
+// to its end, though whoever asked may be gone by then: each question is
+// bounded, and to watch its context takes a goroutine in database/sql, another
+// in the driver and a lock, which cost more than a small question itself.
+type readers struct{ *sql.DB }
+
+// QueryContext asks, unless ctx has ended.
+func (r readers) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return r.DB.QueryContext(context.WithoutCancel(ctx), query, args...)
+}
+
+// QueryRowContext is QueryContext for a single row.
+func (r readers) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	if ctx.Err() == nil {
+		ctx = context.WithoutCancel(ctx)
+	}
+	return r.DB.QueryRowContext(ctx, query, args...)
 }
 
 // driverConn is what modernc's connections can do.
@@ -150,20 +169,8 @@ func verbOf(query string) string {
 	return strings.ToUpper(query)
 }
 
-// ctxOf is the context that a statement runs under.
-func (c *keepingConn) ctxOf(ctx context.Context) (context.Context, error) {
-	if !c.of.reads {
-		return ctx, nil
-	}
-	return context.WithoutCancel(ctx), ctx.Err()
-}
-
 // QueryContext runs a query.
 func (c *keepingConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
-	ctx, err := c.ctxOf(ctx)
-	if err != nil {
-		return nil, err
-	}
 	if c.of.asked != nil {
 		c.of.asked.Add(1)
 	}
@@ -187,10 +194,6 @@ func (c *keepingConn) QueryContext(ctx context.Context, query string, args []dri
 
 // ExecContext runs a statement.
 func (c *keepingConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
-	ctx, err := c.ctxOf(ctx)
-	if err != nil {
-		return nil, err
-	}
 	if !c.inTx && query != dataVersion {
 		c.noticeOthers(ctx)
 	}

@@ -45,7 +45,7 @@ var (
 // DB is the open store. Its methods are safe for concurrent use.
 type DB struct {
 	w *sql.DB // one connection: SQLite has one writer, and the queue shares it
-	r *sql.DB // read-only, as many as cores
+	r readers // read-only, as many as cores
 
 	generation *atomic.Uint64
 	asked      *atomic.Uint64 // counts what was read
@@ -65,7 +65,7 @@ func pools(path string) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the readers: %w", err)
 	}
-	d.w, d.r = sql.OpenDB(w), sql.OpenDB(r)
+	d.w, d.r = sql.OpenDB(w), readers{sql.OpenDB(r)}
 	d.w.SetMaxOpenConns(1)
 	d.w.SetMaxIdleConns(1)
 	d.r.SetMaxOpenConns(max(2, runtime.NumCPU()))
@@ -228,7 +228,7 @@ func (l led) Scan(dest ...any) error { return l.scanner.Scan(append(l.first, des
 // that loops over rows.
 func list[T any](ctx context.Context, q querier, what string, scan func(scanner) (T, error), query string, args ...any) (_ []T, err error) {
 	if k, ok := q.(keptReads); ok {
-		return keptList(k, query, args, func() ([]T, error) { return list(ctx, k.DB, what, scan, query, args...) })
+		return keptList(k, query, args, func() ([]T, error) { return list(ctx, k.readers, what, scan, query, args...) })
 	}
 	rows, err := q.QueryContext(ctx, query, args...)
 	if err != nil {
@@ -255,7 +255,7 @@ func list[T any](ctx context.Context, q querier, what string, scan func(scanner)
 // one reads a single row, ErrNotFound if there is none.
 func one[T any](ctx context.Context, q querier, what string, scan func(scanner) (T, error), query string, args ...any) (T, error) {
 	if k, ok := q.(keptReads); ok {
-		return keptOne(k, query, args, func() (T, error) { return one(ctx, k.DB, what, scan, query, args...) })
+		return keptOne(k, query, args, func() (T, error) { return one(ctx, k.readers, what, scan, query, args...) })
 	}
 	v, err := scan(q.QueryRowContext(ctx, query, args...))
 	if err != nil {
@@ -343,4 +343,20 @@ func nullID[T ~int64](id T) any {
 		return nil
 	}
 	return int64(id)
+}
+
+// stamp is a time to scan a column into; NULL is the zero time.
+type stamp time.Time
+
+// Scan reads unix milliseconds.
+func (t *stamp) Scan(src any) error {
+	switch v := src.(type) {
+	case nil:
+		*t = stamp{}
+	case int64:
+		*t = stamp(time.UnixMilli(v).UTC())
+	default:
+		return fmt.Errorf("a %T is no time", src)
+	}
+	return nil
 }

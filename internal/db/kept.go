@@ -1,7 +1,6 @@
 package db
 
 import (
-	"database/sql"
 	"errors"
 	"slices"
 	"sync"
@@ -14,13 +13,13 @@ import (
 // Answers are kept by organization, statement and arguments, and every caller
 // gets a copy.
 type keptReads struct {
-	*sql.DB
+	readers
 	d   *DB
 	org OrgID
 }
 
 // kept reads like the readers' pool, and keeps the answers.
-func (o Org) kept() keptReads { return keptReads{DB: o.db.r, d: o.db, org: o.id} }
+func (o Org) kept() keptReads { return keptReads{readers: o.db.r, d: o.db, org: o.id} }
 
 // maxKept bounds the rows that are kept; beyond it all are forgotten.
 const maxKept = 20_000

@@ -74,7 +74,7 @@ func TestNothingThatGrowsIsScanned(t *testing.T) {
 	rec := &recorder{inner: &sqlite.Driver{}, statements: map[string][]any{}}
 	watched := &DB{
 		w: sql.OpenDB(testConnector{dsn(path, false), rec}),
-		r: sql.OpenDB(testConnector{dsn(path, true), rec}),
+		r: readers{sql.OpenDB(testConnector{dsn(path, true), rec})},
 	}
 	watched.w.SetMaxOpenConns(1)
 	defer watched.Close()

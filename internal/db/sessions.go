@@ -91,22 +91,22 @@ func (m Moment) args() (at, id int64) {
 	return m.At.UnixMilli(), m.ID
 }
 
-const sessionColumns = `s.id, s.connection_id, s.vendor_id, coalesce(s.customer_id, 0), s.started_at, s.updated_at, s.ended_at,
+// sessionColumns is one column, which scanSession reads.
+const sessionColumns = `json_array(s.id, s.connection_id, s.vendor_id, coalesce(s.customer_id, 0), s.started_at, s.updated_at, s.ended_at,
 	s.status, s.length_ms, s.page_view_count, s.user_id, s.user_identifier, s.user_anonymous, s.user_name, s.user_email,
 	s.user_url, s.browser, s.browser_version, s.os, s.os_version, s.platform, s.country, s.ip_address, s.country_name,
 	s.state, s.city, s.rating, s.error_count, s.web_url, s.listed_at, s.detailed_at,
-	s.user_partial, s.viewport_width, s.viewport_height, s.deployment, coalesce(s.detail_from, 0)`
+	s.user_partial, s.viewport_width, s.viewport_height, s.deployment, coalesce(s.detail_from, 0))`
 
-func scanSession(r scanner) (Session, error) {
+func scanSession(r scanner) (Session, error) { return scanPacked(r, scanSessionColumns) }
+
+func scanSessionColumns(r scanner) (Session, error) {
 	var s Session
-	var started, updated, ended, listed, detailed sql.NullInt64
-	err := r.Scan(&s.ID, &s.Connection, &s.VendorID, &s.Customer, &started, &updated, &ended,
+	err := r.Scan(&s.ID, &s.Connection, &s.VendorID, &s.Customer, (*stamp)(&s.StartedAt), (*stamp)(&s.UpdatedAt), (*stamp)(&s.EndedAt),
 		&s.Status, &s.LengthMS, &s.PageViewCount, &s.UserID, &s.UserIdentifier, &s.UserAnonymous, &s.UserName, &s.UserEmail,
 		&s.UserURL, &s.Browser, &s.BrowserVersion, &s.OS, &s.OSVersion, &s.Platform, &s.Country, &s.IPAddress, &s.CountryName,
-		&s.State, &s.City, &s.Rating, &s.ErrorCount, &s.WebURL, &listed, &detailed,
+		&s.State, &s.City, &s.Rating, &s.ErrorCount, &s.WebURL, (*stamp)(&s.ListedAt), (*stamp)(&s.DetailedAt),
 		&s.UserPartial, &s.ViewportWidth, &s.ViewportHeight, &s.Deployment, &s.DetailFrom)
-	s.StartedAt, s.UpdatedAt, s.EndedAt = timeOf(started), timeOf(updated), timeOf(ended)
-	s.ListedAt, s.DetailedAt = timeOf(listed), timeOf(detailed)
 	return s, err
 }
 
@@ -152,38 +152,26 @@ func (o Org) SessionErrors(ctx context.Context, id SessionID) ([]SessionError, e
 		WHERE session_id = ? AND org_id = ? ORDER BY position LIMIT 5000`, id, o.id)
 }
 
-// timelineColumns are those of sessionColumns that a timeline shows or judges a
-// session by.
-const timelineColumns = `s.id, s.connection_id, s.started_at, s.updated_at, s.ended_at, s.detailed_at, coalesce(s.detail_from, 0), s.status, s.length_ms, s.page_view_count, s.browser, s.os, s.platform,
-	s.country, s.rating, s.error_count, s.web_url`
+// timelineColumns are those of sessionColumns that a customer's page shows or
+// judges a session by.
+const timelineColumns = `json_array(s.id, s.connection_id, s.started_at, s.updated_at, s.ended_at, s.detailed_at, coalesce(s.detail_from, 0), s.status, s.length_ms, s.page_view_count, s.browser, s.os, s.platform,
+	s.country, s.rating, s.error_count, s.web_url, s.user_url, s.listed_at)`
 
 // CustomerSessions lists a customer's sessions, newest first, with what their
 // page shows of them, needs to offer their details, and tells how long they
 // went on: the other fields are empty.
 func (o Org) CustomerSessions(ctx context.Context, customer CustomerID, after Moment, limit int) ([]Session, error) {
 	at, id := after.args()
-	return list(ctx, o.db.r, "customer's sessions", func(r scanner) (Session, error) {
+	scan := func(r scanner) (Session, error) {
 		s := Session{Customer: customer}
-		var started, updated, ended, detailed sql.NullInt64
-		err := r.Scan(&s.ID, &s.Connection, &started, &updated, &ended, &detailed, &s.DetailFrom, &s.Status, &s.LengthMS, &s.PageViewCount, &s.Browser, &s.OS, &s.Platform,
-			&s.Country, &s.Rating, &s.ErrorCount, &s.WebURL)
-		s.StartedAt, s.UpdatedAt, s.EndedAt, s.DetailedAt = timeOf(started), timeOf(updated), timeOf(ended), timeOf(detailed)
+		err := r.Scan(&s.ID, &s.Connection, (*stamp)(&s.StartedAt), (*stamp)(&s.UpdatedAt), (*stamp)(&s.EndedAt), (*stamp)(&s.DetailedAt), &s.DetailFrom, &s.Status, &s.LengthMS, &s.PageViewCount, &s.Browser, &s.OS, &s.Platform,
+			&s.Country, &s.Rating, &s.ErrorCount, &s.WebURL, &s.UserURL, (*stamp)(&s.ListedAt))
 		return s, err
-	}, `
+	}
+	return list(ctx, o.db.r, "customer's sessions", func(r scanner) (Session, error) { return scanPacked(r, scan) }, `
 		SELECT `+timelineColumns+` FROM sessions s
 		WHERE s.customer_id = ? AND s.org_id = ? AND (s.started_at, s.id) < (?, ?)
 		ORDER BY s.started_at DESC, s.id DESC LIMIT ?`, customer, o.id, at, id, limit)
-}
-
-// SessionsOfCustomer are a customer's newest sessions from one country on one
-// connection, in short.
-type SessionsOfCustomer struct {
-	Connection ConnectionID
-	Country    string // as the vendor wrote it, empty if it told none
-	Newest     time.Time
-	HeardAt    time.Time // when the vendor last told of one of them
-	// UserURL is a page about the person at the vendor, empty if it gave none.
-	UserURL string
 }
 
 // CountCustomerSessions counts a customer's sessions, up to limit.
@@ -193,23 +181,6 @@ func (o Org) CountCustomerSessions(ctx context.Context, customer CustomerID, lim
 			SELECT 1 FROM customers c CROSS JOIN sessions s ON s.customer_id = c.id
 			WHERE c.id = ? AND c.org_id = ? LIMIT ?)`, customer, o.id, limit)
 	return int(n), err
-}
-
-// SumCustomerSessions sums a customer's newest sessions, at most limit of
-// them, by connection and country, those with the newest first.
-func (o Org) SumCustomerSessions(ctx context.Context, customer CustomerID, limit int) ([]SessionsOfCustomer, error) {
-	return list(ctx, o.db.r, "customer's sessions", func(r scanner) (SessionsOfCustomer, error) {
-		var s SessionsOfCustomer
-		var newest, heard sql.NullInt64
-		err := r.Scan(&s.Connection, &s.Country, &newest, &heard, &s.UserURL)
-		s.Newest, s.HeardAt = timeOf(newest), timeOf(heard)
-		return s, err
-	}, `
-		SELECT connection_id, country, max(started_at) AS newest, max(heard_at), max(user_url) FROM (
-			SELECT connection_id, country, started_at, user_url, max(coalesce(listed_at, 0), coalesce(detailed_at, 0)) AS heard_at
-			FROM sessions WHERE customer_id = ? AND org_id = ?
-			ORDER BY started_at DESC, id DESC LIMIT ?) AS h
-		GROUP BY connection_id, country ORDER BY newest DESC, connection_id, country`, customer, o.id, limit)
 }
 
 // SessionNeighbours finds the session of the same customer that began before a

@@ -39,7 +39,7 @@ func (a *app) customer(w http.ResponseWriter, r *http.Request) error {
 	if !slices.ContainsFunc(timelineKinds(), func(k timelineKind) bool { return k.key == kind }) {
 		kind = ""
 	}
-	tl, err := a.Customers.Timeline(r.Context(), orgOf(r), id, kind, before)
+	tl, err := a.Customers.TimelineOf(r.Context(), orgOf(r), p, kind, before)
 	if err != nil {
 		return err
 	}

@@ -145,6 +145,9 @@ type CustomerPage struct {
 	MirroredAt time.Time
 	Links      []VendorLink
 	Refresh    []RefreshOption
+	// newest are the sessions that their timeline begins with, one more than a
+	// page shows.
+	newest []Session
 }
 
 // sessionsCounted is how far a customer's sessions are counted.
@@ -174,19 +177,20 @@ func (c *Customers) View(ctx context.Context, actor Actor, id CustomerID) (Custo
 	if p.Pinned, err = o.IsPinned(ctx, actor.User, id); err != nil {
 		return p, err
 	}
-	if p.Sessions, err = o.CountCustomerSessions(ctx, id, sessionsCounted+1); err != nil {
+	if p.newest, err = o.CustomerSessions(ctx, id, Moment{}, PageSize+1); err != nil {
 		return p, err
 	}
-	newest, err := o.SumCustomerSessions(ctx, id, PageSize)
-	if err != nil {
-		return p, err
+	if p.Sessions = len(p.newest); p.Sessions > PageSize {
+		if p.Sessions, err = o.CountCustomerSessions(ctx, id, sessionsCounted+1); err != nil {
+			return p, err
+		}
 	}
 	conns, err := c.connections.All(ctx, actor.Org)
 	if err != nil {
 		return p, err
 	}
-	p.sum(newest, conns)
-	p.Links = c.links(ctx, p, newest, conns)
+	p.sum(conns)
+	p.Links = c.links(ctx, p, conns)
 	if p.Refresh, err = c.refreshOptions(ctx, actor.Org, p, conns); err != nil {
 		return p, err
 	}
@@ -197,15 +201,18 @@ func (c *Customers) View(ctx context.Context, actor Actor, id CustomerID) (Custo
 }
 
 // sum tells in short what the newest sessions and the identities say.
-func (p *CustomerPage) sum(newest []db.SessionsOfCustomer, conns []Connection) {
+func (p *CustomerPage) sum(conns []Connection) {
 	known := map[ConnectionID]bool{}
-	for _, s := range newest {
+	for i := range p.newest[:min(len(p.newest), PageSize)] {
+		s := &p.newest[i]
 		if s.Country != "" && !slices.Contains(p.Countries, s.Country) && len(p.Countries) < 10 {
 			p.Countries = append(p.Countries, s.Country)
 		}
 		known[s.Connection] = true
-		if s.HeardAt.After(p.MirroredAt) {
-			p.MirroredAt = s.HeardAt
+		for _, heard := range []time.Time{s.ListedAt, s.DetailedAt} {
+			if heard.After(p.MirroredAt) {
+				p.MirroredAt = heard
+			}
 		}
 	}
 	p.Sessions, p.MoreSessions = min(p.Sessions, sessionsCounted), p.Sessions > sessionsCounted
@@ -221,15 +228,15 @@ func (p *CustomerPage) sum(newest []db.SessionsOfCustomer, conns []Connection) {
 
 // links are the customer's pages at the vendors: Raygun's as it gave them,
 // LogRocket's as its client builds them.
-func (c *Customers) links(ctx context.Context, p CustomerPage, newest []db.SessionsOfCustomer, conns []Connection) []VendorLink {
+func (c *Customers) links(ctx context.Context, p CustomerPage, conns []Connection) []VendorLink {
 	var out []VendorLink
 	for _, conn := range conns {
 		if conn.Removed() {
 			continue
 		}
 		if conn.Vendor.IsRaygun() {
-			for _, s := range newest {
-				if s.Connection == conn.ID && s.UserURL != "" {
+			for i := range p.newest {
+				if s := &p.newest[i]; s.Connection == conn.ID && s.UserURL != "" {
 					out = append(out, VendorLink{Vendor: Raygun, Connection: conn.Name, URL: s.UserURL})
 					break
 				}

@@ -67,11 +67,15 @@ func (c *Customers) timelineKinds() []timelineKind {
 		}},
 		{TimelineSession, func(ctx context.Context, org OrgID, id CustomerID, after Moment, limit int) ([]TimelineItem, error) {
 			rows, err := c.db.Org(org).CustomerSessions(ctx, id, after, limit)
-			return timelineItems(rows, func(s *Session) TimelineItem {
-				return TimelineItem{At: s.StartedAt, Kind: TimelineSession, ID: int64(s.ID), Session: s}
-			}), err
+			return sessionItems(rows), err
 		}},
 	}
+}
+
+func sessionItems(rows []Session) []TimelineItem {
+	return timelineItems(rows, func(s *Session) TimelineItem {
+		return TimelineItem{At: s.StartedAt, Kind: TimelineSession, ID: int64(s.ID), Session: s}
+	})
 }
 
 func timelineItems[T any](rows []T, item func(*T) TimelineItem) []TimelineItem {
@@ -85,6 +89,16 @@ func timelineItems[T any](rows []T, item func(*T) TimelineItem) []TimelineItem {
 // Timeline returns what happened to a customer after a place, newest first, at
 // most PageSize items: of one kind, or with an empty one all of them.
 func (c *Customers) Timeline(ctx context.Context, org OrgID, id CustomerID, kind string, after TimelineCursor) (Timeline, error) {
+	return c.timelineOf(ctx, org, id, kind, after, nil)
+}
+
+// TimelineOf is Timeline for what View returned, which has read the newest
+// sessions already.
+func (c *Customers) TimelineOf(ctx context.Context, org OrgID, p CustomerPage, kind string, after TimelineCursor) (Timeline, error) {
+	return c.timelineOf(ctx, org, p.Customer.ID, kind, after, p.newest)
+}
+
+func (c *Customers) timelineOf(ctx context.Context, org OrgID, id CustomerID, kind string, after TimelineCursor, newest []Session) (Timeline, error) {
 	const last = 1<<63 - 1
 	rank := func(kind string) int {
 		return slices.IndexFunc(c.timeline, func(k timelineKind) bool { return k.kind == kind })
@@ -102,6 +116,10 @@ func (c *Customers) Timeline(ctx context.Context, org OrgID, id CustomerID, kind
 			if i > r {
 				m.ID = last
 			}
+		}
+		if k.kind == TimelineSession && after.At.IsZero() && newest != nil {
+			all = append(all, sessionItems(newest)...)
+			continue
 		}
 		items, err := k.list(ctx, org, id, m, PageSize+1)
 		if err != nil {
