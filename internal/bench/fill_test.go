@@ -24,15 +24,15 @@ func TestMultipliedDatabaseIsAsIfIngested(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, "sightline.db")
-	before := dump(t, path, "session_days", "page_days", "error_days", "session_pages", "session_error_groups")
-	change(t, path, `UPDATE sessions SET counted = 0`, `DELETE FROM session_days`, `DELETE FROM page_days`, `DELETE FROM error_days`,
+	before := dump(t, path, "session_days", "session_day_blocks", "page_days", "error_days", "session_pages", "session_error_groups")
+	change(t, path, `UPDATE sessions SET counted = 0`, `DELETE FROM session_days`, `DELETE FROM session_day_blocks`, `DELETE FROM page_days`, `DELETE FROM error_days`,
 		`DELETE FROM session_pages`, `DELETE FROM session_error_groups`)
 	d, err := db.Open(ctx, path) // counts
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	after := dump(t, path, "session_days", "page_days", "error_days", "session_pages", "session_error_groups")
+	after := dump(t, path, "session_days", "session_day_blocks", "page_days", "error_days", "session_pages", "session_error_groups")
 	for table, rows := range before {
 		if len(rows) == 0 || !slices.Equal(rows, after[table]) {
 			t.Errorf("%s: %d rows, counted anew %d, and they differ", table, len(rows), len(after[table]))

@@ -121,7 +121,7 @@ func (m *multiplier) copy(ctx context.Context) error {
 		return err
 	}
 	for _, t := range tables {
-		if slices.Contains(multiplied(), t) || slices.Contains(summed(), t) {
+		if slices.Contains(multiplied(), t) || slices.Contains(summed(), t) || t == "session_day_blocks" {
 			continue
 		}
 		if err := m.exec(ctx, fmt.Sprintf("INSERT OR REPLACE INTO main.%s SELECT * FROM block.%s", t, t)); err != nil {
@@ -361,6 +361,11 @@ func (m *multiplier) rollups(ctx context.Context) error {
 		}
 	}
 	if err := m.loads(ctx); err != nil {
+		return err
+	}
+	if err := m.exec(ctx, `INSERT INTO main.session_day_blocks SELECT connection_id, day >> 5, min(org_id),
+		group_concat(concat_ws(' ', day, sessions, detailed, with_errors, anonymous, excellent, good, average, poor))
+		FROM main.session_days WHERE facet = 'all' GROUP BY connection_id, day >> 5`); err != nil {
 		return err
 	}
 	return m.exec(ctx, "COMMIT")

@@ -3,10 +3,8 @@ package db
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -28,34 +26,59 @@ const maxDays = 801
 
 // packedDays is all rows of session_days as one text, and readDays reads it: a
 // chart of 90 days is then one row for the driver, which costs it a quarter.
-const packedDays = `coalesce(group_concat(d.day || ' ' || d.sessions || ' ' || d.detailed || ' ' || d.with_errors || ' ' || d.anonymous || ' ' ||
-	d.excellent || ' ' || d.good || ' ' || d.average || ' ' || d.poor), '')`
+const packedDays = `coalesce(group_concat(concat_ws(' ', d.day, d.sessions, d.detailed, d.with_errors, d.anonymous,
+	d.excellent, d.good, d.average, d.poor)), '')`
 
-// readDays reads packed days of a connection, the oldest first.
-func readDays(conn ConnectionID, packed string) ([]DayCounts, error) {
+// readDays reads packed days of a connection from the first to the last, the
+// oldest first.
+func readDays(conn ConnectionID, packed string, first, last Day) ([]DayCounts, error) {
 	if packed == "" {
 		return nil, nil
 	}
 	out := make([]DayCounts, 0, 1+strings.Count(packed, ","))
-	for one := range strings.SplitSeq(packed, ",") {
-		d := DayCounts{Connection: conn}
-		day := int64(0)
-		for i, into := range [...]*int64{&day, &d.Sessions, &d.Detailed, &d.WithErrors, &d.Anonymous, &d.Excellent, &d.Good, &d.Average, &d.Poor} {
-			n, rest, more := strings.Cut(one, " ")
-			var err error
-			if *into, err = strconv.ParseInt(n, 10, 64); err != nil || more == (i == 8) {
-				return nil, fmt.Errorf("read the days' counts %q: %w", one, errors.Join(err, errors.New("not a day and eight numbers")))
+	sorted := true
+	for rest := packed; rest != ""; {
+		var n [9]int64
+		for i := range n {
+			var end byte
+			var ok bool
+			if n[i], end, rest, ok = leadingInt(rest); !ok || (i == len(n)-1) != (end == ',') {
+				return nil, fmt.Errorf("read the days' counts %q: not a day and eight numbers each", packed)
 			}
-			one = rest
 		}
-		d.Day = Day(day)
-		out = append(out, d)
+		day := Day(n[0])
+		if day < first || day > last {
+			continue
+		}
+		sorted = sorted && (len(out) == 0 || out[len(out)-1].Day <= day)
+		out = append(out, DayCounts{Connection: conn, Day: day, Counts: Counts{
+			Sessions: n[1], Detailed: n[2], WithErrors: n[3], Anonymous: n[4], Excellent: n[5], Good: n[6], Average: n[7], Poor: n[8],
+		}})
 	}
-	byDay := func(a, b DayCounts) int { return cmp.Compare(a.Day, b.Day) }
-	if !slices.IsSortedFunc(out, byDay) {
-		slices.SortStableFunc(out, byDay)
+	if !sorted {
+		slices.SortStableFunc(out, func(a, b DayCounts) int { return cmp.Compare(a.Day, b.Day) })
 	}
 	return out, nil
+}
+
+// leadingInt reads the number that a text begins with, the space or comma after
+// it, and the rest. The end of the text counts as a comma.
+func leadingInt(s string) (n int64, end byte, rest string, ok bool) {
+	i, sign := 0, int64(1)
+	if strings.HasPrefix(s, "-") {
+		i, sign = 1, -1
+	}
+	from := i
+	for ; i < len(s) && '0' <= s[i] && s[i] <= '9'; i++ {
+		n = 10*n + int64(s[i]-'0')
+	}
+	switch ok = i > from && i-from < 19; {
+	case i == len(s):
+		return sign * n, ',', "", ok
+	case s[i] == ' ' || s[i] == ',':
+		return sign * n, s[i], s[i+1:], ok
+	}
+	return 0, 0, "", false
 }
 
 // DayCounts counts sessions a day, connection by connection, the oldest day
@@ -63,19 +86,20 @@ func readDays(conn ConnectionID, packed string) ([]DayCounts, error) {
 // left out, and so is what is more than 800 days before the last. A facet other
 // than FacetAll counts only sessions with the value.
 func (o Org) DayCounts(ctx context.Context, conns []ConnectionID, facet Facet, value string, p Period) ([]DayCounts, error) {
+	first := max(p.Before, p.To-maxDays+1)
 	if facet == FacetAll {
-		value = ""
+		return o.allDays(ctx, o.db.r, conns, first, p.To)
 	}
 	var out []DayCounts
 	for _, conn := range conns {
 		packed, err := one(ctx, o.db.r, "sessions a day", scanText, `
 			SELECT `+packedDays+` FROM session_days d
 			WHERE d.connection_id = ? AND d.facet = ? AND d.day BETWEEN ? AND ? AND d.value = ? AND d.org_id = ?`,
-			conn, facet, max(p.Before, p.To-maxDays+1), p.To, value, o.id)
+			conn, facet, first, p.To, value, o.id)
 		if err != nil {
 			return nil, err
 		}
-		rows, err := readDays(conn, packed)
+		rows, err := readDays(conn, packed, first, p.To)
 		if err != nil {
 			return nil, err
 		}

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/pressly/goose/v3"
 )
@@ -83,4 +84,47 @@ func TestTraitsAndHighlightsFromBeforeAreFound(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestDaysFromBeforeAreCountedByPeopleAndErrorsToo takes away from a filled
+// database what the migration adds, and opens it again.
+func TestDaysFromBeforeAreCountedByPeopleAndErrorsToo(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "sightline.db")
+	d, err := Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	addTwoOrgs(t, d.w)
+	r := newRand(18)
+	for n := range 60 {
+		s := randomSession(r)
+		if n%20 == 0 {
+			s.StartedAt = time.UnixMilli(-1 - int64(n)*9e7) // a clock that was wrong: before 1970
+			s.VendorID += "-early"
+		}
+		org, conn := OrgID(1), ConnectionID(1+n%3)
+		if conn == 3 {
+			org = 2
+		}
+		if n%2 == 0 {
+			_, err = d.Org(org).PutFullSessions(t.Context(), conn, []FullSession{s}, time.UnixMilli(1_800_000_000_000))
+		} else {
+			_, err = d.Org(org).PutSessions(t.Context(), conn, []Session{s.Session}, time.UnixMilli(1_800_000_000_000), nil)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := rollups(t, d)
+	mustExec(t, d.w, `DROP TABLE session_day_blocks`)
+	mustExec(t, d.w, `DELETE FROM session_days WHERE facet IN ('people', 'errors')`)
+	mustExec(t, d.w, `DELETE FROM goose_db_version WHERE version_id >= 18`)
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if d, err = Open(t.Context(), path); err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	sameLines(t, "after the migration", rollups(t, d), want)
 }

@@ -102,7 +102,7 @@ func TestAPageCutOffBetweenPartsLosesAndDoublesNothing(t *testing.T) {
 func recounted(t *testing.T, d *DB) {
 	t.Helper()
 	kept := rollups(t, d)
-	if _, err := d.w.Exec(`UPDATE sessions SET counted = 0; DELETE FROM session_days; DELETE FROM page_days; DELETE FROM error_days; DELETE FROM session_pages; DELETE FROM session_error_groups`); err != nil {
+	if _, err := d.w.Exec(`UPDATE sessions SET counted = 0; DELETE FROM session_days; DELETE FROM session_day_blocks; DELETE FROM page_days; DELETE FROM error_days; DELETE FROM session_pages; DELETE FROM session_error_groups`); err != nil {
 		t.Fatal(err)
 	}
 	if err := countSessions(t.Context(), d.w); err != nil {

@@ -3,6 +3,7 @@ package db
 import (
 	"fmt"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
@@ -26,6 +27,26 @@ func rollups(t *testing.T, d *DB) []string {
 		`SELECT 'session', org_id, id, slowest_ms, slow_class, counted FROM sessions`,
 	} {
 		out = append(out, texts(t, d.w, query)...)
+	}
+	type block struct {
+		org, number int64
+		conn        ConnectionID
+		days        string
+	}
+	blocks, err := list(t.Context(), d.w, "blocks", func(s scanner) (b block, err error) {
+		return b, s.Scan(&b.org, &b.conn, &b.number, &b.days)
+	}, `SELECT org_id, connection_id, block, days FROM session_day_blocks`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range blocks {
+		days, err := readDays(b.conn, b.days, math.MinInt64, math.MaxInt64)
+		if err != nil || len(days) == 0 {
+			t.Fatalf("block %+v: %v", b, err)
+		}
+		for _, c := range days {
+			out = append(out, fmt.Sprint("block", b.org, b.number, b.conn, int64(c.Day), c.Sessions, c.Detailed, c.WithErrors, c.Anonymous, c.Excellent, c.Good, c.Average, c.Poor))
+		}
 	}
 	slices.Sort(out)
 	return out
@@ -90,10 +111,23 @@ func truth(t *testing.T, d *DB) []string {
 			t.Fatal(err)
 		}
 		day := s.StartedAt.Unix() / 86400
-		for _, f := range []struct{ name, value string }{{"all", ""}, {"country", s.Country}, {"browser", s.Browser}, {"os", s.OS}} {
-			add(fmt.Sprint("sessions a day", org, s.Connection, f.name, day, f.value), 1, is(!s.DetailedAt.IsZero()), is(s.ErrorCount != nil && *s.ErrorCount > 0), is(s.UserAnonymous),
-				is(s.Rating == "Excellent"), is(s.Rating == "Good"), is(s.Rating == "Average"), is(s.Rating == "Poor"))
+		facets := []struct{ name, value string }{{"all", ""}, {"country", s.Country}, {"browser", s.Browser}, {"os", s.OS}, {"people", "known"}}
+		if s.UserAnonymous {
+			facets[4].value = "anonymous"
 		}
+		if s.ErrorCount != nil && *s.ErrorCount > 0 {
+			facets = append(facets, struct{ name, value string }{"errors", "with"})
+		} else if !s.DetailedAt.IsZero() {
+			facets = append(facets, struct{ name, value string }{"errors", "without"})
+		}
+		n := []int64{
+			1, is(!s.DetailedAt.IsZero()), is(s.ErrorCount != nil && *s.ErrorCount > 0), is(s.UserAnonymous),
+			is(s.Rating == "Excellent"), is(s.Rating == "Good"), is(s.Rating == "Average"), is(s.Rating == "Poor"),
+		}
+		for _, f := range facets {
+			add(fmt.Sprint("sessions a day", org, s.Connection, f.name, day, f.value), n...)
+		}
+		add(fmt.Sprint("block", org, day/32, s.Connection, day), n...)
 		views, err := d.Org(OrgID(org)).PageViews(t.Context(), s.ID)
 		if err != nil {
 			t.Fatal(err)
@@ -362,6 +396,7 @@ func TestAFilledDatabaseIsMigrated(t *testing.T) {
 
 	// A crash in the middle: what is counted is not counted again.
 	mustExec(t, d.w, `DELETE FROM session_days`)
+	mustExec(t, d.w, `DELETE FROM session_day_blocks`)
 	mustExec(t, d.w, `DELETE FROM page_days`)
 	mustExec(t, d.w, `DELETE FROM error_days`)
 	mustExec(t, d.w, `DELETE FROM session_pages`)

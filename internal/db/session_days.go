@@ -49,8 +49,9 @@ func (o Org) SessionDays(ctx context.Context, f SessionFilter, budget int) (Sess
 
 // ToldDays counts the sessions that a filter selects from the rollups, on the
 // days from the first to the last; the filter's own times do not matter. ok is
-// false if they cannot tell: they know one facet at a time, with one more part
-// of ratings, errors or people, and a single page or error by itself.
+// false if they cannot tell: they know one facet at a time, people and errors
+// among them, with one more part of ratings, errors or people, and a single page
+// or error by itself.
 func (o Org) ToldDays(ctx context.Context, f SessionFilter, first, last Day) (days SessionDays, ok bool, err error) {
 	if last < first || last-first > maxToldDays || f.Search != 0 || f.Identifier != "" || f.Email != "" || f.SlowMS > 0 || f.State != "" {
 		return days, false, nil
@@ -62,6 +63,12 @@ func (o Org) ToldDays(ctx context.Context, f SessionFilter, first, last Day) (da
 			facet, values = name, list
 			facets++
 		}
+	}
+	if facets == 0 && f.Errors != "" {
+		facet, values, facets, f.Errors = FacetErrors, []string{f.Errors}, 1, ""
+	}
+	if facets == 0 && f.People != "" {
+		facet, values, facets, f.People = FacetPeople, []string{f.People}, 1, ""
 	}
 	for _, given := range []bool{len(f.Ratings) > 0, f.Errors != "", f.People != ""} {
 		if given {
@@ -137,6 +144,9 @@ func (f SessionFilter) among(c Counts) Counts {
 const everyDay = `WITH RECURSIVE days (day) AS (SELECT ? UNION ALL SELECT day + 1 FROM days WHERE day < ?) `
 
 func (o Org) facetDays(ctx context.Context, conns []ConnectionID, facet Facet, values []string, first, last Day) ([]DayCounts, error) {
+	if facet == FacetAll {
+		return o.allDays(ctx, o.kept(), conns, first, last)
+	}
 	var out []DayCounts
 	for _, conn := range conns {
 		packed, err := one(ctx, o.kept(), "sessions a day", scanText, everyDay+`
@@ -146,7 +156,27 @@ func (o Org) facetDays(ctx context.Context, conns []ConnectionID, facet Facet, v
 		if err != nil {
 			return nil, err
 		}
-		rows, err := readDays(conn, packed)
+		rows, err := readDays(conn, packed, first, last)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, rows...)
+	}
+	return out, nil
+}
+
+// allDays counts all sessions of some connections from the first to the last
+// day, connection by connection, the oldest day first.
+func (o Org) allDays(ctx context.Context, q querier, conns []ConnectionID, first, last Day) ([]DayCounts, error) {
+	var out []DayCounts
+	for _, conn := range conns {
+		packed, err := one(ctx, q, "sessions a day", scanText, `
+			SELECT coalesce(group_concat(days), '') FROM session_day_blocks
+			WHERE connection_id = ? AND block BETWEEN ? AND ? AND org_id = ?`, conn, blockOf(first), blockOf(last), o.id)
+		if err != nil {
+			return nil, err
+		}
+		rows, err := readDays(conn, packed, first, last)
 		if err != nil {
 			return nil, err
 		}

@@ -15,6 +15,10 @@ const (
 	FacetCountry Facet = "country"
 	FacetBrowser Facet = "browser"
 	FacetOS      Facet = "os"
+	// Known and anonymous people, and sessions with and without errors: what
+	// filters choose by, with the ratings of what they choose.
+	FacetPeople Facet = "people" // PeopleKnown or PeopleAnonymous
+	FacetErrors Facet = "errors" // ErrorsWith or, of sessions with their detail, ErrorsWithout
 )
 
 // facts are what a session's own row adds to the rollups.
@@ -150,8 +154,22 @@ func (t *tally) session(f facts, sign int64) {
 	for _, n := range one.all() {
 		*n *= sign
 	}
-	day := dayOfMS(f.startedAt)
-	for _, key := range [...]dayKey{{FacetAll, day, ""}, {FacetCountry, day, f.country}, {FacetBrowser, day, f.browser}, {FacetOS, day, f.os}} {
+	day, people := dayOfMS(f.startedAt), PeopleKnown
+	if f.anonymous {
+		people = PeopleAnonymous
+	}
+	keys := [...]dayKey{
+		{FacetAll, day, ""}, {FacetCountry, day, f.country}, {FacetBrowser, day, f.browser}, {FacetOS, day, f.os}, {FacetPeople, day, people},
+		{FacetErrors, day, ErrorsWithout},
+	}
+	told := keys[:]
+	switch last := len(keys) - 1; {
+	case f.hasErrors:
+		keys[last].value = ErrorsWith
+	case !f.detailed: // of whose errors nothing is known
+		told = keys[:last]
+	}
+	for _, key := range told {
 		row := t.days[key]
 		if row == nil {
 			row = &Counts{}

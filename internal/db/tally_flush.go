@@ -23,10 +23,14 @@ func (t *tally) flushDays(ctx context.Context, q querier) error {
 	keys := slices.SortedFunc(maps.Keys(t.days), func(a, b dayKey) int {
 		return cmp.Or(cmp.Compare(a.facet, b.facet), cmp.Compare(a.day, b.day), cmp.Compare(a.value, b.value))
 	})
+	blocks := map[int64]bool{}
 	for _, k := range keys {
 		n := *t.days[k]
 		if n == (Counts{}) {
 			continue
+		}
+		if k.facet == FacetAll {
+			blocks[blockOf(k.day)] = true
 		}
 		_, err := exec(ctx, q, "sessions a day", `
 			INSERT INTO session_days AS d (connection_id, facet, day, value, org_id, sessions, detailed, with_errors, anonymous, excellent, good, average, poor)
@@ -46,6 +50,34 @@ func (t *tally) flushDays(ctx context.Context, q querier) error {
 		_, err = exec(ctx, q, "sessions a day", `
 			DELETE FROM session_days WHERE connection_id = ? AND facet = ? AND day = ? AND value = ? AND sessions <= 0`, t.conn, k.facet, k.day, k.value)
 		if err != nil {
+			return err
+		}
+	}
+	return t.packBlocks(ctx, q, slices.Sorted(maps.Keys(blocks)))
+}
+
+// blockOf is the block of session_day_blocks that a day is in.
+func blockOf(d Day) int64 { return int64(d) >> 5 }
+
+// packBlocks writes down anew what session_days has of some blocks, which are
+// read by charts.
+func (t *tally) packBlocks(ctx context.Context, q querier, blocks []int64) error {
+	for _, b := range blocks {
+		first, last := Day(b<<5), Day(b<<5+31)
+		n, err := exec(ctx, q, "sessions a day", `
+			INSERT INTO session_day_blocks (connection_id, block, org_id, days)
+			SELECT d.connection_id, ?, d.org_id, `+packedDays+` FROM session_days d
+			WHERE d.connection_id = ? AND d.facet = 'all' AND d.day BETWEEN ? AND ? AND d.value = '' AND d.org_id = ?
+			GROUP BY d.connection_id
+			ON CONFLICT (connection_id, block) DO UPDATE SET days = excluded.days`, b, t.conn, first, last, t.org)
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			continue
+		}
+		if _, err := exec(ctx, q, "sessions a day", `
+			DELETE FROM session_day_blocks WHERE connection_id = ? AND block = ? AND org_id = ?`, t.conn, b, t.org); err != nil {
 			return err
 		}
 	}

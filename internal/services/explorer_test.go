@@ -199,13 +199,19 @@ func TestAChartOfTooManySaysWhatItLacks(t *testing.T) {
 	if n, err := s.Count(ctx, 1, q); err != nil || n.Sessions != days || c.Now.Sessions != days {
 		t.Errorf("from there on %d on the days, %d in all and %+v counted (%v)", days, c.Now.Sessions, n, err)
 	}
-	// Rollups tell how many have no errors, and not how these are rated.
+	// Rollups tell how many have no errors and how these are rated, but of a
+	// browser's not how they are rated.
 	q, _ = SessionQuery{From: first, To: first.AddDate(0, 0, 20), Errors: WithoutErrors}.Check()
+	all, err := s.Chart(ctx, 1, q)
+	if err != nil || !all.Rated || all.Now.Rated() < 400 || all.Examined > 0 {
+		t.Fatalf("charts %+v (%v)", all, err)
+	}
+	q, _ = SessionQuery{From: first, To: first.AddDate(0, 0, 20), Errors: WithoutErrors, Browsers: []string{"Safari", "Chrome"}}.Check()
 	if c, err = s.Chart(ctx, 1, q); err != nil || c.Rated || c.Since != c.Days[0].Day || c.Now.Rated() != 0 {
 		t.Fatalf("charts %+v (%v)", c, err)
 	}
-	if n, err := s.Count(ctx, 1, q); err != nil || n.Sessions != c.Now.Sessions || n.Sessions < 700 {
-		t.Errorf("%d on the chart, %+v counted (%v)", c.Now.Sessions, n, err)
+	if n, err := s.Count(ctx, 1, q); err != nil || n.Sessions != c.Now.Sessions || n.Sessions != all.Now.Sessions || n.Sessions < 700 {
+		t.Errorf("%d on the chart, %d with ratings, %+v counted (%v)", c.Now.Sessions, all.Now.Sessions, n, err)
 	}
 	for _, d := range c.Days {
 		in += d.Sessions
