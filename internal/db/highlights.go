@@ -165,40 +165,44 @@ const openHighlights = `('queued', 'sending', 'pending')`
 // Without a customer, the one whom the subject names is taken, if there is one.
 func (o Org) AddHighlight(ctx context.Context, h Highlight, formToken string, e HistoryEntry, after TxFunc) (out Highlight, joined bool, err error) {
 	err = o.write(ctx, func(tx *sql.Tx) error {
-		if out, err = highlight(ctx, tx, o.id, "h.form_token = ?", formToken); !errors.Is(err, ErrNotFound) {
-			joined = err == nil
-			return err
-		}
-		out, err = highlight(ctx, tx, o.id, `h.state IN `+openHighlights+` AND h.connection_id = ?
-			AND h.subject_kind = ? AND h.subject = ? AND h.question = ? AND h.range_start IS ? AND h.range_end IS ?`,
-			h.Connection, h.SubjectKind, h.Subject, h.Question, ms(h.Start), ms(h.End))
-		if !errors.Is(err, ErrNotFound) {
-			joined = err == nil
-			return err
-		}
-		if h.Customer, err = o.highlightCustomer(ctx, tx, h); err != nil {
-			return err
-		}
-		id, err := one(ctx, tx, "highlight", scanInt, `
-			INSERT INTO highlights (org_id, connection_id, customer_id, author_id, subject_kind, subject, subject_norm, question,
-				range_start, range_end, form_token, state, created_at)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?)
-			RETURNING id`,
-			o.id, h.Connection, nullID(h.Customer), nullID(h.Author), h.SubjectKind, h.Subject, Normalize(h.Subject), h.Question,
-			ms(h.Start), ms(h.End), formToken, ms(h.CreatedAt))
-		if err != nil {
-			return err
-		}
-		if out, err = highlight(ctx, tx, o.id, "h.id = ?", id); err != nil {
-			return err
-		}
-		e.Customer = h.Customer
-		if err := addHistory(ctx, tx, o.id, e); err != nil || after == nil {
-			return err
-		}
-		return after(ctx, tx, id)
+		out, joined, err = o.addHighlight(ctx, tx, h, formToken, e, after)
+		return err
 	})
 	return out, joined, err
+}
+
+// addHighlight is AddHighlight inside of a transaction.
+func (o Org) addHighlight(ctx context.Context, tx *sql.Tx, h Highlight, formToken string, e HistoryEntry, after TxFunc) (out Highlight, joined bool, err error) {
+	if out, err = highlight(ctx, tx, o.id, "h.form_token = ?", formToken); !errors.Is(err, ErrNotFound) {
+		return out, err == nil, err
+	}
+	out, err = highlight(ctx, tx, o.id, `h.state IN `+openHighlights+` AND h.connection_id = ?
+		AND h.subject_kind = ? AND h.subject = ? AND h.question = ? AND h.range_start IS ? AND h.range_end IS ?`,
+		h.Connection, h.SubjectKind, h.Subject, h.Question, ms(h.Start), ms(h.End))
+	if !errors.Is(err, ErrNotFound) {
+		return out, err == nil, err
+	}
+	if h.Customer, err = o.highlightCustomer(ctx, tx, h); err != nil {
+		return out, false, err
+	}
+	id, err := one(ctx, tx, "highlight", scanInt, `
+		INSERT INTO highlights (org_id, connection_id, customer_id, author_id, subject_kind, subject, subject_norm, question,
+			range_start, range_end, form_token, state, created_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?)
+		RETURNING id`,
+		o.id, h.Connection, nullID(h.Customer), nullID(h.Author), h.SubjectKind, h.Subject, Normalize(h.Subject), h.Question,
+		ms(h.Start), ms(h.End), formToken, ms(h.CreatedAt))
+	if err != nil {
+		return out, false, err
+	}
+	if out, err = highlight(ctx, tx, o.id, "h.id = ?", id); err != nil {
+		return out, false, err
+	}
+	e.Customer = h.Customer
+	if err := addHistory(ctx, tx, o.id, e); err != nil || after == nil {
+		return out, false, err
+	}
+	return out, false, after(ctx, tx, id)
 }
 
 // highlightCustomer checks where a new highlight belongs and finds whom it is

@@ -34,6 +34,8 @@ type (
 	TraitEditID int64
 	// BulkID is a bulk edit's.
 	BulkID int64
+	// BatchID is that of a batch of highlights.
+	BatchID int64
 	// AlertID is an issue alert's.
 	AlertID int64
 	// HistoryID is a history entry's.

@@ -40,6 +40,7 @@ func columnValues() map[string]any {
 		"identities.kind": "email", "sessions.status": "active", "sessions.slow_class": 3, "asks.purpose": "person", "asks.state": "queued", "asks.result": "{}",
 		"trait_edits.state": "queued", "trait_changes.field": "trait", "highlights.subject_kind": "email", "highlights.state": "queued",
 		"trait_edits.request": "{}", "raygun_names.kind": "page", "vital_days.buckets": "[]", "sync_walks.purpose": "follow", "sync_walks.todo": "[]",
+		"batches.state": "running", "batches.format": "{}", "batches.range_ms": 0, "batch_items.subject_kind": "email", "batch_items.state": "waiting", "batch_items.reused": 1,
 		"bulk_edits.state": "running", "bulk_edits.format": "{}", "bulk_edits.mapping": "{}", "bulk_lines.state": "ready", "bulk_lines.changes": "[]",
 		// what Go reads as a bool
 		"detail_runs.state": "open", "detail_runs.todo": "[7]", "syncs.details": 1, "asks.spare": 1,
@@ -55,6 +56,7 @@ func fieldValues() map[string]string {
 		"Connection.Vendor": "raygun", "CallOutcome.State": "ok", "AskOutcome.State": "done", "Ask.Kind": "check",
 		"Highlight.SubjectKind": "email", "HighlightOutcome.State": "failed", "TraitOutcome.State": "sent",
 		"HighlightFilter.State": "queued", "EndHighlight.1": "queued", "TraitEdits.2": "", // the last: a bound left open
+		"EndBatch.1": "cancelled", "NoteBatch.1": "waits", "NewBatchItem.SubjectKind": "email", "NewBatchItem.State": "waiting", "BatchItems.1": "waiting", "BatchAnswers.1": "waiting",
 		"EndBulk.1": "cancelled", "NoteBulk.1": "waits", "EndBulkLine.2": "sent", "BulkLines.1": "ready", "BulkLine.State": "ready",
 		"TraitChange.Field": "trait", "SetMember.1": "viewer", "Invitation.Role": "viewer",
 		"MemberChange.Role": "viewer", "MemberByEmail.0": fmt.Sprint("u", owner), "Identity.Kind": "email", "Match.Kind": "email",
@@ -69,6 +71,20 @@ func statesFor(method string) map[string]any {
 	switch method {
 	case "AddBulkPart", "EndBulkUpload", "DropUpload":
 		return map[string]any{"bulk_edits.state": "uploading", "bulk_parts.part": 8, "bulk_edits.undo_of": nil, "trait_edits.bulk_id": nil}
+	case "RereadBatch", "StartBatch", "DropBatch":
+		return map[string]any{"batches.state": "draft"}
+	case "AddBatch":
+		return map[string]any{"batches.state": "draft", "connections.vendor": "logrocket", "batches.form_token": "another"}
+	case "BatchItems", "BatchAnswers":
+		return map[string]any{"batch_items.position": 8}
+	case "ResumeBatch":
+		return map[string]any{"batches.state": "paused"}
+	case "AgainBatch":
+		return map[string]any{"batches.state": "done", "batch_items.state": "ended", "highlights.state": "failed"}
+	case "AskedBatchItems", "EndBatchItem":
+		return map[string]any{"batch_items.state": "asked"}
+	case "AskBatchItem":
+		return map[string]any{"connections.vendor": "logrocket", "highlights.form_token": "another"}
 	case "SetBulkFormat":
 		return map[string]any{"bulk_edits.state": "uploaded", "bulk_edits.undo_of": nil}
 	case "PlanBulk", "StartBulk":
@@ -125,6 +141,8 @@ func ownerMisses() map[string]string {
 		"BareSighted":    "names a time, in which the test knows no session",
 		"BareSessions":   "names a time, in which the test knows no session",
 		"SharesWith":     "needs a second customer",
+		"Batches":        "lists what is older than a row, of which there is one alone",
+		"CountBatch":     "answers numbers",
 		"Bulks":          "lists what is older than a row, of which there is one alone",
 		"BulkEmails":     "needs a second identity",
 		"DropUpload":     "what was seeded has lines, which no upload has",

@@ -91,8 +91,7 @@ func (s *Bulks) Reread(ctx context.Context, actor Actor, id BulkID, encoding, se
 	if err != nil {
 		return b, err
 	}
-	if !slices.Contains([]string{EncodingUTF8, EncodingUTF8BOM, EncodingUTF16LE, EncodingUTF16BE, Encoding1252}, encoding) ||
-		!slices.Contains([]string{",", ";", "\t", "|"}, separator) {
+	if !readable(encoding, separator) {
 		return b, invalid("That is no encoding or separator that can be read.")
 	}
 	org := s.db.Org(actor.Org)
@@ -109,4 +108,10 @@ func (s *Bulks) Reread(ctx context.Context, actor Actor, id BulkID, encoding, se
 		return b, s.moved(ctx, actor.Org, id, err)
 	}
 	return s.Get(ctx, actor.Org, id)
+}
+
+// readable says whether files of this kind can be read.
+func readable(encoding, separator string) bool {
+	return slices.Contains([]string{EncodingUTF8, EncodingUTF8BOM, EncodingUTF16LE, EncodingUTF16BE, Encoding1252}, encoding) &&
+		slices.Contains([]string{",", ";", "\t", "|"}, separator)
 }

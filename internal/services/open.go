@@ -28,7 +28,9 @@ type Options struct {
 	Highlights HighlightOptions
 	// Bulk sets the pace of bulk edits; zero means the defaults.
 	Bulk BulkOptions
-	Log  *slog.Logger
+	// Batches sets the pace of batches; zero means the defaults.
+	Batches BatchOptions
+	Log     *slog.Logger
 	// Now is the clock; nil means the machine's.
 	Now func() time.Time
 }
@@ -49,6 +51,7 @@ type Services struct {
 	Traits      *Traits
 	Bulks       *Bulks
 	Highlights  *Highlights
+	Batches     *Batches
 	Alerts      *Alerts
 	// Markdown renders what a model wrote, with links into LogRocket's app only.
 	Markdown *Markdown
@@ -95,6 +98,7 @@ func Open(ctx context.Context, o Options) (*Services, error) {
 	s.Traits = newTraits(o.DB, s.queue, s.Connections, o.Log, o.Now)
 	s.Bulks = newBulks(o.DB, s.queue, s.Traits, s.Connections, o.Bulk, o.Log, o.Now)
 	s.Highlights = newHighlights(o.DB, s.queue, s.Connections, o.Highlights, o.Log, o.Now)
+	s.Batches = newBatches(o.DB, s.queue, s.Highlights, s.Sessions, s.Connections, s.Markdown, o.Batches, o.Log, o.Now)
 	s.Alerts = newAlerts(o.DB, s.Connections, s.Markdown, o.Now)
 	if err := s.queue.open(); err != nil {
 		return nil, err

@@ -28,6 +28,7 @@ type (
 	LogRocketUserID = db.LogRocketUserID
 	TraitEditID     = db.TraitEditID
 	BulkID          = db.BulkID
+	BatchID         = db.BatchID
 	AlertID         = db.AlertID
 	HistoryID       = db.HistoryID
 	InvitationID    = db.InvitationID
