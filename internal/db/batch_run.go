@@ -158,11 +158,11 @@ const reusableQuery = `
 
 // AskBatchItem makes the highlight of an item that waits, of a batch that is
 // running, and runs after, all in one transaction: an item that waits was never
-// asked about. A young answer to the same is taken instead, if there is one:
-// asked is false then; and an open request for the same is joined. Any other
+// asked about. A young answer to the same is taken instead, if there is one, and
+// an open request for the same is joined. Any other
 // item or batch is ErrNotFound, and so is a connection that was removed.
-func (o Org) AskBatchItem(ctx context.Context, a BatchAsk, after TxFunc) (asked bool, err error) {
-	err = o.write(ctx, func(tx *sql.Tx) error {
+func (o Org) AskBatchItem(ctx context.Context, a BatchAsk, after TxFunc) error {
+	return o.write(ctx, func(tx *sql.Tx) error {
 		if _, err := one(ctx, tx, "batch", scanInt, `
 			SELECT id FROM batches WHERE id = ? AND org_id = ? AND connection_id = ? AND state = 'running'`, a.Batch, o.id, a.Highlight.Connection); err != nil {
 			return err
@@ -184,7 +184,6 @@ func (o Org) AskBatchItem(ctx context.Context, a BatchAsk, after TxFunc) (asked 
 		if err != nil {
 			return err
 		}
-		asked = true
 		if err := must(exec(ctx, tx, "batch item", `
 			UPDATE batch_items SET state = 'asked', tries = tries + 1, highlight_id = ? WHERE batch_id = ? AND position = ? AND org_id = ? AND state = 'waiting'`,
 			out.ID, a.Batch, a.Position, o.id)); err != nil {
@@ -193,7 +192,6 @@ func (o Org) AskBatchItem(ctx context.Context, a BatchAsk, after TxFunc) (asked 
 		_, err = exec(ctx, tx, "batch", `UPDATE batches SET asked_at = ?1, message = '', updated_at = ?1 WHERE id = ?2 AND org_id = ?3`, ms(a.At), a.Batch, o.id)
 		return err
 	})
-	return asked, err
 }
 
 // EndBatchItem stores that the batch has seen the end of an item, and how many

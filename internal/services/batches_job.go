@@ -80,12 +80,16 @@ func (s *Batches) ask(ctx context.Context, org OrgID, id BatchID) (time.Duration
 			return s.opt.Look, nil
 		}
 		if wait := b.askedAt.Add(s.between(b)).Sub(s.now()); !b.askedAt.IsZero() && wait > 0 {
-			return max(min(wait, s.opt.Look), time.Millisecond), nil
+			if wait < s.opt.Look { // not worth another job
+				sleep(ctx, wait)
+				continue
+			}
+			return s.opt.Look, nil
 		}
 		if wait, err := s.blocked(ctx, org, b); err != nil || wait > 0 {
 			return wait, err
 		}
-		asked, err := s.askOne(ctx, org, b, next)
+		err = s.askOne(ctx, org, b, next)
 		if errors.Is(err, db.ErrNotFound) {
 			if c, cerr := s.conns.Get(ctx, org, b.Connection); cerr != nil || c.Removed() {
 				return 0, errors.Join(cerr, s.pause(ctx, org, b, "The connection was removed, so nobody else can be asked about through it."))
@@ -94,9 +98,6 @@ func (s *Batches) ask(ctx context.Context, org OrgID, id BatchID) (time.Duration
 		}
 		if err != nil {
 			return 0, err
-		}
-		if asked {
-			return max(min(s.between(b), s.opt.Look), time.Millisecond), nil
 		}
 	}
 	return time.Millisecond, nil
@@ -111,7 +112,7 @@ func (s *Batches) between(b Batch) time.Duration {
 
 // askOne makes the request for one customer. It and the item's state are stored
 // together, so that whoever goes on after a crash finds either both or neither.
-func (s *Batches) askOne(ctx context.Context, org OrgID, b Batch, it db.BatchItem) (asked bool, err error) {
+func (s *Batches) askOne(ctx context.Context, org OrgID, b Batch, it db.BatchItem) error {
 	now := s.now()
 	h := db.Highlight{
 		Connection: b.Connection, Customer: it.Customer, Author: b.Author, SubjectKind: it.SubjectKind, Subject: it.Subject,

@@ -25,6 +25,7 @@ type rocketSite struct {
 	actor  Actor
 	conn   ConnectionID
 	pace   HighlightOptions
+	batch  BatchOptions
 }
 
 func eachDialect(t *testing.T, f func(t *testing.T, d sandbox.Dialect)) {
@@ -43,7 +44,8 @@ func newRocketSite(t *testing.T, d sandbox.Dialect) *rocketSite {
 	}
 	r := &rocketSite{
 		t: t, path: dbtest.File(t), master: secrets.NewMasterKey(), box: box,
-		pace: HighlightOptions{FirstPoll: 20 * time.Millisecond, MaxPoll: 50 * time.Millisecond, Deadline: 20 * time.Second},
+		pace:  HighlightOptions{FirstPoll: 20 * time.Millisecond, MaxPoll: 50 * time.Millisecond, Deadline: 20 * time.Second},
+		batch: BatchOptions{Pause: time.Millisecond, Look: 20 * time.Millisecond},
 	}
 	t.Cleanup(func() {
 		r.kill()
@@ -78,7 +80,7 @@ func (r *rocketSite) open() {
 		r.t.Fatal(err)
 	}
 	r.s, err = Open(r.t.Context(), Options{
-		DB: r.store, Box: seal, Log: slog.New(slog.DiscardHandler), Highlights: r.pace,
+		DB: r.store, Box: seal, Log: slog.New(slog.DiscardHandler), Highlights: r.pace, Batches: r.batch,
 		Vendors: Vendors{RaygunURL: r.box.RaygunURL(), LogRocketURL: r.box.LogRocketURL(), LogRocketAppURL: r.box.LogRocketAppURL(), Timeout: 5 * time.Second},
 	})
 	if err != nil {
