@@ -146,21 +146,8 @@ func (a *app) columnsPage(w http.ResponseWriter, r *http.Request, status int, b 
 	if m.RemoveBlank {
 		v.Blank.Value = "remove"
 	}
-	if f.Guessed && f.Encoding == services.Encoding1252 {
-		v.Notice = "The file is not UTF-8, and nothing in it says what else it is. Windows-1252 is what such files mostly are: look at the cells below, and choose another encoding if letters are wrong."
-	} else if !f.Valid && (f.Encoding == services.EncodingUTF8 || f.Encoding == services.EncodingUTF8BOM) {
-		v.Notice = "The file holds bytes that are not UTF-8. The lines that hold them will be faults."
-	}
-	for _, s := range []string{",", ";", "\t", "|"} {
-		value := s
-		if s == "\t" {
-			value = "tab"
-		}
-		if s == f.Separator {
-			v.Separator.Value = value
-		}
-		v.Separators = append(v.Separators, templates.OptionView{Value: value, Label: separatorName(s)})
-	}
+	v.Notice = formatNotice(f)
+	v.Separators, v.Separator.Value = separatorOptions(), separatorValue(f.Separator)
 	for i := range f.Columns {
 		c := columnView(f, m, i, problems)
 		c.Key.Suggest = keys
@@ -170,14 +157,45 @@ func (a *app) columnsPage(w http.ResponseWriter, r *http.Request, status int, b 
 }
 
 func columnFacts(b services.Bulk) string {
-	f := b.Format
-	ends := map[string]string{"LF": "lines that end as on Unix", "CRLF": "lines that end as on Windows", "CR": "lines that end as on an old Mac", "mixed": "lines that end in several ways"}[f.LineEnds]
 	head := "The first line seems to name the columns."
-	if !f.Header {
+	if !b.Format.Header {
 		head = "The first line seems to be data already."
 	}
-	return fmt.Sprintf("%s, %s, %s between cells, %s, %s. %s", templates.FormatBytes(b.Bytes), labelOf(encodingOptions(), f.Encoding), separatorName(f.Separator),
-		ends, templates.Plural(f.Columns, "column", "columns"), head)
+	return templates.FormatBytes(b.Bytes) + ", " + formatFacts(b.Format) + " " + head
+}
+
+// formatFacts says how a file is written.
+func formatFacts(f services.BulkFormat) string {
+	ends := map[string]string{"LF": "lines that end as on Unix", "CRLF": "lines that end as on Windows", "CR": "lines that end as on an old Mac", "mixed": "lines that end in several ways"}[f.LineEnds]
+	return fmt.Sprintf("%s, %s between cells, %s, %s.", labelOf(encodingOptions(), f.Encoding), separatorName(f.Separator), ends, templates.Plural(f.Columns, "column", "columns"))
+}
+
+// formatNotice says what was only guessed of how a file is written, or does not
+// fit; empty if nothing.
+func formatNotice(f services.BulkFormat) string {
+	if f.Guessed && f.Encoding == services.Encoding1252 {
+		return "The file is not UTF-8, and nothing in it says what else it is. Windows-1252 is what such files mostly are: look at the cells below, and choose another encoding if letters are wrong."
+	}
+	if !f.Valid && (f.Encoding == services.EncodingUTF8 || f.Encoding == services.EncodingUTF8BOM) {
+		return "The file holds bytes that are not UTF-8. The lines that hold them will be faults."
+	}
+	return ""
+}
+
+func separatorOptions() []templates.OptionView {
+	var out []templates.OptionView
+	for _, s := range []string{",", ";", "\t", "|"} {
+		out = append(out, templates.OptionView{Value: separatorValue(s), Label: separatorName(s)})
+	}
+	return out
+}
+
+// separatorValue is the reverse of separatorOf.
+func separatorValue(s string) string {
+	if s == "\t" {
+		return "tab"
+	}
+	return s
 }
 
 func columnView(f services.BulkFormat, m services.BulkMapping, i int, problems services.Problems) templates.BulkColumnView {

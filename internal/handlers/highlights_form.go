@@ -175,16 +175,10 @@ func (a *app) highlightForm(w http.ResponseWriter, r *http.Request, status int, 
 			ID: "subject", Name: "subject", Label: "Email or user id", Value: f.subject, Required: true, Autocomplete: "off", Autofocus: f.subject == "",
 			Error: f.problems["subject"],
 		},
-		Question: templates.FieldView{
-			ID: "question", Name: "question", Label: "Question", Value: f.question, Error: f.problems["question"],
-			Hint: fmt.Sprintf("What do you want to know? At most %d characters. Without one, Galileo writes what happened in general.", services.MaxQuestion),
-		},
-		Range: templates.FieldView{ID: "range", Name: "range", Label: "Range", Value: f.within, Required: true, Error: f.problems["range"]},
-		Ranges: []templates.OptionView{
-			{Label: "LogRocket's own: the last 30 days"}, {Value: "1d", Label: "Last 24 hours"}, {Value: "7d", Label: "Last 7 days"},
-			{Value: "30d", Label: "Last 30 days until now"}, {Value: rangeCustom, Label: "From and to, below"},
-		},
-		From: rangeField("from", "From", f.from, f.problems), To: rangeField("to", "To", f.to, f.problems),
+		Question: questionField(f.question, f.problems),
+		Range:    templates.FieldView{ID: "range", Name: "range", Label: "Range", Value: f.within, Required: true, Error: f.problems["range"]},
+		Ranges:   rangeOptions(),
+		From:     rangeField("from", "From", f.from, f.problems), To: rangeField("to", "To", f.to, f.problems),
 	}
 	if f.customer != 0 {
 		v.BackURL, v.BackLabel = orgPath(r, "customers/%d", f.customer), "Customer"
@@ -210,4 +204,18 @@ func connectionChoice(conns []services.Connection, chosen int64) (*templates.Fie
 
 func rangeField(name, label, value string, problems services.Problems) templates.FieldView {
 	return templates.FieldView{ID: name, Name: name, Label: label + " (UTC)", Type: "datetime-local", Value: value, Error: problems[name], Hint: "In UTC; both or neither."}
+}
+
+func questionField(value string, problems services.Problems) templates.FieldView {
+	return templates.FieldView{
+		ID: "question", Name: "question", Label: "Question", Value: value, Error: problems["question"],
+		Hint: fmt.Sprintf("What do you want to know? At most %d characters. Without one, Galileo writes what happened in general.", services.MaxQuestion),
+	}
+}
+
+func rangeOptions() []templates.OptionView {
+	return []templates.OptionView{
+		{Label: "LogRocket's own: the last 30 days"}, {Value: "1d", Label: "Last 24 hours"}, {Value: "7d", Label: "Last 7 days"},
+		{Value: "30d", Label: "Last 30 days until now"}, {Value: rangeCustom, Label: "From and to, below"},
+	}
 }

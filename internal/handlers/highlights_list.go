@@ -74,7 +74,7 @@ func (a *app) highlightsView(r *http.Request, in highlightsInput) (templates.Hig
 	here := orgPath(r, "highlights")
 	values := in.values()
 	v := templates.HighlightsView{
-		Now: a.now(), NewURL: here + "/new", AlertsURL: orgPath(r, "alerts"), Disabled: whyNotSupport(r), Filtered: len(values) > 0,
+		Now: a.now(), NewURL: here + "/new", AlertsURL: orgPath(r, "alerts"), BatchesURL: here + "/batches", Disabled: whyNotSupport(r), Filtered: len(values) > 0,
 		Filter: templates.FilterView{Action: here},
 		Words: templates.FieldView{ID: "q", Name: "q", Label: "Words", Value: in.filter.Words, MaxLength: services.MaxHighlightWords,
 			Placeholder: "in subject, question or result", Autocomplete: "off", Type: "search"},

@@ -57,12 +57,16 @@ func (a *app) fillViews(r *http.Request, f sessionForm, many bool, views []servi
 }
 
 func viewRow(r *http.Request, view services.View) templates.ViewRow {
-	return templates.ViewRow{
+	row := templates.ViewRow{
 		ID: fmt.Sprint(view.ID), Name: view.Name, Href: viewHref(r, view), Owner: view.OwnerName, Shared: view.Shared, Default: view.Default, Editable: view.Editable,
 		RenameAction: orgPath(r, "sessions/views/%d/name", view.ID), DefaultAction: orgPath(r, "sessions/views/%d/default", view.ID),
 		DeleteAction: orgPath(r, "sessions/views/%d/delete", view.ID),
 		Rename:       templates.FieldView{ID: "name-" + fmt.Sprint(view.ID), Name: "name", Label: "New name of " + view.Name, HideLabel: true, Value: view.Name, Required: true, MaxLength: services.MaxViewName, Autocomplete: "off"},
 	}
+	if may(r, services.Support) {
+		row.AskHref = orgPath(r, "highlights/batches/new?view=%d", view.ID)
+	}
+	return row
 }
 
 // showViews handles GET /sessions/views: the member's views and the
