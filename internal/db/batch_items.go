@@ -98,19 +98,21 @@ type BatchCounts struct {
 	// Open are on their way, Ready have a result, Reused of them an older one.
 	Open, Ready, Reused                 int
 	Failed, Unknown, Expired, Cancelled int
+	// Lined stand on a line of a list.
+	Lined int
 }
 
 const batchCountsQuery = `
 	SELECT total(s = 'fault'), total(s = 'double'), total(s = 'dropped'), total(s IN ('waiting', 'stranger')), total(s = 'stranger'),
 		total(s IN ` + openHighlights + `), total(s = 'ready'), total(s = 'ready' AND reused), total(s = 'failed'), total(s = 'unknown'),
-		total(s = 'expired'), total(s = 'cancelled')
-	FROM (SELECT ` + batchItemState + ` AS s, i.reused AS reused FROM batch_items i LEFT JOIN highlights h ON h.id = i.highlight_id
+		total(s = 'expired'), total(s = 'cancelled'), total(line > 0)
+	FROM (SELECT ` + batchItemState + ` AS s, i.reused AS reused, i.line AS line FROM batch_items i LEFT JOIN highlights h ON h.id = i.highlight_id
 		WHERE i.batch_id = ? AND i.org_id = ?) h`
 
 // CountBatch counts the items of a batch.
 func (o Org) CountBatch(ctx context.Context, id BatchID) (BatchCounts, error) {
 	return one(ctx, o.db.r, "batch items", func(s scanner) (BatchCounts, error) {
-		var n [12]float64
+		var n [13]float64
 		dest := make([]any, len(n))
 		for i := range n {
 			dest[i] = &n[i]
@@ -118,7 +120,7 @@ func (o Org) CountBatch(ctx context.Context, id BatchID) (BatchCounts, error) {
 		err := s.Scan(dest...)
 		return BatchCounts{
 			Faults: int(n[0]), Doubles: int(n[1]), Dropped: int(n[2]), Waiting: int(n[3]), Strangers: int(n[4]), Open: int(n[5]), Ready: int(n[6]),
-			Reused: int(n[7]), Failed: int(n[8]), Unknown: int(n[9]), Expired: int(n[10]), Cancelled: int(n[11]),
+			Reused: int(n[7]), Failed: int(n[8]), Unknown: int(n[9]), Expired: int(n[10]), Cancelled: int(n[11]), Lined: int(n[12]),
 		}, err
 	}, batchCountsQuery, id, o.id)
 }

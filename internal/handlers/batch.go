@@ -63,7 +63,7 @@ func (a *app) batchView(r *http.Request, b services.Batch, problems services.Pro
 		Now: a.now(), ID: fmt.Sprint(b.ID), URL: here, BackURL: orgPath(r, "highlights/batches"), Question: b.Question, Source: b.Source,
 		Range: batchRange(b), Connection: names[b.Connection], Author: orText(b.AuthorName, "somebody who left"), State: string(b.State), Message: b.Message,
 		Moving: b.State != services.BatchDraft && b.Moving(), Counts: batchCounts(b), CreatedAt: b.CreatedAt, StartedAt: b.StartedAt, FinishedAt: b.FinishedAt,
-		Ask: b.Counts.Waiting, Problem: orText(problems["form"], problems["column"]), Disabled: whyNotSupport(r),
+		Lined: b.Lined(), Ask: b.Counts.Waiting, Problem: orText(problems["form"], problems["column"]), Disabled: whyNotSupport(r),
 		Progress: templates.ProgressView{Label: "Asking LogRocket", Done: int64(b.Done()), Total: int64(b.Total()), Unit: "customers"},
 	}
 	if left := b.Counts.Waiting + b.Counts.Open; left > 0 {
@@ -72,7 +72,10 @@ func (a *app) batchView(r *http.Request, b services.Batch, problems services.Pro
 	if b.State != services.BatchDraft {
 		v.DigestURL = here + "/digest"
 	} else if v.Disabled == "" {
-		v.ChangeURL = orgPath(r, "highlights/batches/new?again=%d", b.ID)
+		v.ChangeURL, v.ChangeLabel = orgPath(r, "highlights/batches/new?again=%d", b.ID), "Change list, question or range"
+		if !b.Pasted() {
+			v.ChangeLabel = "Change question or range, and choose the list again"
+		}
 	}
 	batchButtons(b, &v)
 	a.batchChoices(b, &v, problems, form, took, measured)
@@ -119,8 +122,11 @@ func (a *app) batchChoices(b services.Batch, v *templates.BatchView, problems se
 	v.Pace = templates.FieldView{ID: "batch-pace", Name: "pace", Label: "Pace", Value: orText(form.Get("pace"), paceValue(chosen)), Required: true, Error: problems["pace"], Hint: hint,
 		HideLabel: b.State != services.BatchDraft}
 	for _, p := range services.BatchPaces() {
-		v.Paces = append(v.Paces, templates.OptionView{Value: paceValue(p), Label: fmt.Sprintf("Every %s, %d at a time: about %s",
-			templates.FormatDuration(p.Every), p.InFlight, roughly(p.For(b.Counts.Waiting, took)))})
+		label := fmt.Sprintf("Every %s, %d at a time", templates.FormatDuration(p.Every), p.InFlight)
+		if b.Counts.Waiting > 0 {
+			label += ": about " + roughly(p.For(b.Counts.Waiting, took))
+		}
+		v.Paces = append(v.Paces, templates.OptionView{Value: paceValue(p), Label: label})
 	}
 	v.Reuse = templates.FieldView{ID: "batch-reuse", Name: "reuse", Label: "Answers that are here already", Value: orText(form.Get("reuse"), fmt.Sprint(int64(services.BatchReuse.Seconds()))),
 		Required: true, Error: problems["reuse"], Hint: "To the same question, about the same customer and range. Whoever has one is not asked about again."}

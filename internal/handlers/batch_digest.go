@@ -24,7 +24,7 @@ func (a *app) batchDigest(w http.ResponseWriter, r *http.Request) error {
 	here := batchPath(r, b.ID)
 	v := templates.DigestView{
 		ID: fmt.Sprint(b.ID), URL: here, Question: b.Question, Source: b.Source, Range: batchRange(b), Author: orText(b.AuthorName, "somebody who left"),
-		Facts: batchCounts(b), StartedAt: b.StartedAt, Moving: b.Moving(),
+		Facts: batchCounts(b), StartedAt: b.StartedAt, Moving: b.Moving(), Lined: b.Lined(),
 		MarkdownURL: here + "/digest.md", CSVURL: here + "/digest.csv", JSONURL: here + "/digest.json",
 	}
 	err = a.Batches.Digest(r.Context(), orgOf(r), b.ID, func(it services.BatchItem) error {

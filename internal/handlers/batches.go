@@ -116,7 +116,7 @@ func (a *app) againBatch(r *http.Request, id services.BatchID, f *batchForm) err
 	if b.Last == 0 && !b.Start.IsZero() {
 		f.within, f.from, f.to = rangeCustom, b.Start.UTC().Format(dateTimeField), b.End.UTC().Format(dateTimeField)
 	}
-	if b.Format != nil {
+	if !b.Pasted() {
 		return nil
 	}
 	var list strings.Builder
@@ -270,10 +270,13 @@ func readUpload(w http.ResponseWriter, r *http.Request, maxField, maxFile int64)
 	for {
 		part, err := form.NextPart()
 		if errors.Is(err, io.EOF) {
+			if len(fields) == 0 {
+				return nil, "", nil, badForm(errors.New("a form without fields"))
+			}
 			return fields, name, file, nil
 		}
 		if err != nil {
-			return nil, "", nil, badUpload(err)
+			return nil, "", nil, badPart(err)
 		}
 		most := maxField
 		if part.FormName() == "file" {

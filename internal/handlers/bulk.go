@@ -120,7 +120,7 @@ func (a *app) uploadBulk(w http.ResponseWriter, r *http.Request) error {
 			return a.bulksPage(w, r, http.StatusUnprocessableEntity, fields["connection"], "Choose a file.")
 		}
 		if err != nil {
-			return badUpload(err)
+			return badPart(err)
 		}
 		if part.FormName() != "file" {
 			text, err := io.ReadAll(io.LimitReader(part, maxPartField))
@@ -161,6 +161,14 @@ func badUpload(err error) error {
 		return err
 	}
 	return &services.Error{Kind: services.Invalid, Msg: "The file did not come in whole, so nothing was stored. Upload it again.", Err: err}
+}
+
+// badPart is the error of a form whose next part cannot be read.
+func badPart(err error) error {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return badUpload(err)
+	}
+	return badForm(err)
 }
 
 // patientBody gives the sender of a file time for each part of it, as long as

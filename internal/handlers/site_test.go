@@ -69,6 +69,7 @@ type siteOptions struct {
 	now     func() time.Time
 	pace    services.HighlightOptions
 	bulk    services.BulkOptions
+	batch   services.BatchOptions
 	// webhooks says that vendors are told where to report to.
 	webhooks bool
 }
@@ -88,7 +89,7 @@ func newSiteWith(t *testing.T, o siteOptions) *site {
 	}
 	logs := &logBuffer{}
 	log := slog.New(slog.NewTextHandler(logs, nil))
-	s, err := services.Open(ctx, services.Options{DB: store, Box: box, Vendors: v, Highlights: o.pace, Bulk: o.bulk, Log: log, Now: now})
+	s, err := services.Open(ctx, services.Options{DB: store, Box: box, Vendors: v, Highlights: o.pace, Bulk: o.bulk, Batches: o.batch, Log: log, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -81,6 +81,12 @@ func (b Batch) WithoutResult() int {
 	return b.Counts.Failed + b.Counts.Unknown + b.Counts.Expired + b.Counts.Cancelled
 }
 
+// Lined reports whether its customers stand on lines of a list.
+func (b Batch) Lined() bool { return b.Counts.Lined > 0 }
+
+// Pasted reports whether its list was pasted.
+func (b Batch) Pasted() bool { return b.Lined() && b.Format == nil }
+
 // Moving reports whether the batch will still change by itself.
 func (b Batch) Moving() bool { return b.State == BatchRunning || b.Counts.Open > 0 }
 
