@@ -35,7 +35,7 @@ func publicScreens() []screen {
 
 // screens are seen by a member.
 func screens() []screen {
-	return slices.Concat(customerScreens(), explorerScreens(), logrocketScreens(), oddRocketScreens(), settingsScreens())
+	return slices.Concat(customerScreens(), explorerScreens(), logrocketScreens(), oddRocketScreens(), keptRocketScreens(), settingsScreens())
 }
 
 // customerScreens are those about customers and their sessions.

@@ -28,7 +28,7 @@ func (a *app) highlightChanges(w http.ResponseWriter, r *http.Request) error {
 	}
 	for _, o := range others { // newest first
 		v.Others = append(v.Others, templates.OptionView{
-			Value: fmt.Sprint(o.ID), Label: templates.FormatTime(o.CreatedAt) + by(o.AuthorName) + ": " + orText(o.Question, "no question"),
+			Value: fmt.Sprint(o.ID), Label: templates.FormatTime(o.CreatedAt) + ": " + orText(o.Question, "no question"),
 		})
 	}
 	if with == 0 && len(others) > 0 {

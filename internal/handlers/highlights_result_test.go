@@ -82,7 +82,7 @@ func TestTwoResultsOfACustomerAreCompared(t *testing.T) {
 	// By itself the one before; the same from the other side.
 	for _, path := range []string{second + "/changes", first + "/changes", first + "/changes?with=" + second[strings.LastIndex(second, "/")+1:]} {
 		b.get(path).wants(t, http.StatusOK, `<ins class="diff"><span class="sr-only">[new: </span>three times.`, `<del class="diff"><span class="sr-only">[gone: </span>twice.`,
-			"New recording sessions: 1", "She came &lt;b&gt;back&lt;/b&gt;.", "Gone recording sessions: 1", "She was bored.", "Recording sessions in both: 1", "The same words in both.")
+			"New recording sessions: 1", "She came &lt;b&gt;back&lt;/b&gt;.", "Gone recording sessions: 1", "She was bored.", "Recording sessions in both: 1", "1 recording session with the same words in both")
 	}
 	other := v.result(t, b, "bob@example.com", "Bob left.", "Recording session 1 of 1", part(came, 2, "x"))
 	b.get(first+"/changes?with="+other[strings.LastIndex(other, "/")+1:]).wants(t, http.StatusUnprocessableEntity, "Two results of the same customer")
