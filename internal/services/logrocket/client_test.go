@@ -424,6 +424,15 @@ func TestTheVendorsSamplesAreRead(t *testing.T) {
 			_, err := c.UpdateUser(t.Context(), "1234", logrocket.UserUpdate{})
 			return err
 		},
+		"audit_logs_response.json": func(c *logrocket.Client) error {
+			page, err := c.ListAuditLogs(t.Context(), logrocket.AuditQuery{})
+			if err == nil && (!page.More || page.Cursor != "1706906952000" || len(page.Entries) != 1 ||
+				page.Entries[0] != logrocket.AuditEntry{At: time.Date(2024, 2, 2, 20, 48, 40, 376852000, time.UTC), User: "alice@example.com", Action: "Viewed session",
+					Description: "1-aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee/1", RecordingID: "1-aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee", SessionID: "1"}) {
+				t.Errorf("the documented audit log is read as %+v", page)
+			}
+			return err
+		},
 		"data_export_response.json": func(c *logrocket.Client) error {
 			_, err := c.ListDataExports(t.Context(), logrocket.ExportQuery{})
 			return err

@@ -98,6 +98,47 @@ type Export struct {
 	Received func() int64
 }
 
+// MaxAuditLimit is the most entries that one page of the audit log is asked
+// for. LogRocket documents no bound, and shows 10.
+const MaxAuditLimit = 100
+
+// AuditQuery selects entries of the audit log, oldest first.
+type AuditQuery struct {
+	// Cursor is the Cursor of the page before. Empty starts at the beginning; a
+	// time in milliseconds starts there, that millisecond included.
+	Cursor string
+	// Limit is at most MaxAuditLimit; 0 means MaxAuditLimit.
+	Limit int
+}
+
+// AuditPage is one page of the audit log.
+type AuditPage struct {
+	// Cursor asks for the next page, and once there is none for what is new since.
+	// It is the vendor's text to the letter, even where it was a JSON number, and
+	// opaque; empty if the answer held none.
+	Cursor string
+	// More says that the vendor has further entries now.
+	More    bool
+	Entries []AuditEntry
+	// Unreadable counts entries that say nothing.
+	Unreadable int
+}
+
+// AuditEntry is one thing that a user of the LogRocket app did. All texts are
+// the vendor's, and any may be empty.
+type AuditEntry struct {
+	// At is zero if the entry tells no time that can be read; TimeText is what
+	// stood there.
+	At       time.Time
+	TimeText string
+	// User is an email or an id of LogRocket's own.
+	User, Action, Description string
+	// RecordingID and SessionID are the recording session that the entry is about,
+	// empty if it names none; SessionID alone is empty if only the recording is
+	// named.
+	RecordingID, SessionID string
+}
+
 // HighlightsRequest asks for highlights of one user.
 type HighlightsRequest struct {
 	// UserEmail or UserID names the user: one of them.

@@ -79,7 +79,7 @@ func TestRequestsFollowTheContract(t *testing.T) {
 		t.Fatal(err)
 	}
 	pass := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }}
-	checked, fetched, bare := 0, 0, 0
+	checked, fetched, bare, audited := 0, 0, 0, 0
 	gate := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
@@ -88,6 +88,11 @@ func TestRequestsFollowTheContract(t *testing.T) {
 		switch {
 		case documents.Operation(r) == "" && strings.HasSuffix(r.URL.Path, "/highlights"): // after the 404 for the unknown request
 			bare++
+		case strings.HasSuffix(r.URL.Path, "/apps/web/audit/logs/"): // which no document of the contract has
+			audited++
+			if q := r.URL.Query(); r.Method != http.MethodGet || q.Get("limit") == "" || len(q) > 2 || !strings.HasPrefix(r.Header.Get("Authorization"), "token ") {
+				t.Errorf("%s %s is not what LogRocket's page about the audit log shows", r.Method, r.URL)
+			}
 		case documents.Operation(r) != "":
 			checked++
 			if err := documents.CheckRequest(r, body); err != nil {
@@ -105,8 +110,8 @@ func TestRequestsFollowTheContract(t *testing.T) {
 			fetched++
 		}
 	}
-	if rows := len(ledger.Rows()); checked < 10 || checked+fetched+bare != rows || bare != 1 {
-		t.Errorf("of %d requests %d are operations of the contract, %d fetches, %d asks for highlights in the live form", rows, checked, fetched, bare)
+	if rows := len(ledger.Rows()); checked < 10 || audited == 0 || checked+fetched+bare+audited != rows || bare != 1 {
+		t.Errorf("of %d requests %d are operations of the contract, %d fetches, %d asks for highlights in the live form, %d pages of the audit log", rows, checked, fetched, bare, audited)
 	}
 }
 
@@ -159,6 +164,32 @@ func useEverything(t *testing.T, s *sandbox.Sandbox, c *logrocket.Client) {
 		t.Error("no exports")
 	}
 
+	watched, entries := 0, 0
+	for q := (logrocket.AuditQuery{Limit: 50}); ; {
+		page, err := c.ListAuditLogs(ctx, q)
+		if err != nil || page.Unreadable != 0 {
+			t.Fatalf("audit log: %+v, %v", page, err)
+		}
+		for _, e := range page.Entries {
+			if entries++; e.At.IsZero() || e.User == "" || e.Action == "" {
+				t.Errorf("audit entry %+v", e)
+			}
+			if e.Action == "Viewed session" && e.RecordingID != "" && e.SessionID != "" {
+				watched++
+			}
+		}
+		if !page.More {
+			break
+		}
+		if page.Cursor == q.Cursor || entries > 10_000 {
+			t.Fatalf("the audit log does not end: %+v", page)
+		}
+		q.Cursor = page.Cursor
+	}
+	if watched == 0 || entries != s.Company().Audited() {
+		t.Errorf("%d entries of the audit log, %d of them about recordings, want %d", entries, watched, s.Company().Audited())
+	}
+
 	asked, err := c.CreateHighlights(ctx, logrocket.HighlightsRequest{UserID: s.Company().Demo()[0].UserID, Question: "What happened?"})
 	if err != nil {
 		t.Fatal(err)
@@ -207,6 +238,7 @@ func TestEveryFaultHasItsKindAndTheRightNumberOfRequests(t *testing.T) {
 		reads bool
 	}{
 		"listDataExports": {func(c *logrocket.Client) error { _, err := c.ListDataExports(ctx, logrocket.ExportQuery{}); return err }, true},
+		"listAuditLogs":   {func(c *logrocket.Client) error { _, err := c.ListAuditLogs(ctx, logrocket.AuditQuery{}); return err }, true},
 		"updateUser":      {func(c *logrocket.Client) error { _, err := c.UpdateUser(ctx, "u", logrocket.UserUpdate{}); return err }, false},
 		"createHighlights": {func(c *logrocket.Client) error {
 			_, err := c.CreateHighlights(ctx, logrocket.HighlightsRequest{UserID: "u"})

@@ -26,12 +26,13 @@ const (
 	OpCreateHighlights    = "createHighlights"
 	OpGetHighlights       = "getHighlights"
 	OpExecuteGraphQLQuery = "executeGraphQLQuery"
+	OpListAuditLogs       = "listAuditLogs"
 	OpExportFile          = "exportFile"
 )
 
 // Operations are all operations, Raygun's v1 and LogRocket's first.
 func Operations() []string {
-	out := []string{OpAuthenticate, OpSessions, OpSession, OpUpdateUser, OpListDataExports, OpExportFile, OpCreateHighlights, OpGetHighlights, OpExecuteGraphQLQuery}
+	out := []string{OpAuthenticate, OpSessions, OpSession, OpUpdateUser, OpListDataExports, OpExportFile, OpCreateHighlights, OpGetHighlights, OpExecuteGraphQLQuery, OpListAuditLogs}
 	for _, r := range v3Routes() {
 		out = append(out, r.operation)
 	}

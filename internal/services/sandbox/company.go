@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -26,7 +27,8 @@ const (
 // seed, sizes and UTC day give the same company. What lies after the present
 // moment exists but is not shown by any method until its time comes.
 //
-// A Company never changes after it is made and may be used by many goroutines.
+// What a Company tells never changes after it is made, and it may be used by many
+// goroutines.
 type Company struct {
 	seed      uint64
 	now       func() time.Time
@@ -42,6 +44,9 @@ type Company struct {
 	rows     []row     // by start, hence by id
 	byPerson [][]int32 // rows of each person, oldest first
 	exports  []export  // by done
+
+	auditOnce sync.Once
+	audit     []auditEntry // by at; see auditLog
 }
 
 // row is what is kept of each session; everything else is made from it anew

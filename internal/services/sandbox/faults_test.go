@@ -34,6 +34,7 @@ func everyOperation(t *testing.T, s *sandbox.Sandbox) map[string]func() (answer,
 		sandbox.OpExportFile:          req("GET", page.Sessions[0].URL, nil, nil),
 		sandbox.OpCreateHighlights:    req("POST", app(s, "highlights/"), token(s), `{"userID":"usr_ada"}`),
 		sandbox.OpGetHighlights:       req("GET", app(s, "highlights/?id="+made.RequestID), token(s), nil),
+		sandbox.OpListAuditLogs:       req("GET", app(s, "audit/logs/?limit=5"), token(s), nil),
 		sandbox.OpExecuteGraphQLQuery: req("POST", s.LogRocketURL()+"/graphql", token(s), `{"query":"{ users(first: 1) { email } }"}`),
 	}
 	for operation, q := range v3Requests(t, s) {

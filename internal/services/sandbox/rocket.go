@@ -61,6 +61,8 @@ func (k *rocket) route(r *http.Request) (string, http.HandlerFunc) {
 		return OpUpdateUser, onlyMethods(in(func(w http.ResponseWriter, r *http.Request) { k.updateUser(w, r, tail[1]) }), http.MethodPut)
 	case tail[0] == "data-export" && len(tail) == 1 && trailing:
 		return OpListDataExports, onlyMethods(in(k.listExports), http.MethodGet)
+	case tail[0] == "audit" && len(tail) == 2 && tail[1] == "logs" && trailing:
+		return OpListAuditLogs, onlyMethods(in(k.listAuditLogs), http.MethodGet)
 	case tail[0] == "highlights" && len(tail) == 1 && r.Method == http.MethodGet:
 		if trailing == k.s.live() { // the contract has the slash, live servers do not
 			return OpGetHighlights, k.keyed(notFound)
