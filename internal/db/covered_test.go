@@ -25,6 +25,8 @@ func mayScan() map[string]string {
 		"EXISTS (SELECT 1 FROM users)":                "the first row is the answer",
 		"DELETE FROM web_sessions WHERE seen_at <= ?": "which is what keeps it small",
 		"waiting (id) AS (":                           "it holds 2001 rows at most, each found by index",
+		"names (v) AS (":                              "it holds a few hundred names, each found by index",
+		") own CROSS JOIN audit_entries x":            "the recordings of 500 highlights at most, each with a page of entries found by index",
 	}
 }
 
@@ -39,6 +41,8 @@ func maySort() map[string]string {
 		"state IN ('queued', 'sending'": "few are open at once",
 		"FROM json_each(?) j":           "a page of a list",
 		"FROM waiting w":                "2001 at most",
+
+		") own CROSS JOIN audit_entries x": "a page of each recording of one customer",
 	}
 }
 

@@ -38,6 +38,8 @@ type (
 	BatchID int64
 	// AlertID is an issue alert's.
 	AlertID int64
+	// AuditEntryID is an entry's of LogRocket's audit log.
+	AuditEntryID int64
 	// HistoryID is a history entry's.
 	HistoryID int64
 	// ViewID is a saved view's.

@@ -44,6 +44,7 @@ func columnValues() map[string]any {
 		"bulk_edits.state": "running", "bulk_edits.format": "{}", "bulk_edits.mapping": "{}", "bulk_lines.state": "ready", "bulk_lines.changes": "[]",
 		// what Go reads as a bool
 		"detail_runs.state": "open", "detail_runs.todo": "[7]", "syncs.details": 1, "asks.spare": 1,
+		"audit_follows.enabled": 1, "audit_entries.timed": 1, "audit_follows.claimed_until": nil,
 		"connections.check_ok": 1, "calls.counts": 1, "sessions.user_anonymous": 1, "syncs.enabled": 1, "session_searches.complete": 1, "saved_views.shared": 1,
 		"sessions.user_partial": 1, "raygun_users.anonymous": 1, "vital_days.whole": 0,
 	}
@@ -119,7 +120,7 @@ func statesFor(method string) map[string]any {
 		return map[string]any{"connections.vendor": "raygun_v3", "connections.app_slug": ""}
 	case "ResumeDetailRun", "AddDetailRun":
 		return map[string]any{"detail_runs.state": "paused"}
-	case "SetAlertHook":
+	case "SetAlertHook", "SetAuditFollow":
 		return map[string]any{"connections.vendor": "logrocket"}
 	case "EndTraitEdit":
 		return map[string]any{"trait_edits.state": "sending"}
@@ -132,6 +133,7 @@ func statesFor(method string) map[string]any {
 func ownerMisses() map[string]string {
 	return map[string]string{
 		"AddConnection":  "the owner has that name already",
+		"AuditOldest":    "answers a time",
 		"AddInvitation":  "the stranger's has taken the token",
 		"IsPinned":       "answers yes or no",
 		"Pin":            "it is pinned already",

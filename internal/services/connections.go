@@ -130,6 +130,9 @@ type Connections struct {
 	// wakeHighlights lets what waits for a LogRocket connection look at once; nil
 	// where nothing does.
 	wakeHighlights func(ctx context.Context, org OrgID, id ConnectionID) error
+	// wakeAudit lets a LogRocket connection's audit log be read at once, if it is
+	// followed; nil where none is.
+	wakeAudit func(ctx context.Context, org OrgID, id ConnectionID) error
 
 	mu      sync.Mutex
 	clients map[ConnectionID]client

@@ -30,9 +30,9 @@ func mayAsk(a Actor) error {
 }
 
 // wake makes the keeper of mirrors look at a connection that changed, and what
-// waits for highlights.
+// waits for highlights or reads the audit log.
 func (c *Connections) wake(ctx context.Context, org OrgID, id ConnectionID) error {
-	for _, wake := range []func(context.Context, OrgID, ConnectionID) error{c.wakeSync, c.wakeHighlights} {
+	for _, wake := range []func(context.Context, OrgID, ConnectionID) error{c.wakeSync, c.wakeHighlights, c.wakeAudit} {
 		if wake == nil {
 			continue
 		}
@@ -97,6 +97,14 @@ func (c *Connections) Add(ctx context.Context, actor Actor, f ConnectionForm) (C
 		if err := c.db.Org(actor.Org).SetSync(ctx, out.ID, db.SyncSettings{
 			Enabled: true, RetentionDays: DefaultRetentionDays, Details: f.Details, DetailCalls: DefaultDetailCalls(f.Vendor),
 		}, nil); err != nil {
+			return Connection{}, nil, err
+		}
+		if err := c.wake(ctx, actor.Org, out.ID); err != nil {
+			return Connection{}, nil, err
+		}
+	}
+	if f.Audit && f.Vendor == LogRocket && c.wakeAudit != nil {
+		if err := c.db.Org(actor.Org).SetAuditFollow(ctx, out.ID, true, nil, c.auditEntry(actor, f.Name, true)); err != nil {
 			return Connection{}, nil, err
 		}
 		if err := c.wake(ctx, actor.Org, out.ID); err != nil {

@@ -49,6 +49,8 @@ type ConnectionForm struct {
 	// Details has sync fetch the details of sessions too, on at most
 	// DefaultDetailCalls calls a day.
 	Details bool
+	// Audit follows the audit log of a LogRocket connection.
+	Audit bool
 }
 
 // The names of the form's fields, by which problems are told.
@@ -69,6 +71,7 @@ const (
 	FieldRetention    = "retention"
 	FieldDetails      = "details"
 	FieldDetailCalls  = "detail_calls"
+	FieldAudit        = "audit"
 )
 
 // secretLabels are the secrets' names for people and for the history.

@@ -310,6 +310,7 @@ func callSummary(v Vendor, operation string, attempt int) string {
 		"createHighlights":    "Requested highlights from LogRocket",
 		"getHighlights":       "Asked LogRocket how far the highlights are",
 		"executeGraphQLQuery": "Asked LogRocket's GraphQL",
+		"listAuditLogs":       "Asked LogRocket for its audit log",
 
 		"list-applications":             "Asked Raygun v3 which applications the token sees",
 		"get-application-by-identifier": "Asked Raygun v3 about the application",

@@ -53,6 +53,7 @@ type Services struct {
 	Highlights  *Highlights
 	Batches     *Batches
 	Alerts      *Alerts
+	Audits      *Audits
 	// Markdown renders what a model wrote, with links into LogRocket's app only.
 	Markdown *Markdown
 	// CookieKeys sign and encrypt browsers' cookies. They are the
@@ -100,6 +101,7 @@ func Open(ctx context.Context, o Options) (*Services, error) {
 	s.Highlights = newHighlights(o.DB, s.queue, s.Connections, o.Highlights, o.Log, o.Now)
 	s.Batches = newBatches(o.DB, s.queue, s.Highlights, s.Sessions, s.Connections, s.Markdown, o.Batches, o.Log, o.Now)
 	s.Alerts = newAlerts(o.DB, s.Connections, s.Markdown, o.Now)
+	s.Audits = newAudits(o.DB, s.queue, s.Connections, o.Log, o.Now)
 	if err := s.queue.open(); err != nil {
 		return nil, err
 	}

@@ -30,6 +30,7 @@ type (
 	BulkID          = db.BulkID
 	BatchID         = db.BatchID
 	AlertID         = db.AlertID
+	AuditEntryID    = db.AuditEntryID
 	HistoryID       = db.HistoryID
 	InvitationID    = db.InvitationID
 )

@@ -1,10 +1,7 @@
 package services
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
-	"fmt"
 	"io"
 	"strconv"
 )
@@ -85,51 +82,9 @@ func csvCell(field any) string {
 // JSON writes the sessions as one array of objects, one a line, as CSV does;
 // what is not known is null.
 func (s *Sessions) JSON(ctx context.Context, org OrgID, e SessionExport, w io.Writer) error {
-	out := bufio.NewWriter(w)
-	keys := e.headings()
-	before := "[\n"
-	put := func(text []byte, err error) error {
-		if err == nil {
-			_, err = out.Write(text)
-		}
-		if err != nil {
-			return fmt.Errorf("write a session: %w", err)
-		}
-		return nil
-	}
-	if err := s.rows(ctx, org, e, func(fields []any) error {
-		if err := put([]byte(before+"{"), nil); err != nil {
-			return err
-		}
-		before = ",\n"
-		for i, f := range fields {
-			if f == "" {
-				f = nil
-			}
-			name := strconv.Quote(keys[i]) + ":"
-			if i > 0 {
-				name = "," + name
-			}
-			if err := put([]byte(name), nil); err != nil {
-				return err
-			}
-			if err := put(json.Marshal(f)); err != nil {
-				return err
-			}
-		}
-		return put([]byte("}"), nil)
-	}); err != nil {
+	out := newJSONFile(w, e.headings())
+	if err := s.rows(ctx, org, e, out.row); err != nil {
 		return err
 	}
-	end := "\n]\n"
-	if before == "[\n" {
-		end = "[]\n"
-	}
-	if err := put([]byte(end), nil); err != nil {
-		return err
-	}
-	if err := out.Flush(); err != nil {
-		return fmt.Errorf("write the sessions: %w", err)
-	}
-	return nil
+	return out.end()
 }

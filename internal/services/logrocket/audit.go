@@ -80,7 +80,7 @@ func readAuditEntry(raw json.RawMessage) (AuditEntry, bool) {
 			e.TimeText = text
 		}
 	}
-	e.RecordingID, e.SessionID = auditRecording(e.Description)
+	e.RecordingID, e.SessionID = NamedRecording(e.Description)
 	return e, e.User != "" || e.Action != "" || e.Description != ""
 }
 
@@ -100,10 +100,11 @@ func auditTime(raw json.RawMessage) time.Time {
 // namedRecording finds a recording, and its session, within a text.
 var namedRecording = regexp.MustCompile(`\b([0-9]+-[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12})(?:/([0-9]+)\b)?`)
 
-// auditRecording returns the recording session that a description names: it is
-// "recordingID/sessionID" for a session that was viewed.
-func auditRecording(description string) (recordingID, sessionID string) {
-	m := namedRecording.FindStringSubmatch(description)
+// NamedRecording returns the first recording session that a text names, as
+// "recordingID/sessionID" or within an address. Both are empty if it names none,
+// sessionID alone if it names the recording only.
+func NamedRecording(text string) (recordingID, sessionID string) {
+	m := namedRecording.FindStringSubmatch(text)
 	if m == nil {
 		return "", ""
 	}
