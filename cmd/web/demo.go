@@ -264,7 +264,7 @@ func connectStandIns(ctx context.Context, conns *services.Connections, actor ser
 		},
 		// Its sync is switched on once v1 has told of the last week.
 		{Vendor: services.RaygunV3, Name: "Acme shop v3", Token: services.NewSecret(cr.RaygunToken), Application: cr.RaygunApplication},
-		{Vendor: services.LogRocket, Name: "Acme web", Key: services.NewSecret(cr.LogRocketKey)},
+		{Vendor: services.LogRocket, Name: "Acme web", Key: services.NewSecret(cr.LogRocketKey), Audit: true},
 	} {
 		_, faults, err := conns.Add(ctx, actor, f)
 		if err != nil {

@@ -91,6 +91,9 @@ func (a *app) customer(w http.ResponseWriter, r *http.Request) error {
 	if v.Highlights, err = a.highlightsCard(r, p.Customer); err != nil {
 		return err
 	}
+	if v.Watched, err = a.watchedCard(r, p.Customer); err != nil {
+		return err
+	}
 	if v.History, err = a.customerHistory(r, id); err != nil {
 		return err
 	}

@@ -91,6 +91,7 @@ func (a *app) routes() []route {
 		{"GET", "/customers", services.Viewer, a.kept(a.customers)},
 		{"GET", "/customers/{id}", services.Viewer, a.kept(a.customer)},
 		{"POST", "/customers/{id}/pin", services.Viewer, a.pinCustomer},
+		{"GET", "/customers/{id}/watched", services.Viewer, a.kept(a.watched)},
 		{"POST", "/customers/{id}/refresh", services.Support, a.refreshCustomer},
 		{"GET", "/sessions", services.Viewer, a.kept(a.sessions)},
 		{"GET", "/sessions.csv", services.Viewer, a.sessionsCSV},
@@ -134,8 +135,16 @@ func (a *app) routes() []route {
 		{"POST", "/settings/connections/{id}/budget", services.Admin, a.setConnectionBudget},
 		{"GET", "/settings/connections/{id}/alerts", services.Viewer, a.toConnection},
 		{"POST", "/settings/connections/{id}/alerts", services.Admin, a.setAlertAddress},
+		{"GET", "/settings/connections/{id}/audit", services.Viewer, a.showAuditFollow},
+		{"POST", "/settings/connections/{id}/audit", services.Admin, a.setAudit},
 		{"GET", "/settings/connections/{id}/remove", services.Admin, a.askRemoveConnection},
 		{"POST", "/settings/connections/{id}/remove", services.Admin, a.removeConnection},
+
+		// It tells what colleagues do all day; who watched a customer, the customer's
+		// page tells every member.
+		{"GET", "/settings/audit", services.Admin, a.audit},
+		{"GET", "/settings/audit.csv", services.Admin, a.auditCSV},
+		{"GET", "/settings/audit.json", services.Admin, a.auditJSON},
 
 		{"GET", "/settings/members", services.Viewer, a.members},
 		{"GET", "/settings/members/invite", services.Admin, a.newInvitation},

@@ -32,6 +32,15 @@ func (a *app) addResult(r *http.Request, v *templates.HighlightView, h services.
 	for i, d := range doubts.Parts {
 		v.Sessions[i].Doubts = d
 	}
+	watched, err := a.Audits.WatchersOf(r.Context(), orgOf(r), parts)
+	if err != nil {
+		return err
+	}
+	for i, list := range watched {
+		for _, w := range list {
+			v.Sessions[i].Watched = append(v.Sessions[i].Watched, templates.WatcherView(w))
+		}
+	}
 	v.Ticket = a.highlightTicket(r, h, *v)
 	v.Beside, err = a.beside(r, h, links)
 	return err

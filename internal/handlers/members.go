@@ -14,7 +14,11 @@ func settingsTabs(r *http.Request, active string) []templates.TabView {
 	tab := func(label, path string) templates.TabView {
 		return templates.TabView{Label: label, Href: orgPath(r, "settings/%s", path), Active: path == active, Count: -1}
 	}
-	return []templates.TabView{tab("Connections", "connections"), tab("Members", "members")}
+	tabs := []templates.TabView{tab("Connections", "connections"), tab("Members", "members")}
+	if may(r, services.Admin) {
+		tabs = append(tabs, tab("Audit log", "audit"))
+	}
+	return tabs
 }
 
 func memberPath(r *http.Request, id services.UserID) string {

@@ -79,7 +79,7 @@ func (a *app) newConnection(w http.ResponseWriter, r *http.Request) error {
 			RaygunURL: here + "?vendor=raygun", RaygunV3URL: here + "?vendor=raygun_v3", LogRocketURL: here + "?vendor=logrocket", BackURL: orgPath(r, "settings/connections"),
 		}))
 	}
-	return a.connectionForm(w, r, http.StatusOK, services.ConnectionForm{Vendor: vendor, Sync: true, Details: true}, nil)
+	return a.connectionForm(w, r, http.StatusOK, services.ConnectionForm{Vendor: vendor, Sync: true, Details: true, Audit: true}, nil)
 }
 
 // readConnectionForm reads what was typed. Secrets stay as they were pasted,
@@ -98,6 +98,7 @@ func readConnectionForm(r *http.Request) (services.ConnectionForm, error) {
 		Token:        services.NewSecret(f.Get(services.FieldToken)),
 		OrgSlug:      strings.TrimSpace(f.Get(services.FieldOrgSlug)), AppSlug: strings.TrimSpace(f.Get(services.FieldAppSlug)),
 		SlugsMeant: f.Get("slugs_meant") == "1", Sync: f.Get("sync") == "1", Details: f.Get(services.FieldDetails) == "1",
+		Audit: f.Get(services.FieldAudit) == "1",
 	}, nil
 }
 
@@ -114,6 +115,9 @@ func (a *app) connectionForm(w http.ResponseWriter, r *http.Request, status int,
 	v.MeanSlugs = meanSlugs(f)
 	v.Submit = templates.SpendView{Label: "Add and test", Icon: "plug", Left: -1}
 	switch f.Vendor {
+	case services.LogRocket:
+		v.Audit, v.AuditOn = &templates.FieldView{ID: services.FieldAudit, Name: services.FieldAudit, Label: "Follow LogRocket's audit log", Value: "1",
+			Hint: "Who of your colleagues watched which recording, read every 15 minutes. Customers' pages tell it then. It stops by itself if the plan or the key does not allow it."}, f.Audit
 	case services.RaygunV3:
 		v.Submit.Label, v.Submit.Calls = "Check the token", 1
 		sync := syncField("Follows new sessions and fills the last 60 days, once the application is chosen. It leaves 1,000 of the 10,000 calls a day to people; that can be changed later.")
@@ -278,6 +282,9 @@ func (a *app) connectionPage(w http.ResponseWriter, r *http.Request, status int,
 		return err
 	}
 	if err := a.connectionAlerts(r, c, &v); err != nil {
+		return err
+	}
+	if err := a.connectionAudit(r, c, &v); err != nil {
 		return err
 	}
 	v.Wrong = append([]templates.FieldView{v.Rename, v.AllowanceField, v.ReserveField, v.ShareField, v.RetentionField, v.DetailCallsField}, v.RotateFields...)

@@ -77,7 +77,8 @@ func TestForeignIdsBesideThePathAreNotFound(t *testing.T) {
 	for _, path := range []string{
 		"/history?customer=ID", "/history?connection=ID", "/history.csv?customer=ID", "/history.csv?connection=ID", "/calls?connection=ID",
 		"/highlights?customer=ID", "/highlights?connection=ID", "/highlights/new?customer=ID", "/highlights/new?connection=ID", "/highlights/new?again=ID",
-		"/insight?conn=ID", "/details/ID",
+		"/insight?conn=ID", "/details/ID", "/customers/ID/watched", "/settings/connections/ID/audit",
+		"/settings/audit?customer=ID", "/settings/audit?connection=ID", "/settings/audit.csv?customer=ID", "/settings/audit.json?connection=ID",
 		"/sessions?connection=ID", "/sessions.csv?connection=ID", "/sessions.json?connection=ID",
 	} {
 		same(http.MethodGet, "/o/other"+path)
@@ -90,6 +91,7 @@ func TestForeignIdsBesideThePathAreNotFound(t *testing.T) {
 	same(http.MethodPost, "/o/other/sessions/views", "name", "x", "query", "connection=ID")
 	same(http.MethodPost, "/o/other/sessions/fill", "connection", "ID", "from", "1767225600", "to", "1767312000", "calls", "5")
 	same(http.MethodPost, "/o/other/sessions/details", "connection", "ID", "sessions", "ID", "count", "5")
+	same(http.MethodPost, "/o/other/settings/connections/ID/audit", "do", "on")
 	same(http.MethodPost, "/o/other/details/ID/stop")
 	same(http.MethodPost, "/o/other/details/ID/resume")
 	if a := x.post("/o/other/sessions/details", "connection", "4", "sessions", "1", "count", "5"); a.status != http.StatusSeeOther {
