@@ -377,12 +377,16 @@ func (a *app) watched(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	names, err := a.connectionNames(r)
+	follows, err := a.Audits.Statuses(r.Context(), orgOf(r))
 	if err != nil {
 		return err
 	}
+	names := map[services.ConnectionID]string{}
+	for _, f := range follows {
+		names[f.Connection.ID] = f.Connection.Name
+	}
 	customer := orgPath(r, "customers/%d", c.ID)
-	v := templates.WatchedView{Now: a.now(), Name: customerName(c), BackURL: customer, Rows: auditRows(r, page.Entries, names)}
+	v := templates.WatchedView{Now: a.now(), Name: customerName(c), BackURL: customer, Rows: auditRows(r, page.Entries, names), Connections: len(names) > 1}
 	v.Pager = pager(customer+"/watched", url.Values{}, before != services.Moment{}, page.More, page.Next, len(v.Rows), "entry", "entries")
 	return a.page(w, r, http.StatusOK, "Who watched "+v.Name, "customers", templates.WatchedPage(v))
 }
