@@ -31,7 +31,7 @@ type AuditFilter struct {
 	// Recording is a recording, of which Session is one session; empty means any.
 	Recording, Session string
 	// Customer selects what is about recordings that are known to be theirs, from
-	// their newest 500 highlights.
+	// their newest 200 highlights.
 	Customer CustomerID
 	From     time.Time // included
 	Until    time.Time // not included
@@ -99,7 +99,7 @@ func (f AuditFilter) where(org OrgID) (cond, index string, args []any) {
 // customer's: those that their highlights tell of. Whatever else comes to know
 // that is added here, and in recordingCustomersQuery.
 const customerRecordings = `SELECT DISTINCT r.recording_id, r.session_id
-	FROM (SELECT id FROM highlights WHERE customer_id = ? AND org_id = ? ORDER BY created_at DESC, id DESC LIMIT 500) h
+	FROM (SELECT id FROM highlights WHERE customer_id = ? AND org_id = ? ORDER BY created_at DESC, id DESC LIMIT 200) h
 	CROSS JOIN highlight_sessions r ON r.highlight_id = h.id WHERE r.recording_id <> ''`
 
 func auditQuery(org OrgID, f AuditFilter) (string, []any) {
@@ -109,15 +109,14 @@ func auditQuery(org OrgID, f AuditFilter) (string, []any) {
 		return `SELECT ` + auditColumns + ` FROM audit_entries e INDEXED BY audit_entries_` + index + `
 			WHERE ` + cond + ` ORDER BY e.at DESC, e.id DESC LIMIT ?`, append(args, limit)
 	}
-	// Of each recording no more than a page is looked at.
+	// Which entries it will be the index tells alone; a page of them is read.
 	all := append([]any{f.Customer, org}, args...)
-	return `SELECT ` + auditColumns + ` FROM audit_entries e WHERE e.id IN (
-			SELECT x.id FROM (` + customerRecordings + `) own
-			CROSS JOIN audit_entries x ON x.id IN (
-				SELECT e.id FROM audit_entries e INDEXED BY audit_entries_recording
-				WHERE ` + cond + ` AND e.recording_id = own.recording_id AND (e.session_id = own.session_id OR e.session_id = '' OR own.session_id = '')
-				ORDER BY e.at DESC, e.id DESC LIMIT ?))
-		ORDER BY e.at DESC, e.id DESC LIMIT ?`, append(all, limit, limit)
+	return `SELECT ` + auditColumns + ` FROM (
+			SELECT DISTINCT e.at, e.id FROM (` + customerRecordings + `) own
+			CROSS JOIN audit_entries e INDEXED BY audit_entries_recording
+				ON e.recording_id = own.recording_id AND (e.session_id = own.session_id OR e.session_id = '' OR own.session_id = '')
+			WHERE ` + cond + ` ORDER BY e.at DESC, e.id DESC LIMIT ?) page
+		CROSS JOIN audit_entries e ON e.id = page.id ORDER BY e.at DESC, e.id DESC LIMIT ?`, append(all, limit, limit)
 }
 
 // AuditEntries lists entries, newest first.

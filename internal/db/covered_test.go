@@ -26,7 +26,7 @@ func mayScan() map[string]string {
 		"DELETE FROM web_sessions WHERE seen_at <= ?": "which is what keeps it small",
 		"waiting (id) AS (":                           "it holds 2001 rows at most, each found by index",
 		"names (v) AS (":                              "it holds a few hundred names, each found by index",
-		") own CROSS JOIN audit_entries x":            "the recordings of 500 highlights at most, each with a page of entries found by index",
+		") own CROSS JOIN audit_entries e":            "the recordings of 200 highlights at most, the entries of each found by index, and a page",
 	}
 }
 
@@ -42,7 +42,7 @@ func maySort() map[string]string {
 		"FROM json_each(?) j":           "a page of a list",
 		"FROM waiting w":                "2001 at most",
 
-		") own CROSS JOIN audit_entries x": "a page of each recording of one customer",
+		") own CROSS JOIN audit_entries e": "what one customer's recordings have",
 	}
 }
 

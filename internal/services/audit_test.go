@@ -334,6 +334,34 @@ func TestAKillLosesAndDoublesNoAuditEntry(t *testing.T) {
 	r.has(650)
 }
 
+// TestAnOvertakenPageDoesNotMoveTheCursor stores a page that was asked for
+// before another one was stored, as two jobs could.
+func TestAnOvertakenPageDoesNotMoveTheCursor(t *testing.T) {
+	r := newAuditSite(t, &auditVendor{})
+	r.follow(true)
+	r.settled()
+	o := r.store.Org(1)
+	before, err := o.AuditFollow(t.Context(), r.conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	entry := func(n int) []db.NewAuditEntry {
+		return []db.NewAuditEntry{{AuditEntry: db.AuditEntry{At: auditTimeOf(n), RecordingID: recordingNo(n)}, Hash: []byte{byte(n)}}}
+	}
+	for n, cursor := range []string{"new", "old"} {
+		after, err := o.PutAuditPage(t.Context(), before, entry(n), time.Now(), func(fresh int64) db.AuditPlace {
+			if fresh != 1 {
+				t.Errorf("%d entries are new", fresh)
+			}
+			return db.AuditPlace{App: "acme/web", Cursor: cursor}
+		})
+		if err != nil || after.Cursor != "new" || after.Pages != before.Pages+1 {
+			t.Errorf("after the page with %q: %+v, %v", cursor, after, err)
+		}
+	}
+	r.has(2)
+}
+
 func TestNoMannersOfTheVendorLoopOrDouble(t *testing.T) {
 	stay := func(answer map[string]any) { answer["has_next"] = true }
 	tests := map[string]struct {

@@ -48,4 +48,4 @@ CREATE INDEX audit_entries_connection ON audit_entries (connection_id, at, id);
 CREATE INDEX audit_entries_who ON audit_entries (org_id, who_norm, at, id);
 CREATE INDEX audit_entries_action ON audit_entries (org_id, action, at, id);
 CREATE INDEX audit_entries_deeds ON audit_entries (org_id, who_norm, action, at, id);
-CREATE INDEX audit_entries_recording ON audit_entries (org_id, recording_id, at, id);
+CREATE INDEX audit_entries_recording ON audit_entries (org_id, recording_id, at, id, session_id);
