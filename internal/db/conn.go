@@ -27,6 +27,8 @@ type connector struct {
 	writes *atomic.Uint64
 	// asked counts what was read through it; nil for the writer.
 	asked *atomic.Uint64
+	// committed is told after each commit, see [folder]; nil for reads.
+	committed chan<- struct{}
 }
 
 func newConnector(dsn string, writes, asked *atomic.Uint64) (connector, error) {

@@ -46,6 +46,7 @@ var (
 type DB struct {
 	w *sql.DB // one connection: SQLite has one writer, and the queue shares it
 	r readers // read-only, as many as cores
+	f *folder // nil before Open has prepared the file
 
 	generation *atomic.Uint64
 	asked      *atomic.Uint64 // counts what was read
@@ -54,13 +55,15 @@ type DB struct {
 	answers    keptAnswers    // see keptReads
 }
 
-// pools opens the writer and the readers of a file. It touches no file yet.
-func pools(path string) (*DB, error) {
+// pools opens the writer, which tells committed of what it wrote, and the readers
+// of a file. It touches no file yet.
+func pools(path string, committed chan<- struct{}) (*DB, error) {
 	d := &DB{generation: &atomic.Uint64{}, asked: &atomic.Uint64{}}
 	w, err := newConnector(dsn(path, false), d.generation, nil)
 	if err != nil {
 		return nil, fmt.Errorf("open the writer: %w", err)
 	}
+	w.committed = committed
 	r, err := newConnector(dsn(path, true), nil, d.asked)
 	if err != nil {
 		return nil, fmt.Errorf("open the readers: %w", err)
@@ -100,11 +103,15 @@ func Open(ctx context.Context, path string) (*DB, error) {
 	if err := f.Close(); err != nil {
 		return nil, fmt.Errorf("close the database file: %w", err)
 	}
-	d, err := pools(path)
+	committed := make(chan struct{}, 1)
+	d, err := pools(path, committed)
 	if err != nil {
 		return nil, err
 	}
 	if err := prepare(ctx, d.w); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	if d.f, err = newFolder(path, committed); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
 	return d, nil
@@ -125,6 +132,7 @@ func dsn(path string, readOnly bool) string {
 		v.Add("_txlock", "immediate")
 		v.Add("_pragma", "journal_size_limit(67108864)")
 		v.Add("_pragma", "cache_size(-65536)")
+		v.Add("_pragma", fmt.Sprintf("wal_autocheckpoint(%d)", foldAtLatest))
 	}
 	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: v.Encode()}).String()
 }
@@ -161,7 +169,7 @@ func prepare(ctx context.Context, w *sql.DB) error {
 func (d *DB) Close() error {
 	// The readers first: the last connection to close folds the log into the
 	// file, and only the writer may write.
-	return errors.Join(d.r.Close(), d.w.Close())
+	return errors.Join(d.f.close(), d.r.Close(), d.w.Close())
 }
 
 // Ping reports whether the store answers, for readiness checks.

@@ -31,6 +31,9 @@ func changesPages(query string) bool {
 
 // wrote notes the end of a statement. Outside of a transaction it is committed.
 func (c *keepingConn) wrote(data bool) {
+	if !c.inTx {
+		c.of.tell()
+	}
 	if !data || c.of.writes == nil {
 		return
 	}
@@ -91,7 +94,16 @@ func (t *countedTx) Commit() error {
 		t.c.of.writes.Add(1)
 	}
 	t.c.inTx, t.c.dirty = false, false
+	t.c.of.tell()
 	return err
+}
+
+// tell says that something was committed, or may have been.
+func (c connector) tell() {
+	select {
+	case c.committed <- struct{}{}:
+	default: // nobody listens, or was told already
+	}
 }
 
 // Rollback takes everything back.

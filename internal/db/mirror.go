@@ -19,7 +19,13 @@ const (
 
 // partOf is how many sessions of a list are stored in one transaction: some
 // milliseconds' work, which is what a member's own write waits for at most.
-const partOf = 25
+// While nobody waits to write and nobody reads, one transaction stores up to
+// quietParts of them: a page of the file that all of them change is then written
+// once.
+const (
+	partOf     = 25
+	quietParts = 4
+)
 
 // PutSessions stores sessions that a list held and returns their ids in the same
 // order. What an earlier detail told stays; of two answers about one session the
@@ -43,19 +49,16 @@ func (o Org) PutSessions(ctx context.Context, conn ConnectionID, rows []Session,
 func (o Org) putSessions(ctx context.Context, conn ConnectionID, rows []Session, receivedAt time.Time, then func(q querier, ids []SessionID) error) ([]SessionID, error) {
 	ids := make([]SessionID, 0, len(rows))
 	for done := false; !done; {
-		part := rows[len(ids):min(len(ids)+partOf, len(rows))]
 		done = len(ids) == len(rows) || len(rows) <= partOf // what follows a long list is a part of its own
-		err := o.putPart(ctx, conn, receivedAt, !done, func(p *putter) error {
-			if err := p.read(ctx, part); err != nil {
-				return err
-			}
-			for _, s := range part {
-				s.Connection, s.ListedAt, s.DetailedAt = conn, receivedAt, time.Time{}
-				is, err := p.listed(ctx, s)
-				if err != nil {
+		err := o.putPart(ctx, conn, receivedAt, !done, func(p *putter, alone func() bool) error {
+			for part := range quietParts {
+				var err error
+				if ids, err = p.part(ctx, rows, ids); err != nil {
 					return err
 				}
-				ids = append(ids, is.id)
+				if part+1 == quietParts || len(ids) == len(rows) || !alone() {
+					break
+				}
 			}
 			if !done {
 				return nil
@@ -69,16 +72,42 @@ func (o Org) putSessions(ctx context.Context, conn ConnectionID, rows []Session,
 	return ids, nil
 }
 
+// part stores the next part of a list of which those with ids are stored, and
+// returns their ids and its own.
+func (p *putter) part(ctx context.Context, rows []Session, ids []SessionID) ([]SessionID, error) {
+	rows = rows[len(ids):min(len(ids)+partOf, len(rows))]
+	if err := p.read(ctx, rows); err != nil {
+		return ids, err
+	}
+	for _, s := range rows {
+		s.Connection, s.ListedAt, s.DetailedAt = p.conn, p.receivedAt, time.Time{}
+		is, err := p.listed(ctx, s)
+		if err != nil {
+			return ids, err
+		}
+		ids = append(ids, is.id)
+	}
+	return ids, nil
+}
+
 // putPart stores one part of a list. Of all lists that are being stored, one
 // part at a time asks to write: whoever else writes waits for one part and not
 // for each list's. Where more parts follow and somebody has been reading
-// meanwhile, it leaves the machine to them for as long as it took.
-func (o Org) putPart(ctx context.Context, conn ConnectionID, receivedAt time.Time, more bool, fn func(*putter) error) error {
+// meanwhile, it leaves the machine to them for as long as it took. alone says
+// that nobody has read and nobody waits to write: whoever does has begun to wait
+// since, or before and then this part had to wait as well.
+func (o Org) putPart(ctx context.Context, conn ConnectionID, receivedAt time.Time, more bool, fn func(p *putter, alone func() bool) error) error {
 	d := o.db
 	d.parts.Lock()
 	defer d.parts.Unlock()
-	began := time.Now()
-	if err := o.put(ctx, conn, receivedAt, fn); err != nil || d.asked == nil {
+	began, waits, asked := time.Now(), d.w.Stats().WaitCount, uint64(0)
+	if d.asked != nil {
+		asked = d.asked.Load()
+	}
+	alone := func() bool {
+		return d.w.Stats().WaitCount == waits && d.asked != nil && d.asked.Load() == asked
+	}
+	if err := o.put(ctx, conn, receivedAt, func(p *putter) error { return fn(p, alone) }); err != nil || d.asked == nil {
 		return err
 	}
 	if more && d.asked.Load() != d.unasked {

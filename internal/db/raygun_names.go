@@ -136,7 +136,7 @@ func (o Org) JoinRaygunUsers(ctx context.Context, conn ConnectionID, now time.Ti
 	found := 0
 	for {
 		n, more := 0, false
-		err := o.putPart(ctx, conn, now, true, func(p *putter) (err error) {
+		err := o.putPart(ctx, conn, now, true, func(p *putter, _ func() bool) (err error) {
 			n, more, err = p.joinUsers(ctx)
 			return err
 		})
