@@ -207,6 +207,13 @@ func (o Org) EndBatchItem(ctx context.Context, id BatchID, position, streak int,
 	})
 }
 
+// PutBackBatchItem has an item wait again of which nothing was sent. One whose
+// end was seen is ErrNotFound.
+func (o Org) PutBackBatchItem(ctx context.Context, id BatchID, position int) error {
+	return must(exec(ctx, o.db.w, "batch item", `
+		UPDATE batch_items SET state = 'waiting', highlight_id = NULL WHERE batch_id = ? AND position = ? AND org_id = ? AND state = 'asked'`, id, position, o.id))
+}
+
 const openBatchesQuery = `SELECT org_id, id, state FROM batches WHERE state = 'running' ORDER BY id LIMIT 10000`
 
 // OpenBatchesUnscoped lists the batches that are running.

@@ -82,7 +82,7 @@ func statesFor(method string) map[string]any {
 		return map[string]any{"batches.state": "paused"}
 	case "AgainBatch":
 		return map[string]any{"batches.state": "done", "batch_items.state": "ended", "highlights.state": "failed"}
-	case "AskedBatchItems", "EndBatchItem":
+	case "AskedBatchItems", "EndBatchItem", "PutBackBatchItem":
 		return map[string]any{"batch_items.state": "asked"}
 	case "AskBatchItem":
 		return map[string]any{"connections.vendor": "logrocket", "highlights.form_token": "another"}

@@ -18,6 +18,9 @@ const (
 	// after how many requests in a row for which LogRocket has no answer.
 	batchStreak  = 3
 	batchRefused = 20
+	// batchTries is how often a customer has their turn whose request our own
+	// ledger holds back.
+	batchTries = 5
 	// batchLook is how soon one that LogRocket holds up looks again at the latest.
 	batchLook = 30 * time.Second
 )
@@ -167,6 +170,13 @@ func (s *Batches) ends(ctx context.Context, org OrgID, b Batch) (open int, pause
 			continue
 		}
 		kind := upstream.Kind(it.ErrorKind)
+		if state == HighlightFailed && kind == upstream.Refused && it.Tries < batchTries {
+			// Our own ledger held it back, so LogRocket knows nothing of it.
+			if err := s.db.Org(org).PutBackBatchItem(ctx, b.ID, it.Position); err != nil {
+				return open, false, err
+			}
+			continue
+		}
 		switch {
 		case state == HighlightReady:
 			streak = 0

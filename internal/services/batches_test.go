@@ -256,7 +256,8 @@ func TestBatchesPauseWhenLogRocketRefuses(t *testing.T) {
 			t.Errorf("%+v, %v", waits, err)
 		}
 		b = r.batchIs(b.ID, BatchDone)
-		if b.Counts.Failed == 0 || b.Counts.Ready+b.Counts.Failed != 5 || r.posts() != 5 {
+		// What our own ledger held back meanwhile has its turn later.
+		if b.Counts.Failed != 1 || b.Counts.Ready != 4 || r.posts() != 5 {
 			t.Errorf("%+v after %d posts", b.Counts, r.posts())
 		}
 	})
