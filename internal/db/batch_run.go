@@ -18,16 +18,17 @@ type BatchTurn struct {
 
 // StartBatch has the customers of a draft asked about, drops its file and runs
 // after in the same transaction. A range of a length ends now, to the minute.
-// One that is no draft is ErrNotFound; ErrExists if another one is being asked
-// through the connection.
+// One that is no draft, or whose connection was removed, is ErrNotFound;
+// ErrExists if another one is being asked through the connection.
 func (o Org) StartBatch(ctx context.Context, id BatchID, t BatchTurn, after TxFunc) error {
 	end := t.At.Truncate(time.Minute)
 	return o.write(ctx, func(tx *sql.Tx) error {
 		if err := must(exec(ctx, tx, "batch", `
-			UPDATE batches SET state = 'running', author_id = ?1, pace_ms = ?2, in_flight = ?3, reuse_ms = ?4, message = '', streak = 0,
+			UPDATE batches AS b SET state = 'running', author_id = ?1, pace_ms = ?2, in_flight = ?3, reuse_ms = ?4, message = '', streak = 0,
 				range_end = CASE WHEN range_ms > 0 THEN ?5 ELSE range_end END, range_start = CASE WHEN range_ms > 0 THEN ?5 - range_ms ELSE range_start END,
 				started_at = ?6, updated_at = ?6
-			WHERE id = ?7 AND org_id = ?8 AND state = 'draft'`,
+			WHERE id = ?7 AND org_id = ?8 AND state = 'draft'
+				AND EXISTS (SELECT 1 FROM connections c WHERE c.id = b.connection_id AND c.removed_at IS NULL)`,
 			nullID(t.Author), t.Pace.Milliseconds(), t.InFlight, t.Reuse.Milliseconds(), ms(end), ms(t.At), id, o.id)); err != nil {
 			return err
 		}

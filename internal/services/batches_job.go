@@ -62,7 +62,7 @@ func (s *Batches) run(ctx context.Context, org OrgID, id BatchID) (time.Duration
 
 // ask is one turn of handing out requests.
 func (s *Batches) ask(ctx context.Context, org OrgID, id BatchID) (time.Duration, error) {
-	for began := time.Now(); time.Since(began) < batchTurn; {
+	for began := time.Now(); time.Since(began) < batchTurn && !s.queue.stopping(); {
 		b, err := s.Get(ctx, org, id)
 		if err != nil || b.State != BatchRunning { // what is on its way comes in by itself
 			return 0, err

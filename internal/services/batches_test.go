@@ -309,6 +309,31 @@ func TestBatchesArePausedCancelledAndOneAtATime(t *testing.T) {
 
 func second1(_ Batch, err error) error { return err }
 
+func TestBatchesOfARemovedConnection(t *testing.T) {
+	r := newRocketSite(t, sandbox.DialectContract)
+	b, draft := r.draft(BatchForm{Text: r.people(3)}), r.draft(BatchForm{Text: r.people(2)})
+	r.begin(b)
+	owner := r.actor
+	owner.Role = Owner
+	if err := r.s.Connections.Remove(t.Context(), owner, r.conn); err != nil {
+		t.Fatal(err)
+	}
+	r.start()
+	if b = r.batchIs(b.ID, BatchPaused); !strings.Contains(b.Message, "The connection was removed") || b.Counts.Waiting != 3 {
+		t.Errorf("%+v", b)
+	}
+	var e *Error
+	if _, err := r.s.Batches.Resume(t.Context(), r.actor, b.ID, NormalPace()); !errors.As(err, &e) || e.Kind != Conflict || !strings.Contains(e.Msg, "connection was removed") {
+		t.Errorf("resumed: %v", err)
+	}
+	if _, p, err := r.s.Batches.Start(t.Context(), r.actor, draft.ID, NormalPace(), 0, 2); err == nil && len(p) == 0 {
+		t.Error("begun through a removed connection")
+	}
+	if r.posts() != 0 {
+		t.Errorf("%d posts", r.posts())
+	}
+}
+
 // A request that took too long is looked at again, which costs nothing.
 func TestBatchesLookAgainForWhatTookTooLong(t *testing.T) {
 	r := newRocketSite(t, sandbox.DialectContract)

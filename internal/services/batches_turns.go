@@ -89,6 +89,9 @@ func (s *Batches) Drop(ctx context.Context, actor Actor, id BatchID) error {
 // comes in all the same. One that is not running stays as it is.
 func (s *Batches) Pause(ctx context.Context, actor Actor, id BatchID) (Batch, error) {
 	return s.turnTo(ctx, actor, id, func(b Batch) error {
+		if b.State != BatchRunning {
+			return nil
+		}
 		t := s.turn(ctx, actor, b, "highlight.batch_pause", "Paused")
 		return s.db.Org(actor.Org).PauseBatch(ctx, id, fmt.Sprintf("Paused by %s.", actor.Name), t.At, t.History)
 	})
@@ -156,8 +159,11 @@ func (s *Batches) turnTo(ctx context.Context, actor Actor, id BatchID, do func(B
 	if err != nil {
 		return b, err
 	}
-	if err := do(b); err != nil && !errors.Is(err, db.ErrNotFound) {
-		return b, s.moved(ctx, actor.Org, id, err)
+	err = do(b)
+	now, gerr := s.Get(ctx, actor.Org, id)
+	// One that has moved on meanwhile shows by itself where it is.
+	if err == nil || gerr != nil || errors.Is(err, db.ErrNotFound) && now.State != b.State {
+		return now, gerr
 	}
-	return s.Get(ctx, actor.Org, id)
+	return b, s.moved(ctx, actor.Org, id, err)
 }
