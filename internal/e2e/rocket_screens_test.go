@@ -36,6 +36,24 @@ func oddRocketScreens() []screen {
 	}
 }
 
+// batchScreens are those of one question about many customers.
+func batchScreens() []screen {
+	const at = "/o/acme/highlights/batches"
+	long := strings.Repeat("a_long_word_", 20)
+	draft := func(v *visitor, question string) page {
+		return v.post(at, url.Values{"connection": {"2"}, "question": {question}, "token": {question},
+			"text": {"mallory@example.com, mallory@example.com\n<b>" + long + "</b>\n" + long[:60] + "@example.com"}})
+	}
+	return []screen{
+		{name: "batch-draft", find: func(t *testing.T, v *visitor) string { return draft(v, "Draft <b>"+long).url.Path }},
+		{name: "batch-digest", find: func(t *testing.T, v *visitor) string {
+			p := draft(v, "What <b>broke</b>?").submit("/start", url.Values{"pace": {"2/10"}})
+			eventually(t, "the batch is done", func() bool { return v.open(p.url.Path).shows("Done") })
+			return p.url.Path + "/digest"
+		}},
+	}
+}
+
 // editTraitsOf sends an edit and returns its page.
 func editTraitsOf(t *testing.T, v *visitor, customer, userID string) (path string) {
 	t.Helper()

@@ -4,7 +4,7 @@ package templates
 
 // Where the built files are served; the hash is that of their content.
 const (
-	urlCSS     = "/static/app.01413a0ec145.css"
+	urlCSS     = "/static/app.3eeb2f15479b.css"
 	urlAppJS   = "/static/app.5cd2a263e9b8.js"
 	urlThemeJS = "/static/theme.d329c1c2cbae.js"
 	urlFavicon = "/static/favicon.6c7ac739bdd4.svg"
