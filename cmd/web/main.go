@@ -76,7 +76,7 @@ func rootCommand(s stdio) *cli.Command {
 		ErrWriter:      s.err,
 		ExitErrHandler: func(context.Context, *cli.Command, error) {}, // run prints and chooses the status
 		Commands: []*cli.Command{
-			serveCommand(s), demoCommand(s), doctorCommand(s), adminCommand(s), orgCommand(s), connectionCommand(s),
+			serveCommand(s), demoCommand(s), doctorCommand(s), adminCommand(s), orgCommand(s), connectionCommand(s), keysCommand(s), backupCommand(s),
 			{
 				Name: "version", Usage: "print the version",
 				Action: leaf(func(context.Context) error {
