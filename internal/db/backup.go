@@ -56,10 +56,11 @@ func vacuumInto(ctx context.Context, file, to string) (err error) {
 }
 
 // What a backup has under way may have been finished since: it counts as cut
-// off while it was sent, and runs wait for a person.
+// off while it was sent, and runs wait for a person. Where a condition is
+// written twice, the first names the index.
 const (
-	doubtAsks       = `UPDATE asks SET state = 'sending' WHERE state = 'queued'`
-	doubtEdits      = `UPDATE trait_edits SET state = 'sending', sent_at = coalesce(sent_at, created_at) WHERE state = 'queued'`
+	doubtAsks       = `UPDATE asks SET state = 'sending' WHERE state IN ('queued', 'sending') AND state = 'queued'`
+	doubtEdits      = `UPDATE trait_edits SET state = 'sending', sent_at = coalesce(sent_at, created_at) WHERE state IN ('queued', 'sending') AND state = 'queued'`
 	doubtHighlights = `UPDATE highlights SET state = 'sending', sent_at = coalesce(sent_at, created_at) WHERE state = 'queued'`
 	doubtBulks      = `UPDATE bulk_edits SET state = 'paused', message = ? WHERE state = 'running'`
 	doubtBatches    = `UPDATE batches SET state = 'paused', message = ? WHERE state = 'running'`

@@ -21,12 +21,14 @@ import (
 // mayScan are parts of statements that may walk a whole table, and why.
 func mayScan() map[string]string {
 	return map[string]string{
-		"FROM organizations o ORDER BY o.slug":        "for the command line alone",
-		"EXISTS (SELECT 1 FROM users)":                "the first row is the answer",
-		"DELETE FROM web_sessions WHERE seen_at <= ?": "which is what keeps it small",
-		"waiting (id) AS (":                           "it holds 2001 rows at most, each found by index",
-		"names (v) AS (":                              "it holds a few hundred names, each found by index",
-		") own CROSS JOIN audit_entries e":            "the recordings of 200 highlights at most, the entries of each found by index, and a page",
+		"FROM organizations o ORDER BY o.slug":                                        "for the command line alone",
+		"SELECT org_id, connection_id, field, sealed":                                 "every credential, for the command line alone",
+		"UPDATE bulk_edits SET state = 'paused', message = ? WHERE state = 'running'": "the index holds only what is running",
+		"EXISTS (SELECT 1 FROM users)":                                                "the first row is the answer",
+		"DELETE FROM web_sessions WHERE seen_at <= ?":                                 "which is what keeps it small",
+		"waiting (id) AS (":                                                           "it holds 2001 rows at most, each found by index",
+		"names (v) AS (":                                                              "it holds a few hundred names, each found by index",
+		") own CROSS JOIN audit_entries e":                                            "the recordings of 200 highlights at most, the entries of each found by index, and a page",
 	}
 }
 
