@@ -285,7 +285,11 @@ func (a *app) setAudit(w http.ResponseWriter, r *http.Request) error {
 		return badForm(err)
 	}
 	id := services.ConnectionID(idParam(r, "id"))
-	var err error
+	// A connection that is not here comes before what is wrong with the form.
+	_, err := a.Connections.Get(r.Context(), orgOf(r), id)
+	if err != nil {
+		return err
+	}
 	switch do := r.PostForm.Get("do"); do {
 	case "now":
 		err = a.Audits.FetchNow(r.Context(), actorOf(r), id)
