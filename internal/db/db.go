@@ -232,42 +232,71 @@ type led struct {
 // Scan reads the first columns and what is asked for.
 func (l led) Scan(dest ...any) error { return l.scanner.Scan(append(l.first, dest...)...) }
 
-// list reads every row of a query that bounds itself. It is the only place
-// that loops over rows.
-func list[T any](ctx context.Context, q querier, what string, scan func(scanner) (T, error), query string, args ...any) (_ []T, err error) {
+// list reads every row of a query that bounds itself. Like one it is made anew
+// for every type, so what needs no type is elsewhere.
+func list[T any](ctx context.Context, q querier, what string, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
 	if k, ok := q.(keptReads); ok {
-		return keptList(k, query, args, func() ([]T, error) { return list(ctx, k.readers, what, scan, query, args...) })
-	}
-	rows, err := q.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, wrap(what, err)
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	var out []T
-	for rows.Next() {
-		v, err := scan(rows)
+		v, err := k.answer(query, args, false, func() (any, int, error) {
+			rows, err := list(ctx, k.readers, what, scan, query, args...)
+			return rows, len(rows), err
+		})
 		if err != nil {
-			return nil, wrap(what, err)
+			return nil, err
+		}
+		return slices.Clone(v.([]T)), nil
+	}
+	var out []T
+	err := eachRow(ctx, q, what, query, args, func(s scanner) error {
+		v, err := scan(s)
+		if err != nil {
+			return err
 		}
 		if len(out) == 2 && cap(out) < 64 {
 			out = slices.Grow(out, 62) // most lists are a page of 50, their rows large
 		}
 		out = append(out, v)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, wrap(what, err)
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	return out, nil
 }
 
+// eachRow gives scan every row of a query. It is the only place that loops over
+// rows.
+func eachRow(ctx context.Context, q querier, what, query string, args []any, scan func(scanner) error) (err error) {
+	rows, err := q.QueryContext(ctx, query, args...)
+	if err != nil {
+		return wrap(what, err)
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return wrap(what, err)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return wrap(what, err)
+	}
+	return nil
+}
+
 // one reads a single row, ErrNotFound if there is none.
 func one[T any](ctx context.Context, q querier, what string, scan func(scanner) (T, error), query string, args ...any) (T, error) {
+	var zero T
 	if k, ok := q.(keptReads); ok {
-		return keptOne(k, query, args, func() (T, error) { return one(ctx, k.readers, what, scan, query, args...) })
+		v, err := k.answer(query, args, true, func() (any, int, error) {
+			row, err := one(ctx, k.readers, what, scan, query, args...)
+			return row, 1, err
+		})
+		if err != nil {
+			return zero, err
+		}
+		return v.(T), nil
 	}
 	v, err := scan(q.QueryRowContext(ctx, query, args...))
 	if err != nil {
-		var zero T
 		return zero, wrap(what, err)
 	}
 	return v, nil

@@ -2,7 +2,6 @@ package db
 
 import (
 	"errors"
-	"slices"
 	"sync"
 )
 
@@ -28,7 +27,7 @@ const maxKept = 20_000
 type keptAnswers struct {
 	mu         sync.Mutex
 	generation uint64
-	answers    map[keptQuestion]any
+	answers    map[keptQuestion]keptAnswer
 	rows       int
 }
 
@@ -56,24 +55,24 @@ func (k keptReads) question(query string, args []any, one bool) (q keptQuestion,
 	return q, true
 }
 
-func (k *keptAnswers) get(generation uint64, q keptQuestion) (any, bool) {
+func (k *keptAnswers) get(generation uint64, q keptQuestion) (keptAnswer, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.generation != generation {
-		return nil, false
+		return keptAnswer{}, false
 	}
 	v, ok := k.answers[q]
 	return v, ok
 }
 
-func (k *keptAnswers) put(generation uint64, q keptQuestion, answer any, rows int) {
+func (k *keptAnswers) put(generation uint64, q keptQuestion, answer keptAnswer, rows int) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if generation < k.generation {
 		return // somebody has written meanwhile
 	}
 	if rows++; k.answers == nil || generation > k.generation || k.rows+rows > maxKept {
-		k.generation, k.answers, k.rows = generation, map[keptQuestion]any{}, 0
+		k.generation, k.answers, k.rows = generation, map[keptQuestion]keptAnswer{}, 0
 	}
 	if rows <= maxKept {
 		k.answers[q] = answer
@@ -81,44 +80,28 @@ func (k *keptAnswers) put(generation uint64, q keptQuestion, answer any, rows in
 	}
 }
 
-// keptList is what read returns, or what it returned before. The generation is
-// from before the reading: what is written meanwhile makes another one.
-func keptList[T any](k keptReads, query string, args []any, read func() ([]T, error)) ([]T, error) {
-	q, ok := k.question(query, args, false)
-	if !ok {
-		return read()
-	}
-	generation := k.d.Generation()
-	if v, ok := k.d.answers.get(generation, q); ok {
-		return slices.Clone(v.([]T)), nil
-	}
-	rows, err := read()
-	if err == nil {
-		k.d.answers.put(generation, q, slices.Clone(rows), len(rows))
-	}
-	return rows, err
+// keptAnswer is what a question was answered: rows, a row, or that there is none.
+type keptAnswer struct {
+	answer any
+	err    error
 }
 
-// keptRow is a single row, or that there is none.
-type keptRow[T any] struct {
-	row T
-	err error
-}
-
-// keptOne is keptList for a single row.
-func keptOne[T any](k keptReads, query string, args []any, read func() (T, error)) (T, error) {
-	q, ok := k.question(query, args, true)
+// answer is what read returns, or what it returned before, with how many rows
+// that is. The generation is from before the reading: what is written meanwhile
+// makes another one.
+func (k keptReads) answer(query string, args []any, one bool, read func() (answer any, rows int, err error)) (any, error) {
+	q, ok := k.question(query, args, one)
 	if !ok {
-		return read()
+		v, _, err := read()
+		return v, err
 	}
 	generation := k.d.Generation()
-	if v, ok := k.d.answers.get(generation, q); ok {
-		kept := v.(keptRow[T])
-		return kept.row, kept.err
+	if kept, ok := k.d.answers.get(generation, q); ok {
+		return kept.answer, kept.err
 	}
-	row, err := read()
-	if err == nil || errors.Is(err, ErrNotFound) {
-		k.d.answers.put(generation, q, keptRow[T]{row, err}, 1)
+	v, rows, err := read()
+	if err == nil || one && errors.Is(err, ErrNotFound) {
+		k.d.answers.put(generation, q, keptAnswer{v, err}, rows)
 	}
-	return row, err
+	return v, err
 }

@@ -92,12 +92,12 @@ func TestKeptReadsAreBounded(t *testing.T) {
 	d, orgs := openTwoOrgs(t)
 	generation := d.Generation()
 	for i := range 3 * maxKept {
-		d.answers.put(generation, keptQuestion{org: orgs[0].ID(), query: "q", args: [8]any{i}}, i, 1)
+		d.answers.put(generation, keptQuestion{org: orgs[0].ID(), query: "q", args: [8]any{i}}, keptAnswer{answer: i}, 1)
 		if n := len(d.answers.answers); n > maxKept || d.answers.rows > maxKept {
 			t.Fatalf("%d answers of %d rows are kept", n, d.answers.rows)
 		}
 	}
-	d.answers.put(generation, keptQuestion{query: "large"}, 0, maxKept+1)
+	d.answers.put(generation, keptQuestion{query: "large"}, keptAnswer{}, maxKept+1)
 	if _, ok := d.answers.get(generation, keptQuestion{query: "large"}); ok {
 		t.Error("an answer larger than all room is kept")
 	}
@@ -108,14 +108,14 @@ func TestKeptReadsForgetWhatAWriteOvertook(t *testing.T) {
 	d, orgs := openTwoOrgs(t)
 	k := orgs[0].kept()
 	read := func(then func()) []string {
-		out, err := keptList(k, "q", nil, func() ([]string, error) {
+		out, err := k.answer("q", nil, false, func() (any, int, error) {
 			then()
-			return []string{"old"}, nil
+			return []string{"old"}, 1, nil
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return out
+		return out.([]string)
 	}
 	read(func() { addConnection(t, orgs[0], "Shop") })
 	asked := false
