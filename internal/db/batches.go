@@ -187,6 +187,13 @@ func (o Org) DropBatch(ctx context.Context, id BatchID) error {
 	return o.write(ctx, func(tx *sql.Tx) error { return o.dropDraft(ctx, tx, id) })
 }
 
+// StaleDrafts lists the drafts that nobody has changed since, oldest first, at
+// most 50.
+func (o Org) StaleDrafts(ctx context.Context, since time.Time) ([]BatchID, error) {
+	return list(ctx, o.db.r, "drafts", func(s scanner) (id BatchID, err error) { return id, s.Scan(&id) }, `
+		SELECT id FROM batches WHERE org_id = ? AND state = 'draft' AND updated_at < ? ORDER BY id LIMIT 50`, o.id, ms(since))
+}
+
 func (o Org) dropDraft(ctx context.Context, tx *sql.Tx, id BatchID) error {
 	if _, err := one(ctx, tx, "batch", scanInt, `SELECT id FROM batches WHERE id = ? AND org_id = ? AND state = 'draft'`, id, o.id); err != nil {
 		return err

@@ -72,7 +72,7 @@ func statesFor(method string) map[string]any {
 	switch method {
 	case "AddBulkPart", "EndBulkUpload", "DropUpload":
 		return map[string]any{"bulk_edits.state": "uploading", "bulk_parts.part": 8, "bulk_edits.undo_of": nil, "trait_edits.bulk_id": nil}
-	case "RereadBatch", "StartBatch", "DropBatch":
+	case "RereadBatch", "StartBatch", "DropBatch", "StaleDrafts":
 		return map[string]any{"batches.state": "draft"}
 	case "AddBatch":
 		return map[string]any{"batches.state": "draft", "connections.vendor": "logrocket", "batches.form_token": "another"}

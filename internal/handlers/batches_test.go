@@ -213,7 +213,7 @@ func TestBatchFromListToDigest(t *testing.T) {
 		t.Errorf("%v: %+v", err, doc)
 	}
 	b.get(page+"/digest.md").wants(t, http.StatusOK, "# Highlights of 3 customers", "**Fine**: ada@example.com", "## Without a result")
-	b.get("/o/acme/history?kind=highlight").wants(t, http.StatusOK, "Began to ask LogRocket about 3 customers in batch 1", "in batch 1.", "Ended with 3 results")
+	b.get("/o/acme/history?kind=highlight").wants(t, http.StatusOK, "Began to ask LogRocket about 3 customers in batch 1", "in batch 1.", "Ended with 3 results, 0 without one, in batch 1 (a pasted list)")
 	customer := regexp.MustCompile(`/o/acme/customers/\d+`).FindString(b.get(page).body)
 	b.get(customer).wants(t, http.StatusOK, "Who &lt;i&gt;paid&lt;/i&gt;?")
 	b.get(batchesAt).wants(t, http.StatusOK, "3 of 3", "A pasted list")

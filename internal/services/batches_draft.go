@@ -82,8 +82,26 @@ func (s *Batches) Draft(ctx context.Context, actor Actor, f BatchForm) (Batch, P
 	if err != nil {
 		return Batch{}, nil, notFound(err, noConnection)
 	}
+	if err := s.forget(ctx, actor.Org); err != nil {
+		s.log.WarnContext(ctx, "forgotten drafts of batches stay", "org", int64(actor.Org), "err", err)
+	}
 	b, err := s.counted(ctx, actor.Org, row)
 	return b, nil, err
+}
+
+// keepDraft is how long a draft stays that nobody begins.
+const keepDraft = 30 * 24 * time.Hour
+
+// forget takes old drafts away, so that lists and files that nobody needs do not
+// stay for good.
+func (s *Batches) forget(ctx context.Context, org OrgID) error {
+	ids, err := s.db.Org(org).StaleDrafts(ctx, s.now().Add(-keepDraft))
+	for _, id := range ids {
+		if derr := s.db.Org(org).DropBatch(ctx, id); derr != nil && !errors.Is(derr, db.ErrNotFound) {
+			err = errors.Join(err, derr)
+		}
+	}
+	return err
 }
 
 // gather reads who the batch is about, and from which field.

@@ -216,6 +216,6 @@ func (s *Batches) pause(ctx context.Context, org OrgID, b Batch, message string)
 // finish ends a batch of which everything has ended.
 func (s *Batches) finish(ctx context.Context, org OrgID, b Batch) error {
 	t := s.turn(ctx, Actor{Org: org, User: b.Author, Name: orElse(b.AuthorName, "Sightline")}, b, "highlight.batch_done",
-		fmt.Sprintf("Ended with %s, %s without; the end", plural(b.Counts.Ready, "result"), thousands(b.WithoutResult())))
+		fmt.Sprintf("Ended with %s, %s without one,", plural(b.Counts.Ready, "result"), thousands(b.WithoutResult())))
 	return s.db.Org(org).EndBatch(ctx, b.ID, db.BatchDone, t.At, t.History)
 }

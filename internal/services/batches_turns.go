@@ -31,7 +31,10 @@ func (s *Batches) turn(ctx context.Context, actor Actor, b Batch, action, summar
 		conn = Connection{Name: "a removed connection"}
 	}
 	now := s.now()
-	after := askedFor(db.Highlight{Question: b.Question, Start: b.Start, End: b.End})
+	after := ""
+	if action == "highlight.batch" {
+		after = askedFor(db.Highlight{Question: b.Question, Start: b.Start, End: b.End})
+	}
 	return db.BatchTurn{Author: actor.User, Pace: b.Pace.Every, InFlight: b.Pace.InFlight, Reuse: b.Reuse, At: now, History: db.HistoryEntry{
 		At: now, Actor: actor.User, ActorName: actor.Name, Action: action, Subject: fmt.Sprintf("batch %d", b.ID), Connection: b.Connection,
 		Summary: fmt.Sprintf("%s in batch %d (%s) through “%s”.", summary, b.ID, b.Source, conn.Name), After: after,
