@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"bytes"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -39,6 +40,11 @@ func TestBackupsAreMadeWhileServingAndPutBack(t *testing.T) {
 	b, err := os.ReadFile(files[0])
 	if err != nil {
 		t.Fatal(err)
+	}
+	for what, secret := range map[string]string{"LogRocket's key": box.Credentials().LogRocketKey, "a password": sitePassword} {
+		if bytes.Contains(b, []byte(secret)) {
+			t.Errorf("the backup holds %s", what)
+		}
 	}
 	if err := os.WriteFile(broken, b[:len(b)/2], 0o600); err != nil {
 		t.Fatal(err)
