@@ -128,7 +128,7 @@ func backupRestoreCommand(s stdio) *cli.Command {
 		Description: "The database that is there is kept beside it under another name. What waited to be sent to a vendor when the backup was\n" +
 			"made is not sent by itself: it may have been sent since.",
 		Flags: append(flags, set.logSettings.flags("warn")...),
-		Action: leaf(func(ctx context.Context) (err error) {
+		Action: leaf(func(ctx context.Context) error {
 			var p problems
 			c, log := set.storeSettings.check(&p, s.in), set.logSettings.check(&p, s.err)
 			if set.from == "" {
@@ -137,34 +137,34 @@ func backupRestoreCommand(s stdio) *cli.Command {
 			if err := p.err(); err != nil {
 				return err
 			}
-			unlock, err := lockData(c)
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, unlock()) }()
-			// What is wrong with the backup is found out on a copy beside the database,
-			// which is not touched before.
-			copied := c.database() + ".restoring"
-			if err := copyBackup(ctx, set.from, copied); err != nil {
-				return errors.Join(err, removeDatabase(copied))
-			}
-			if err := openBackup(ctx, c, copied, log); err != nil {
-				return errors.Join(err, removeDatabase(copied))
-			}
-			aside, err := putAside(ctx, c)
-			if err != nil {
-				return errors.Join(err, removeDatabase(copied))
-			}
-			if err := os.Rename(copied, c.database()); err != nil {
-				return fmt.Errorf("put the backup into place: %w", err)
-			}
-			s.say("%s is the database now. What waited to be sent when it was made was not sent: look at it before you go on.", set.from)
-			if aside != "" {
-				s.say("The database of before is %s.", aside)
-			}
-			return nil
+			return alone(c, func() error { return restore(ctx, c, set.from, log, s) })
 		}),
 	}
+}
+
+// restore puts a backup in the place of the database. What is wrong with it is
+// found out on a copy beside the database, which is not touched before.
+func restore(ctx context.Context, c storeConfig, from string, log *slog.Logger, s stdio) error {
+	copied := c.database() + ".restoring"
+	err := copyBackup(ctx, from, copied)
+	if err == nil {
+		err = openBackup(ctx, c, copied, log)
+	}
+	var aside string
+	if err == nil {
+		aside, err = putAside(ctx, c)
+	}
+	if err != nil {
+		return errors.Join(err, removeDatabase(copied))
+	}
+	if err := os.Rename(copied, c.database()); err != nil {
+		return fmt.Errorf("put the backup into place: %w", err)
+	}
+	s.say("%s is the database now. What waited to be sent when it was made was not sent: look at it before you go on.", from)
+	if aside != "" {
+		s.say("The database of before is %s.", aside)
+	}
+	return nil
 }
 
 // copyBackup copies a backup, which stays as it is, and checks the copy.

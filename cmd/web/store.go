@@ -145,6 +145,16 @@ func lockData(c storeConfig) (unlock func() error, err error) {
 	return l.Unlock, nil
 }
 
+// alone runs a command while no server is on the data, and none can start.
+func alone(c storeConfig, fn func() error) (err error) {
+	unlock, err := lockData(c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	return fn()
+}
+
 // withStore runs a command of the command line on the data, beside a server
 // that may be running on it.
 func withStore(ctx context.Context, c storeConfig, v services.Vendors, log *slog.Logger, fn func(*store) error) (err error) {

@@ -58,23 +58,7 @@ func (b *bench) archive(ctx context.Context, made string) error {
 		}
 		pages[i] = of
 	}
-	for n, p := range pages[0] {
-		ask := func(i int) func() error {
-			nth := 0
-			return func() error {
-				nth++
-				_, err := servers[i].get(anew(pages[i][n].path(nth), int(b.asked.Add(1))), p.want)
-				return err
-			}
-		}
-		few, many, err := turns(b.requests, ask(0), ask(1))
-		if err != nil {
-			return fmt.Errorf("%s: %w", p.name, err)
-		}
-		by := float64(many) / float64(few)
-		b.line(p.name, fmt.Sprintf("%.2f× (%s to %s)", by, few.Round(10*time.Microsecond), many.Round(10*time.Microsecond)), "≤ 1.3×", by <= 1.3)
-	}
-	return nil
+	return b.grown(servers, pages, func(page) bool { return true })
 }
 
 // fill adds a LogRocket connection and what came of it to a made database, and

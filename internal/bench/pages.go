@@ -313,8 +313,13 @@ func (b *bench) growth(ctx context.Context, dirs []string) error {
 			return err
 		}
 	}
+	return b.grown(servers, pages, func(p page) bool { return p.grows && strings.Contains(p.name, b.only) })
+}
+
+// grown asks two servers for the same pages by turns.
+func (b *bench) grown(servers [2]*running, pages [2][]page, wanted func(page) bool) error {
 	for n, p := range pages[0] {
-		if !p.grows || !strings.Contains(p.name, b.only) {
+		if !wanted(p) {
 			continue
 		}
 		ask := func(i int) func() error {

@@ -63,3 +63,11 @@ func idOf(s string) int64 {
 	}
 	return n
 }
+
+// idText is an id as an address holds it, "" for none.
+func idText(id int64) string {
+	if id == 0 {
+		return ""
+	}
+	return strconv.FormatInt(id, 10)
+}

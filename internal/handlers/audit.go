@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -36,23 +35,7 @@ func readAudit(r *http.Request) auditInput {
 		},
 	}
 	in.query.Recording, in.query.Session, _ = services.ReadRecording(q.Get("recording"))
-	day := func(field, text string) time.Time {
-		if text == "" {
-			return time.Time{}
-		}
-		t, err := time.Parse(time.DateOnly, text)
-		if err != nil {
-			in.problems[field] = "Give a day such as 2026-03-31."
-		}
-		return t
-	}
-	in.query.From = day("from", in.from)
-	if last := day("until", in.until); !last.IsZero() {
-		in.query.Until = last.AddDate(0, 0, 1)
-		if !in.query.From.IsZero() && last.Before(in.query.From) {
-			in.problems["until"] = "The last day is before the first."
-		}
-	}
+	in.query.From, in.query.Until = readDays(in.problems, in.from, in.until)
 	return in
 }
 
@@ -63,14 +46,8 @@ func (in auditInput) recording() string {
 
 // values are the filters as an address holds them, without the page.
 func (in auditInput) values() url.Values {
-	number := func(n int64) string {
-		if n == 0 {
-			return ""
-		}
-		return strconv.FormatInt(n, 10)
-	}
 	q := in.query
-	return valuesOf("who", q.Who, "action", q.Action, "customer", number(int64(q.Customer)), "connection", number(int64(q.Connection)),
+	return valuesOf("who", q.Who, "action", q.Action, "customer", idText(int64(q.Customer)), "connection", idText(int64(q.Connection)),
 		"recording", in.recording(), "from", in.from, "until", in.until)
 }
 

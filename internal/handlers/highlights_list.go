@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 
 	"sightline/internal/services"
@@ -31,14 +30,8 @@ func readHighlights(r *http.Request) highlightsInput {
 
 // values are the filters as an address holds them, without the page.
 func (in highlightsInput) values() url.Values {
-	number := func(n int64) string {
-		if n == 0 {
-			return ""
-		}
-		return strconv.FormatInt(n, 10)
-	}
 	f := in.filter
-	return valuesOf("q", f.Words, "state", string(f.State), "author", number(int64(f.Author)), "connection", number(int64(f.Connection)), "customer", number(int64(f.Customer)))
+	return valuesOf("q", f.Words, "state", string(f.State), "author", idText(int64(f.Author)), "connection", idText(int64(f.Connection)), "customer", idText(int64(f.Customer)))
 }
 
 // highlights handles GET /highlights: the archive.

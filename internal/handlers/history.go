@@ -32,24 +32,32 @@ func readHistory(r *http.Request) historyInput {
 			Cursor: q.Get("cursor"),
 		},
 	}
+	in.query.From, in.query.Until = readDays(in.problems, in.from, in.until)
+	return in
+}
+
+// readDays reads a range of days in UTC, both included, either of which may be
+// empty: the beginning of the first and the end of the last, zero where there is
+// none. What is wrong with them it adds to problems, as from and until.
+func readDays(problems services.Problems, from, until string) (first, end time.Time) {
 	day := func(field, text string) time.Time {
 		if text == "" {
 			return time.Time{}
 		}
 		t, err := time.Parse(time.DateOnly, text)
 		if err != nil {
-			in.problems[field] = "Give a day such as 2026-03-31."
+			problems[field] = "Give a day such as 2026-03-31."
 		}
 		return t
 	}
-	in.query.From = day("from", in.from)
-	if last := day("until", in.until); !last.IsZero() {
-		in.query.Until = last.AddDate(0, 0, 1)
-		if !in.query.From.IsZero() && last.Before(in.query.From) {
-			in.problems["until"] = "The last day is before the first."
+	first = day("from", from)
+	if last := day("until", until); !last.IsZero() {
+		end = last.AddDate(0, 0, 1)
+		if !first.IsZero() && last.Before(first) {
+			problems["until"] = "The last day is before the first."
 		}
 	}
-	return in
+	return first, end
 }
 
 // values are the filters as an address holds them, without the page.
