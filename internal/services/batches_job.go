@@ -170,8 +170,7 @@ func (s *Batches) ends(ctx context.Context, org OrgID, b Batch) (open int, pause
 			continue
 		}
 		kind := upstream.Kind(it.ErrorKind)
-		if state == HighlightFailed && kind == upstream.Refused && it.Tries < batchTries {
-			// Our own ledger held it back, so LogRocket knows nothing of it.
+		if heldBack(it) {
 			if err := s.db.Org(org).PutBackBatchItem(ctx, b.ID, it.Position); err != nil {
 				return open, false, err
 			}
@@ -199,6 +198,31 @@ func (s *Batches) ends(ctx context.Context, org OrgID, b Batch) (open int, pause
 		return open, false, nil
 	}
 	return open, true, s.pause(ctx, org, b, why)
+}
+
+// heldBack says that our own ledger held a request back, so LogRocket knows
+// nothing of it, and it may have its turn again.
+func heldBack(it db.BatchItem) bool {
+	return HighlightState(it.State) == HighlightFailed && upstream.Kind(it.ErrorKind) == upstream.Refused && it.Tries < batchTries
+}
+
+// settleEnds has seen what ended while a batch was being paused, so that it does
+// not pause the batch once more when a member has it go on.
+func (s *Batches) settleEnds(ctx context.Context, org OrgID, b Batch) error {
+	items, err := s.db.Org(org).AskedBatchItems(ctx, b.ID)
+	if err != nil {
+		return err
+	}
+	for _, it := range items {
+		if HighlightState(it.State).Open() || heldBack(it) {
+			continue
+		}
+		// One that another member's press has settled just now is settled.
+		if err := s.db.Org(org).EndBatchItem(ctx, b.ID, it.Position, 0, s.now()); err != nil && !errors.Is(err, db.ErrNotFound) {
+			return err
+		}
+	}
+	return nil
 }
 
 // pause leaves a batch because going on makes no sense.

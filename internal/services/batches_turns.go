@@ -110,6 +110,9 @@ func (s *Batches) Resume(ctx context.Context, actor Actor, id BatchID, pace Batc
 		if slices.Contains(BatchPaces(), pace) {
 			b.Pace = pace
 		}
+		if err := s.settleEnds(ctx, actor.Org, b); err != nil {
+			return err
+		}
 		t := s.turn(ctx, actor, b, "highlight.batch_resume", fmt.Sprintf("Went on with %s", plural(b.Counts.Waiting, "customer")))
 		return s.db.Org(actor.Org).ResumeBatch(ctx, id, t, s.queue.put(jobBatch, actor.Org, 0))
 	})

@@ -237,7 +237,7 @@ func TestTraitEditsSurviveAKill(t *testing.T) {
 		r, e := begin(t)
 		r.box.Fault(sandbox.Fault{Operation: sandbox.OpUpdateUser, Kind: sandbox.FaultLatency, Latency: 2 * time.Second, Times: 1})
 		r.start()
-		if _, err := waitFor(t.Context(), 10*time.Second, func() (int, bool, error) {
+		if _, err := waitFor(t.Context(), time.Minute, func() (int, bool, error) {
 			n := r.box.CountCalls(sandbox.OpUpdateUser)
 			return n, n > 0, nil
 		}); err != nil {
