@@ -9,6 +9,7 @@ help: ## List what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: ## Try Sightline out with made-up data (needs Go alone)
+	@echo 'Building Sightline. The first time takes a minute or two.'
 	@go build -o bin/sightline ./cmd/web
 	@exec bin/sightline demo
 
