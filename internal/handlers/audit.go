@@ -196,28 +196,12 @@ func (a *app) auditFollow(r *http.Request, st services.AuditStatus, back string)
 		Sentence: st.Sentence, Entries: st.Entries, Oldest: st.Oldest, Since: st.Since, ReadAt: st.ReadAt,
 		Reading: st.State == services.AuditReading, On: st.On(), Refused: st.State == services.AuditRefused, Back: back,
 	}
-	v.Label, v.Tone, v.Icon = auditBadge(st.State)
+	v.Label, v.Tone, v.Icon = followBadge(string(st.State))
 	v.PartURL = connectionPath(r, st.Connection.ID) + "/audit" + query(valuesOf("back", back))
 	if may(r, services.Admin) && !st.Connection.Removed() {
 		v.Action = connectionPath(r, st.Connection.ID) + "/audit"
 	}
 	return v
-}
-
-func auditBadge(s services.AuditState) (label, tone, icon string) {
-	switch s {
-	case services.AuditFollowing:
-		return "Following", "good", "circle-check"
-	case services.AuditReading:
-		return "Reading", "accent", "refresh-cw"
-	case services.AuditWaiting:
-		return "Waiting", "neutral", "clock"
-	case services.AuditFailing:
-		return "Trying again", "warn", "triangle-alert"
-	case services.AuditRefused:
-		return "Refused", "bad", "circle-x"
-	}
-	return "Off", "neutral", "ban"
 }
 
 // connectionAudit fills in how a connection's audit log is followed.
@@ -358,13 +342,15 @@ func (a *app) watched(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	follows, err := a.Audits.Statuses(r.Context(), orgOf(r))
+	conns, err := a.Connections.All(r.Context(), orgOf(r))
 	if err != nil {
 		return err
 	}
 	names := map[services.ConnectionID]string{}
-	for _, f := range follows {
-		names[f.Connection.ID] = f.Connection.Name
+	for _, c := range conns {
+		if c.Vendor == services.LogRocket {
+			names[c.ID] = c.Name
+		}
 	}
 	customer := orgPath(r, "customers/%d", c.ID)
 	v := templates.WatchedView{Now: a.now(), Name: customerName(c), BackURL: customer, Rows: auditRows(r, page.Entries, names), Connections: len(names) > 1}

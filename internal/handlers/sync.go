@@ -32,22 +32,26 @@ func (a *app) syncView(r *http.Request, st services.SyncStatus) templates.SyncVi
 	if st.On() {
 		v.Plan = st.Plan.Sentence(a.now())
 	}
-	v.Label, v.Tone, v.Icon = syncBadge(st.State)
+	v.Label, v.Tone, v.Icon = followBadge(string(st.State))
 	return v
 }
 
-func syncBadge(s services.SyncState) (label, tone, icon string) {
-	switch s {
-	case services.SyncFollowing:
+// followBadge shows how something of a vendor's is followed: the state of a sync
+// or of an audit log.
+func followBadge(state string) (label, tone, icon string) {
+	switch state {
+	case string(services.SyncFollowing):
 		return "Following", "good", "circle-check"
-	case services.SyncReading:
+	case string(services.SyncReading):
 		return "Reading", "accent", "refresh-cw"
-	case services.SyncWaiting:
+	case string(services.SyncWaiting):
 		return "Waiting", "neutral", "clock"
-	case services.SyncFailing:
+	case string(services.SyncFailing):
 		return "Trying again", "warn", "triangle-alert"
-	case services.SyncCredentials:
+	case string(services.SyncCredentials):
 		return "Stopped", "bad", "circle-x"
+	case string(services.AuditRefused):
+		return "Refused", "bad", "circle-x"
 	}
 	return "Off", "neutral", "ban"
 }
