@@ -119,6 +119,11 @@ func askElsewhere(t *testing.T, d *DB, path string, looked map[string][]any) {
 			t.Fatal(err)
 		}
 	}
+	for _, where := range []string{"r.id = ?", "r.form_token = ?"} {
+		if _, err := graphQLRun(ctx, r, 1, where, 1); err != nil && !errors.Is(err, ErrNotFound) {
+			t.Fatal(err)
+		}
+	}
 	for _, where := range []string{"e.id = ?", "e.form_token = ?"} {
 		if _, err := traitEdit(ctx, r, 1, where, 1); err != nil && !errors.Is(err, ErrNotFound) {
 			t.Fatal(err)

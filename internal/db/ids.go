@@ -40,6 +40,10 @@ type (
 	AlertID int64
 	// AuditEntryID is an entry's of LogRocket's audit log.
 	AuditEntryID int64
+	// GraphQLRunID is a run's of a GraphQL query.
+	GraphQLRunID int64
+	// SavedQueryID is a saved GraphQL query's.
+	SavedQueryID int64
 	// HistoryID is a history entry's.
 	HistoryID int64
 	// ViewID is a saved view's.

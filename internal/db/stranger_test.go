@@ -42,6 +42,7 @@ func columnValues() map[string]any {
 		"trait_edits.request": "{}", "raygun_names.kind": "page", "vital_days.buckets": "[]", "sync_walks.purpose": "follow", "sync_walks.todo": "[]",
 		"batches.state": "running", "batches.format": "{}", "batches.range_ms": 0, "batch_items.subject_kind": "email", "batch_items.state": "waiting", "batch_items.reused": 1,
 		"bulk_edits.state": "running", "bulk_edits.format": "{}", "bulk_edits.mapping": "{}", "bulk_lines.state": "ready", "bulk_lines.changes": "[]",
+		"graphql_locks.role": "owner", "graphql_runs.kind": "query", "graphql_runs.state": "queued",
 		// what Go reads as a bool
 		"detail_runs.state": "open", "detail_runs.todo": "[7]", "syncs.details": 1, "asks.spare": 1,
 		"audit_follows.enabled": 1, "audit_entries.timed": 1, "audit_follows.claimed_until": nil,
@@ -62,6 +63,7 @@ func fieldValues() map[string]string {
 		"TraitChange.Field": "trait", "SetMember.1": "viewer", "Invitation.Role": "viewer",
 		"MemberChange.Role": "viewer", "MemberByEmail.0": fmt.Sprint("u", owner), "Identity.Kind": "email", "Match.Kind": "email",
 		"SyncWalk.Purpose": "follow", "SessionFilter.People": "anonymous", "SessionFilter.Errors": "with", "SessionFilter.State": "active",
+		"GraphQLRun.Kind": "query", "GraphQLOutcome.State": "done", "SetGraphQLLock.1": "admin",
 		"FieldHistory.1": "trait", "PutRaygunNames.1": "page", "WaitingUsers.1": "", "RaygunNames.1": "page",
 	}
 }
@@ -120,7 +122,9 @@ func statesFor(method string) map[string]any {
 		return map[string]any{"connections.vendor": "raygun_v3", "connections.app_slug": ""}
 	case "ResumeDetailRun", "AddDetailRun":
 		return map[string]any{"detail_runs.state": "paused"}
-	case "SetAlertHook", "SetAuditFollow":
+	case "AddGraphQLRun":
+		return map[string]any{"connections.vendor": "logrocket", "graphql_runs.form_token": "another"}
+	case "SetAlertHook", "SetAuditFollow", "SetGraphQLLock":
 		return map[string]any{"connections.vendor": "logrocket"}
 	case "EndTraitEdit":
 		return map[string]any{"trait_edits.state": "sending"}
@@ -135,6 +139,7 @@ func ownerMisses() map[string]string {
 		"AddConnection":  "the owner has that name already",
 		"AuditOldest":    "answers a time",
 		"AddInvitation":  "the stranger's has taken the token",
+		"GraphQLLock":    "answers a role",
 		"IsPinned":       "answers yes or no",
 		"Pin":            "it is pinned already",
 		"CallHours":      "names hours, of which the test knows none",
@@ -143,6 +148,7 @@ func ownerMisses() map[string]string {
 		"BareSighted":    "names a time, in which the test knows no session",
 		"BareSessions":   "names a time, in which the test knows no session",
 		"SharesWith":     "needs a second customer",
+		"GraphQLRuns":    "lists what is older than a row, of which there is one alone",
 		"Batches":        "lists what is older than a row, of which there is one alone",
 		"CountBatch":     "answers numbers",
 		"Bulks":          "lists what is older than a row, of which there is one alone",

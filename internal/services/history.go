@@ -28,6 +28,7 @@ const (
 	HistorySignIns     HistoryKind = "sign_in"
 	HistoryMembers     HistoryKind = "member"
 	HistoryViews       HistoryKind = "view"
+	HistoryGraphQL     HistoryKind = "graphql"
 	HistoryCalls       HistoryKind = "call"
 )
 
@@ -48,6 +49,7 @@ func HistoryKinds() []struct {
 		{HistorySignIns, "Sign-ins"},
 		{HistoryMembers, "Members"},
 		{HistoryViews, "Saved views"},
+		{HistoryGraphQL, "GraphQL"},
 	}
 }
 

@@ -54,6 +54,7 @@ type Services struct {
 	Batches     *Batches
 	Alerts      *Alerts
 	Audits      *Audits
+	GraphQL     *GraphQL
 	// Markdown renders what a model wrote, with links into LogRocket's app only.
 	Markdown *Markdown
 	// CookieKeys sign and encrypt browsers' cookies. They are the
@@ -102,6 +103,7 @@ func Open(ctx context.Context, o Options) (*Services, error) {
 	s.Batches = newBatches(o.DB, s.queue, s.Highlights, s.Sessions, s.Connections, s.Markdown, o.Batches, o.Log, o.Now)
 	s.Alerts = newAlerts(o.DB, s.Connections, s.Markdown, o.Now)
 	s.Audits = newAudits(o.DB, s.queue, s.Connections, o.Log, o.Now)
+	s.GraphQL = newGraphQL(o.DB, s.queue, s.Asks, s.Connections, o.Log, o.Now)
 	if err := s.queue.open(); err != nil {
 		return nil, err
 	}

@@ -31,6 +31,8 @@ type (
 	BatchID         = db.BatchID
 	AlertID         = db.AlertID
 	AuditEntryID    = db.AuditEntryID
+	GraphQLRunID    = db.GraphQLRunID
+	SavedQueryID    = db.SavedQueryID
 	HistoryID       = db.HistoryID
 	InvitationID    = db.InvitationID
 )
