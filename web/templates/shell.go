@@ -11,7 +11,7 @@ type Shell struct {
 	Orgs []OrgView
 	User UserView
 	// Active is the key of the current navigation entry: home, customers,
-	// sessions, insight, highlights, history or settings. Anything else marks none.
+	// sessions, insight, highlights, graphql, history or settings. Anything else marks none.
 	Active string
 	// CanAdmin shows what only admins and owners can use.
 	CanAdmin bool
@@ -60,6 +60,7 @@ func navEntries() []navEntry {
 		{"sessions", "Sessions", "activity", "sessions"},
 		{"insight", "Insight", "chart-column", "insight"},
 		{"highlights", "Highlights", "sparkles", "highlights"},
+		{"graphql", "GraphQL", "table", "graphql"},
 		{"history", "History", "history", "history"},
 		{"settings", "Settings", "settings", "settings"},
 	}
