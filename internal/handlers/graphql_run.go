@@ -108,7 +108,7 @@ func (a *app) addAnswer(r *http.Request, v *templates.GraphQLRunView, run servic
 	v.MoreErrors = answer.More
 	for _, tab := range []struct{ show, label string }{{"table", "Table"}, {"json", "JSON"}, {"raw", "As it came"}} {
 		active := v.Show == tab.show || v.Show == "" && tab.show == "table"
-		v.Tabs = append(v.Tabs, templates.TabView{Label: tab.label, Href: v.URL + "?show=" + tab.show, Active: active})
+		v.Tabs = append(v.Tabs, templates.TabView{Label: tab.label, Href: v.URL + "?show=" + tab.show, Active: active, Count: -1})
 	}
 	switch v.Show {
 	case "json":

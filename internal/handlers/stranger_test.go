@@ -79,6 +79,7 @@ func TestForeignIdsBesideThePathAreNotFound(t *testing.T) {
 		"/highlights?customer=ID", "/highlights?connection=ID", "/highlights/new?customer=ID", "/highlights/new?connection=ID", "/highlights/new?again=ID",
 		"/insight?conn=ID", "/details/ID", "/customers/ID/watched", "/settings/connections/ID/audit",
 		"/settings/audit?customer=ID", "/settings/audit?connection=ID", "/settings/audit.csv?customer=ID", "/settings/audit.json?connection=ID",
+		"/insight?conn=ID", "/details/ID", "/graphql?connection=ID", "/graphql/schema?connection=ID",
 		"/sessions?connection=ID", "/sessions.csv?connection=ID", "/sessions.json?connection=ID",
 	} {
 		same(http.MethodGet, "/o/other"+path)
@@ -97,6 +98,11 @@ func TestForeignIdsBesideThePathAreNotFound(t *testing.T) {
 	if a := x.post("/o/other/sessions/details", "connection", "4", "sessions", "1", "count", "5"); a.status != http.StatusSeeOther {
 		t.Errorf("foreign sessions through an own connection: %d", a.status)
 	}
+	same(http.MethodPost, "/o/other/graphql", "connection", "ID", "query", "{ a }", "do", "run", "token", "x")
+	same(http.MethodPost, "/o/other/graphql", "connection", "ID", "query", "{ a }", "do", "save", "name", "x")
+	same(http.MethodPost, "/o/other/graphql", "connection", "3", "query", "{ a }", "do", "run", "saved", "ID", "token", "x")
+	same(http.MethodPost, "/o/other/graphql/schema", "connection", "ID")
+	same(http.MethodPost, "/o/other/graphql/mutations", "connection", "ID", "role", "owner")
 	same(http.MethodPost, own+"/refresh", "as", "ID:"+strictEmail)
 	same(http.MethodPost, own+"/traits", "connection", "ID", "user", "u", "new-key", "a", "new-value", "b", "step", "send", "token", "x")
 	same(http.MethodPost, "/o/other/highlights", "connection", "ID", "by", "email", "subject", strictEmail, "range", "7d", "token", "y")
