@@ -23,8 +23,9 @@ const (
 	// MaxDepth is how deep fields may stand in each other, fragments followed.
 	MaxDepth = 25
 	// MaxFields is how many fields an operation may ask for, fragments followed
-	// each time they are named: a few lines can stand for billions.
-	MaxFields = 5000
+	// each time they are named: a few lines can stand for billions. Comparing as
+	// many of one name with each other takes half a second.
+	MaxFields = 3000
 	// maxProblems is how many problems are told at once.
 	maxProblems = 20
 )

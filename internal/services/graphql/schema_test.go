@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"sightline/internal/services/graphql"
 )
@@ -219,9 +218,8 @@ func TestASchemaWithFaultsIsReadAsFarAsItGoes(t *testing.T) {
 	}
 }
 
-func TestTwoThousandTypesAreReadCheckedAndSearchedWithinASecondOrSo(t *testing.T) {
+func TestTwoThousandTypesAreReadCheckedAndSearched(t *testing.T) {
 	s := schema(t, large(2000))
-	begin := time.Now()
 	d := mustParse(t, "{ t0 { "+strings.Repeat("next { ", 20)+"name"+strings.Repeat(" }", 20)+" } }")
 	if p := d.Validate(s, mustChoose(t, d, "")); len(p) != 0 {
 		t.Error(p)
@@ -232,7 +230,6 @@ func TestTwoThousandTypesAreReadCheckedAndSearchedWithinASecondOrSo(t *testing.T
 	if uses, _ := s.Uses("T7", 10); len(uses) != 2 {
 		t.Errorf("used by %v", uses)
 	}
-	t.Logf("checked and searched in %v", time.Since(begin))
 }
 
 func large(n int) j {
