@@ -187,3 +187,24 @@ func (d *DB) OpenGraphQLRunsUnscoped(ctx context.Context, after GraphQLRunID, li
 	return list(ctx, d.r, "open runs", scanOpenRun, `
 		SELECT org_id, id, state FROM graphql_runs WHERE state IN ('queued', 'sending') AND id > ? ORDER BY id LIMIT ?`, after, limit)
 }
+
+// KnownPerson is a customer to whom an identity leads.
+type KnownPerson struct {
+	Value    string // as Normalize makes it
+	Kind     string // email, logrocket_user
+	Customer CustomerID
+}
+
+func scanKnownPerson(s scanner) (KnownPerson, error) {
+	var p KnownPerson
+	return p, s.Scan(&p.Value, &p.Kind, &p.Customer)
+}
+
+// KnownPeople finds the customers to whom emails and LogRocket user ids, as
+// Normalize makes them, lead; at most 5000.
+func (o Org) KnownPeople(ctx context.Context, values []string) ([]KnownPerson, error) {
+	return list(ctx, o.db.r, "identities", scanKnownPerson, `
+		SELECT i.value_norm, i.kind, i.customer_id FROM json_each(?) j
+		CROSS JOIN identities i ON i.org_id = ? AND i.value_norm = j.value AND i.kind IN ('email', 'logrocket_user')
+		LIMIT 5000`, jsonList(values), o.id)
+}

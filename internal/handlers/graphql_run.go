@@ -119,7 +119,18 @@ func (a *app) addAnswer(r *http.Request, v *templates.GraphQLRunView, run servic
 		path := q.Get("list")
 		t := answer.Rows(path)
 		v.CSVURL = v.URL + "/table.csv?list=" + url.QueryEscape(pathOrDot(t.List.Path))
+		people, err := a.GraphQL.People(r.Context(), orgOf(r), t, shownRows)
+		if err != nil {
+			return err
+		}
 		v.Table = tableView(v.URL, t)
+		for y, row := range v.Table.Rows {
+			for x := range row {
+				if id := people[t.Rows[y][x].Text]; id != 0 && row[x].Href == "" {
+					row[x].Href = orgPath(r, "customers/%d", id)
+				}
+			}
+		}
 		if c, ok := t.Chart(q.Get("y")); ok {
 			v.Chart = graphQLChart(c)
 		}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -151,4 +153,48 @@ func WriteGraphQLCSV(w io.Writer, t GraphQLTable) error {
 		}
 	}
 	return f.flush()
+}
+
+// userColumn are the names of columns that hold LogRocket's ids of users.
+func userColumn(label string) bool {
+	label = label[strings.LastIndexByte(label, '.')+1:]
+	switch strings.ToLower(strings.ReplaceAll(label, "_", "")) {
+	case "userid", "useridentifier":
+		return true
+	}
+	return false
+}
+
+// People finds whom the first rows of a table are about: the customers by the
+// text of the cell, as [GraphQLCell] has it. An email is known by its form, a
+// LogRocket user id by its column. A text that leads to several is left out.
+func (g *GraphQL) People(ctx context.Context, org OrgID, t GraphQLTable, rows int) (map[string]CustomerID, error) {
+	const most = 2000
+	asked := map[string][]string{} // the texts by their normalised form
+	for _, row := range t.Rows[:min(len(t.Rows), rows)] {
+		for i, c := range row {
+			email := c.Kind == graphql.Text && strings.Count(c.Text, "@") == 1 && len(c.Text) <= 320
+			if (email || userColumn(t.Columns[i].Label) && c.Text != "" && len(c.Text) <= 1024) && len(asked) < most {
+				if norm := db.Normalize(c.Text); !slices.Contains(asked[norm], c.Text) {
+					asked[norm] = append(asked[norm], c.Text)
+				}
+			}
+		}
+	}
+	if len(asked) == 0 {
+		return nil, nil
+	}
+	found, err := g.db.Org(org).KnownPeople(ctx, slices.Sorted(maps.Keys(asked)))
+	out := map[string]CustomerID{}
+	for _, p := range found {
+		for _, text := range asked[p.Value] {
+			if other, ok := out[text]; ok && other != p.Customer {
+				out[text] = -1 // several: nobody
+				continue
+			}
+			out[text] = p.Customer
+		}
+	}
+	maps.DeleteFunc(out, func(_ string, id CustomerID) bool { return id <= 0 })
+	return out, err
 }

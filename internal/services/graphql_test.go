@@ -350,3 +350,22 @@ func TestServersWithoutASchemaAreNamedAndStillAsked(t *testing.T) {
 		t.Errorf("%+v", run)
 	}
 }
+
+func TestEmailsAndUserIdsOfAnAnswerLeadToCustomers(t *testing.T) {
+	r := newRocketSite(t, sandbox.DialectContract)
+	r.start()
+	who := r.box.Company().Demo()[0]
+	id := r.customer(who)
+	run := r.query(GraphQLForm{Query: "query($e: String!) { user(email: $e) { email userID name sessions(first: 2) { recordingID } } users(first: 1) { name } }", Variables: `{"e": "` + who.Email + `"}`})
+	a, ok, err := r.s.GraphQL.Answer(t.Context(), 1, run)
+	if err != nil || !ok {
+		t.Fatal(err)
+	}
+	people, err := r.s.GraphQL.People(t.Context(), 1, a.Rows("user/sessions"), 10)
+	if err != nil || people[who.Email] != id || people[who.FullName] != 0 {
+		t.Errorf("%v, %v", people, err)
+	}
+	if people, err := r.s.GraphQL.People(t.Context(), 2, a.Rows("user/sessions"), 10); err != nil || len(people) != 0 {
+		t.Errorf("another organization is told %v, %v", people, err)
+	}
+}
