@@ -248,3 +248,15 @@ func TestARunThatTakesLongIsShownWaitingAndCanBeStopped(t *testing.T) {
 	close(let)
 	b.get(a.location).wants(t, 200, "Stopped", "No answer to show")
 }
+
+func TestOnlyTheChosenOperationLeaves(t *testing.T) {
+	v, s := newWorkbench(t)
+	b := s.as(t, "support@example.com")
+	b.runs("query R { people { ...F } } # not this\nmutation M { drop }\nfragment F on Person { email }\nfragment G on Mutation { drop }", "operation", "R")
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	const want = "query R { people { ...F } }\n\nfragment F on Person { email }"
+	if len(v.asked) != 1 || v.asked[0] != want {
+		t.Errorf("%q was sent, want %q", v.asked, want)
+	}
+}
