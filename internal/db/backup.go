@@ -61,6 +61,7 @@ func vacuumInto(ctx context.Context, file, to string) (err error) {
 const (
 	doubtAsks       = `UPDATE asks SET state = 'sending' WHERE state IN ('queued', 'sending') AND state = 'queued'`
 	doubtEdits      = `UPDATE trait_edits SET state = 'sending', sent_at = coalesce(sent_at, created_at) WHERE state IN ('queued', 'sending') AND state = 'queued'`
+	doubtQueries    = `UPDATE graphql_runs SET state = 'sending', started_at = coalesce(started_at, created_at) WHERE state IN ('queued', 'sending') AND state = 'queued'`
 	doubtHighlights = `UPDATE highlights SET state = 'sending', sent_at = coalesce(sent_at, created_at) WHERE state = 'queued'`
 	doubtBulks      = `UPDATE bulk_edits SET state = 'paused', message = ? WHERE state = 'running'`
 	doubtBatches    = `UPDATE batches SET state = 'paused', message = ? WHERE state = 'running'`
@@ -72,7 +73,7 @@ const (
 // database, before jobs run.
 func (d *DB) DoubtUnscoped(ctx context.Context, message string) error {
 	return d.write(ctx, func(tx *sql.Tx) error {
-		for _, q := range []string{doubtAsks, doubtEdits, doubtHighlights} {
+		for _, q := range []string{doubtAsks, doubtEdits, doubtQueries, doubtHighlights} {
 			if _, err := exec(ctx, tx, "open work of a backup", q); err != nil {
 				return err
 			}
