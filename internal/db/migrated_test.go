@@ -4,14 +4,15 @@ import (
 	"database/sql"
 	"io/fs"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/pressly/goose/v3"
 )
 
-// firstSchema makes a database as the first migration leaves it.
-func firstSchema(t *testing.T, path string) *sql.DB {
+// schemaOf makes a database as the migrations up to a version leave it.
+func schemaOf(t *testing.T, path string, version int64) *sql.DB {
 	t.Helper()
 	w, err := sql.Open("sqlite", dsn(path, false))
 	if err != nil {
@@ -26,7 +27,7 @@ func firstSchema(t *testing.T, path string) *sql.DB {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.UpTo(t.Context(), 1); err != nil {
+	if _, err := p.UpTo(t.Context(), version); err != nil {
 		t.Fatal(err)
 	}
 	return w
@@ -36,7 +37,7 @@ func firstSchema(t *testing.T, path string) *sql.DB {
 // schema, and looks at it through today's.
 func TestTraitsAndHighlightsFromBeforeAreFound(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "sightline.db")
-	w := firstSchema(t, path)
+	w := schemaOf(t, path, 1)
 	addTwoOrgs(t, w)
 	for org := 1; org <= 2; org++ {
 		conn := 10 + org
@@ -86,8 +87,30 @@ func TestTraitsAndHighlightsFromBeforeAreFound(t *testing.T) {
 	}
 }
 
-// TestDaysFromBeforeAreCountedByPeopleAndErrorsToo takes away from a filled
-// database what the migration adds, and opens it again.
+// copyRows fills the tables of a database of an older schema from a newer one.
+func copyRows(t *testing.T, old *sql.DB, newer string) {
+	t.Helper()
+	mustExec(t, old, `PRAGMA foreign_keys = OFF`)
+	mustExec(t, old, `ATTACH ? AS newer`, newer)
+	tables, err := list(t.Context(), old, "tables", scanText, `
+		SELECT name FROM main.sqlite_schema
+		WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%' AND name NOT LIKE 'goose%' AND name NOT LIKE 'sqlite%' AND name NOT LIKE '%\_fts%' ESCAPE '\'`)
+	if err != nil || len(tables) < 10 {
+		t.Fatalf("the older tables are %v, %v", tables, err)
+	}
+	for _, table := range tables {
+		columns, err := list(t.Context(), old, "columns", scanText, `SELECT name FROM pragma_table_info(?, 'main')`, table)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := strings.Join(columns, ", ")
+		mustExec(t, old, `INSERT OR REPLACE INTO main.`+table+` (`+names+`) SELECT `+names+` FROM newer.`+table)
+	}
+	mustExec(t, old, `DETACH newer`)
+}
+
+// TestDaysFromBeforeAreCountedByPeopleAndErrorsToo copies a filled database into
+// the schema from before the migration, without what it adds, and opens that.
 func TestDaysFromBeforeAreCountedByPeopleAndErrorsToo(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "sightline.db")
 	d, err := Open(t.Context(), path)
@@ -116,13 +139,17 @@ func TestDaysFromBeforeAreCountedByPeopleAndErrorsToo(t *testing.T) {
 		}
 	}
 	want := rollups(t, d)
-	mustExec(t, d.w, `DROP TABLE session_day_blocks`)
-	mustExec(t, d.w, `DELETE FROM session_days WHERE facet IN ('people', 'errors')`)
-	mustExec(t, d.w, `DELETE FROM goose_db_version WHERE version_id >= 18`)
 	if err := d.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if d, err = Open(t.Context(), path); err != nil {
+	before := filepath.Join(t.TempDir(), "before.db")
+	w := schemaOf(t, before, 17)
+	copyRows(t, w, path)
+	mustExec(t, w, `DELETE FROM session_days WHERE facet IN ('people', 'errors')`)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if d, err = Open(t.Context(), before); err != nil {
 		t.Fatal(err)
 	}
 	defer d.Close()

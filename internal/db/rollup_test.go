@@ -332,7 +332,7 @@ func addTwoOrgs(t *testing.T, w *sql.DB) {
 // nothing that was in it is lost or changed.
 func TestAFilledDatabaseIsMigrated(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "sightline.db")
-	w := firstSchema(t, path)
+	w := schemaOf(t, path, 1)
 	addTwoOrgs(t, w)
 	r := rand.New(rand.NewPCG(3, 3))
 	const many = countBatch + 5
