@@ -70,13 +70,10 @@ func readExports(body []byte, asked string) (ExportPage, error) {
 	return page, nil
 }
 
-// FetchExport opens an exported session's file, without our key. An address that
-// has expired is an error of kind Forbidden: list again for a new one. Errors
-// while reading are *upstream.Error, too.
-func (c *Client) FetchExport(ctx context.Context, url string) (*Export, error) {
-	download, err := c.up.Fetch(ctx, "fetchExport", url)
-	if err != nil {
-		return nil, err
-	}
-	return &Export{ReadCloser: download, Size: download.Size, Received: download.Received}, nil
+// FetchExport opens an exported session's file as it is stored (JSON Lines,
+// often gzipped), without our key, or its rest if its beginning is here. An
+// address that has expired is an error of kind Forbidden: list again for a new
+// one. Errors while reading are *upstream.Error, too.
+func (c *Client) FetchExport(ctx context.Context, url string, from upstream.Resume) (*upstream.Download, error) {
+	return c.up.Fetch(ctx, "fetchExport", url, from)
 }

@@ -5,7 +5,6 @@ package logrocket
 
 import (
 	"encoding/json"
-	"io"
 	"time"
 )
 
@@ -86,16 +85,6 @@ type ExportedSession struct {
 	// URL is signed and expires within hours. It is as good as a password to the
 	// file: do not log it.
 	URL string
-}
-
-// Export is an export file being read, already unpacked if it came as gzip.
-// Close it.
-type Export struct {
-	io.ReadCloser
-	// Size is the file's length on the wire in bytes, -1 if not announced.
-	Size int64
-	// Received returns how many bytes of it have come so far.
-	Received func() int64
 }
 
 // MaxAuditLimit is the most entries that one page of the audit log is asked

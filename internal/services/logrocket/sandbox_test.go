@@ -2,6 +2,7 @@ package logrocket_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -142,11 +143,14 @@ func useEverything(t *testing.T, s *sandbox.Sandbox, c *logrocket.Client) {
 			t.Fatalf("exports: %+v, %v", page, err)
 		}
 		if files == 0 && len(page.Sessions) > 0 {
-			export, err := c.FetchExport(ctx, page.Sessions[0].URL)
+			export, err := c.FetchExport(ctx, page.Sessions[0].URL, upstream.Resume{})
 			if err != nil {
 				t.Fatal(err)
 			}
 			lines, err := io.ReadAll(export)
+			if z, packed := gzip.NewReader(bytes.NewReader(lines)); packed == nil {
+				lines, err = io.ReadAll(z)
+			}
 			if err := export.Close(); err != nil {
 				t.Error(err)
 			}

@@ -151,7 +151,8 @@ func TestExportFilesAgreeWithRaygun(t *testing.T) {
 	if gzipped < 30 || gzipped > 90 || len(types) != 3 || len(times) < 6 || rotten == 0 || checked < 50 {
 		t.Errorf("%d gzipped, %v, %v, %d rotten lines, %d compared", gzipped, types, times, rotten, checked)
 	}
-	for _, k := range []string{"lr.Metadata", "lr.Identify", "lr.core.Exception", "lr.network.RequestEvent", "lr.network.ResponseEvent", "lr.redux.ReduxAction", "lr.CustomEvent", "click", "deadClick", "inputChange", "acme.SomethingNew"} {
+	for _, k := range []string{"lr.Metadata", "lr.Identify", "lr.core.Exception", "lr.network.RequestEvent", "lr.network.ResponseEvent", "lr.redux.ReduxAction", "lr.CustomEvent", "click", "deadClick", "inputChange", "acme.SomethingNew",
+		"lr.network.NetworkStatusEvent", "session", "user", "customEvent", "exception", "networkResponse"} {
 		if kinds[k] == 0 {
 			t.Errorf("no event of type %s", k)
 		}
@@ -179,5 +180,31 @@ func TestExportURLs(t *testing.T) {
 	c.add(2 * time.Second)
 	if a := mustSend(t, "GET", addr, nil, nil); a.code != 403 || !strings.Contains(string(a.body), "expired") {
 		t.Errorf("later: %d %s", a.code, a.body)
+	}
+}
+
+// TestAnExportFileGoesOnWhereItStopped asks for the rest of files of all three
+// packings, after their addresses have expired and been listed again.
+func TestAnExportFileGoesOnWhereItStopped(t *testing.T) {
+	s, c := start(t, sandbox.Options{})
+	var before, after exportPage
+	contract(t, s, "GET", app(s, "data-export/"), nil).json(t, &before)
+	files := make([]answer, len(before.Sessions))
+	for i, e := range before.Sessions {
+		files[i] = mustSend(t, "GET", e.URL, nil, nil)
+	}
+	c.add(16 * time.Minute)
+	contract(t, s, "GET", app(s, "data-export/"), nil).json(t, &after)
+	for i, e := range after.Sessions {
+		whole := files[i]
+		half := len(whole.body) / 2
+		rest := mustSend(t, "GET", e.URL, map[string]string{"Range": fmt.Sprintf("bytes=%d-", half), "If-Range": whole.header.Get("ETag")}, nil)
+		if rest.code != 206 || !bytes.Equal(rest.body, whole.body[half:]) {
+			t.Errorf("file %d: %d with %d bytes of %d", i, rest.code, len(rest.body), len(whole.body)-half)
+		}
+		other := mustSend(t, "GET", e.URL, map[string]string{"Range": fmt.Sprintf("bytes=%d-", half), "If-Range": `"other"`}, nil)
+		if other.code != 200 || !bytes.Equal(other.body, whole.body) {
+			t.Errorf("file %d, of another version: %d with %d bytes", i, other.code, len(other.body))
+		}
 	}
 }

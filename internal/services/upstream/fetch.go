@@ -1,29 +1,41 @@
 package upstream
 
 import (
-	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/klauspost/compress/gzip"
 )
 
-// maxUnpacked bounds a fetched file once unpacked.
-const maxUnpacked = 16 << 30
+// Resume says which part of a file is here already. The zero value is none of it.
+type Resume struct {
+	// Offset is how many bytes of the file's beginning are here.
+	Offset int64
+	// Validator is Download.Validator of the fetch that brought them. Without
+	// one the file is fetched from its beginning.
+	Validator string
+}
 
-// Download is a file being fetched, already unpacked. Close it.
+// Download is a file being fetched, byte for byte as it is stored: packed, if it
+// is stored so. Close it.
 type Download struct {
 	io.Reader
-	// Size is its length on the wire, -1 if not announced.
+	// Offset is where in the file the reading begins: Resume.Offset if the server
+	// went on there, 0 if it began anew.
+	Offset int64
+	// Size is the length of the whole file, -1 if it was not announced.
 	Size int64
-	wire *wireBody
+	// Validator tells this version of the file from another, in Resume; empty if
+	// the server names none.
+	Validator string
+	wire      *wireBody
 }
 
 // Received returns how many bytes have come over the wire so far.
@@ -33,10 +45,12 @@ func (d *Download) Received() int64 { return d.wire.count.Load() }
 func (d *Download) Close() error { return d.wire.Close() }
 
 // Fetch opens a file whose address came in an answer. It sends no credentials,
-// goes to public https addresses only (and inside if the base URL is inside),
-// and unpacks gzip whatever the headers say. The time limit holds for the start
-// and for each pause between bytes, not for the whole. Read errors are *Error.
-func (c *Client) Fetch(ctx context.Context, operation, address string) (*Download, error) {
+// and goes to public https addresses only (and inside if the base URL is inside).
+// With the beginning of the file at hand it asks for the rest; a server that
+// cannot do that, or has another file by now, sends the whole. The time limit
+// holds for the start and for each pause between bytes, not for the whole. Read
+// errors are *Error.
+func (c *Client) Fetch(ctx context.Context, operation, address string, from Resume) (*Download, error) {
 	target, err := url.Parse(address)
 	if err != nil {
 		err = &blockedAddress{"the answer holds an address that cannot be read"}
@@ -53,7 +67,13 @@ func (c *Client) Fetch(ctx context.Context, operation, address string) (*Downloa
 	failed := c.retry(ctx, IfSafe, func() *Error {
 		attempts++
 		var failed *Error
-		download, failed = c.fetchOnce(ctx, operation, target, inside, attempts)
+		download, failed = c.fetchOnce(ctx, operation, target, inside, attempts, from)
+		var other *otherPart
+		if from.Offset > 0 && failed != nil && (failed.Status == http.StatusRequestedRangeNotSatisfiable || errors.As(failed.Err, &other)) {
+			from = Resume{} // the file is another one, or the server cannot tell its parts
+			attempts++
+			download, failed = c.fetchOnce(ctx, operation, target, inside, attempts, from)
+		}
 		return failed
 	})
 	if failed != nil {
@@ -64,7 +84,7 @@ func (c *Client) Fetch(ctx context.Context, operation, address string) (*Downloa
 
 // fetchOnce makes one attempt, with one ledger row that stays open until the
 // file is closed.
-func (c *Client) fetchOnce(ctx context.Context, operation string, target *url.URL, inside bool, attempt int) (*Download, *Error) {
+func (c *Client) fetchOnce(ctx context.Context, operation string, target *url.URL, inside bool, attempt int, from Resume) (*Download, *Error) {
 	id, failed := c.begin(ctx, Call{Vendor: c.vendor, Operation: operation, Method: http.MethodGet, Attempt: attempt})
 	if failed != nil {
 		return nil, failed
@@ -73,22 +93,55 @@ func (c *Client) fetchOnce(ctx context.Context, operation string, target *url.UR
 	watched, cancel := context.WithCancelCause(ctx)
 	w.cancel = cancel
 	w.watch = time.AfterFunc(c.timeout, func() { cancel(context.DeadlineExceeded) })
-	resp, failed := c.fetchHops(watched, w, target, inside)
+	resp, failed := c.fetchHops(watched, w, target, inside, from)
 	if failed == nil {
 		w.body, w.outcome.Status = resp.Body, resp.StatusCode
-		var reader io.Reader
-		reader, failed = w.unpacked()
-		if failed == nil {
-			return &Download{Reader: reader, Size: resp.ContentLength, wire: w}, nil
+		d := &Download{Reader: &wireReader{w}, Size: resp.ContentLength, Validator: validator(resp.Header), wire: w}
+		if resp.StatusCode != http.StatusPartialContent {
+			return d, nil
 		}
+		err := d.resumed(resp.Header.Get("Content-Range"), from)
+		if err == nil {
+			return d, nil
+		}
+		failed = c.failure(operation, err)
+		failed.Sent = true
 	}
 	w.fail(failed)
 	_ = w.Close()
 	return nil, failed
 }
 
+// validator is what an If-Range header may hold: a strong entity tag, else the
+// time of the last change (RFC 9110, 13.1.5).
+func validator(h http.Header) string {
+	if tag := h.Get("ETag"); tag != "" && !strings.HasPrefix(tag, "W/") {
+		return tag
+	}
+	return h.Get("Last-Modified")
+}
+
+// otherPart is the cause of an answer that is not the part asked for.
+type otherPart struct{ got string }
+
+func (e *otherPart) Error() string {
+	return fmt.Sprintf("the answer is not the part of the file that was asked for, but %q", e.got)
+}
+
+// resumed reads which part of the file an answer holds. It must be the rest.
+func (d *Download) resumed(contentRange string, from Resume) error {
+	var first, last int64
+	size := int64(-1) // stays so for "*"
+	n, _ := fmt.Sscanf(contentRange, "bytes %d-%d/%d", &first, &last, &size)
+	if n < 2 || first != from.Offset || n == 3 && last+1 != size {
+		return &otherPart{contentRange}
+	}
+	d.Offset, d.Size = first, size
+	return nil
+}
+
 // fetchHops follows redirects, checking each address as if it came first.
-func (c *Client) fetchHops(ctx context.Context, w *wireBody, target *url.URL, inside bool) (*http.Response, *Error) {
+func (c *Client) fetchHops(ctx context.Context, w *wireBody, target *url.URL, inside bool, from Resume) (*http.Response, *Error) {
 	for hop := 0; ; hop++ {
 		var sent atomic.Bool
 		traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { sent.Store(true) }})
@@ -97,7 +150,11 @@ func (c *Client) fetchHops(ctx context.Context, w *wireBody, target *url.URL, in
 			return nil, c.failure(w.operation, &blockedAddress{"the answer holds an address that cannot be asked"})
 		}
 		req.Header.Set("User-Agent", "Sightline")
-		req.Header.Set("Accept-Encoding", "gzip")
+		req.Header.Set("Accept-Encoding", "identity") // what is packed on the way has no stable offsets
+		if from.Offset > 0 && from.Validator != "" {
+			req.Header.Set("Range", fmt.Sprintf("bytes=%d-", from.Offset))
+			req.Header.Set("If-Range", from.Validator)
+		}
 		resp, err := guardedTransport(target.Scheme, inside).RoundTrip(req)
 		if err != nil {
 			failed := c.failure(w.operation, w.reason(ctx, err))
@@ -206,26 +263,6 @@ func (w *wireBody) Close() error {
 	return err
 }
 
-// unpacked returns the content, of gzip or of a gzip packed once more on the way.
-func (w *wireBody) unpacked() (io.Reader, *Error) {
-	var content io.Reader = w
-	for range 2 {
-		buffered := bufio.NewReaderSize(content, 64<<10)
-		start, err := buffered.Peek(2)
-		if err != nil && !errors.Is(err, io.EOF) {
-			return nil, w.broken(err)
-		}
-		content = buffered
-		if !isGzip(start) {
-			break
-		}
-		if content, err = gzip.NewReader(buffered); err != nil {
-			return nil, w.broken(err)
-		}
-	}
-	return &contentReader{wire: w, content: content, left: maxUnpacked}, nil
-}
-
 // broken is the error of a file that stopped within.
 func (w *wireBody) broken(err error) *Error {
 	switch {
@@ -233,27 +270,17 @@ func (w *wireBody) broken(err error) *Error {
 		err = w.ctx.Err()
 	case errors.Is(err, context.Canceled): // by the watch: the caller's context is well
 		err = context.DeadlineExceeded
-	case errors.Is(err, gzip.ErrHeader), errors.Is(err, gzip.ErrChecksum):
-		err = errGzip
 	}
 	failed := w.client.broken(w.operation, w.outcome.Status, err)
 	failed.Sent = true
 	return failed
 }
 
-// contentReader turns read errors into *Error and bounds what gzip may unfold to.
-type contentReader struct {
-	wire    *wireBody
-	content io.Reader
-	left    int64
-}
+// wireReader turns read errors into *Error and keeps the first for the ledger.
+type wireReader struct{ wire *wireBody }
 
-func (r *contentReader) Read(p []byte) (int, error) {
-	n, err := r.content.Read(p)
-	r.left -= int64(n)
-	if r.left < 0 {
-		err = errTooBig
-	}
+func (r *wireReader) Read(p []byte) (int, error) {
+	n, err := r.wire.Read(p)
 	if err == nil || errors.Is(err, io.EOF) {
 		return n, err
 	}

@@ -30,7 +30,7 @@ func TestAddressesInAnswersStayOutOfThePrivateNetwork(t *testing.T) {
 		"https://2130706433" + secure, "https://0x7f.1" + secure,
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-		_, err := public.Fetch(ctx, "fetch", address)
+		_, err := public.Fetch(ctx, "fetch", address, upstream.Resume{})
 		cancel()
 		// The last two are names to some resolvers, which may take their time.
 		if k := upstream.KindOf(err); k != upstream.Unexpected && k != upstream.Down && k != upstream.TimedOut {
@@ -41,7 +41,7 @@ func TestAddressesInAnswersStayOutOfThePrivateNetwork(t *testing.T) {
 		"http://169.254.169.254/latest/meta-data", "http://0.0.0.0" + port, "http://[fe80::1]/", "http://8.8.8.8/",
 		"file:///etc/passwd", "ftp://127.0.0.1/", "//127.0.0.1" + port, "/x", "", "http://", "http://user:pw@127.0.0.1" + port, "gopher://127.0.0.1", "http:127.0.0.1", "\x00",
 	} {
-		_, err := inside.Fetch(t.Context(), "fetch", address)
+		_, err := inside.Fetch(t.Context(), "fetch", address, upstream.Resume{})
 		e := wantError(t, err, upstream.Unexpected)
 		if e.Sent || strings.Contains(e.Error(), "pw") {
 			t.Errorf("%q: %+v", address, e)
@@ -55,7 +55,7 @@ func TestAddressesInAnswersStayOutOfThePrivateNetwork(t *testing.T) {
 			t.Errorf("ledger %+v", row)
 		}
 	}
-	if d, err := inside.Fetch(t.Context(), "fetch", s.URL); err != nil || !reached.Load() {
+	if d, err := inside.Fetch(t.Context(), "fetch", s.URL, upstream.Resume{}); err != nil || !reached.Load() {
 		t.Errorf("an inside base does not reach inside: %v", err)
 	} else {
 		d.Close()
@@ -82,7 +82,7 @@ func TestARedirectIsCheckedLikeAnAddress(t *testing.T) {
 		}
 	})
 	c, ledger := newClient(t, s.URL)
-	d, err := c.Fetch(t.Context(), "fetch", s.URL+"/inside?sig=1")
+	d, err := c.Fetch(t.Context(), "fetch", s.URL+"/inside?sig=1", upstream.Resume{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func TestARedirectIsCheckedLikeAnAddress(t *testing.T) {
 		t.Errorf("body %q, referer %q", body, referer.Load())
 	}
 	for _, path := range []string{"/metadata", "/password", "/scheme", "/loop"} {
-		_, err := c.Fetch(t.Context(), "fetch", s.URL+path)
+		_, err := c.Fetch(t.Context(), "fetch", s.URL+path, upstream.Resume{})
 		wantError(t, err, upstream.Unexpected)
 	}
 	if n := len(ledger.Rows()); n != 5 {
@@ -113,7 +113,7 @@ func TestAFetchThatBreaksOffSaysSo(t *testing.T) {
 	defer close(release)
 	c, ledger := newClient(t, s.URL, func(o *upstream.Options) { o.Timeout = 100 * time.Millisecond })
 	for path, kind := range map[string]upstream.Kind{"/cut": upstream.Down, "/slow": upstream.TimedOut} {
-		d, err := c.Fetch(t.Context(), "fetch", s.URL+path)
+		d, err := c.Fetch(t.Context(), "fetch", s.URL+path, upstream.Resume{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -133,7 +133,7 @@ func TestAFetchThatBreaksOffSaysSo(t *testing.T) {
 func TestASlowReaderIsNotTheVendorsFault(t *testing.T) {
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, strings.Repeat("x", 1<<20)) })
 	c, _ := newClient(t, s.URL, func(o *upstream.Options) { o.Timeout = 50 * time.Millisecond })
-	d, err := c.Fetch(t.Context(), "fetch", s.URL)
+	d, err := c.Fetch(t.Context(), "fetch", s.URL, upstream.Resume{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +154,7 @@ func TestACanceledFetchClosesItsRow(t *testing.T) {
 	c, ledger := newClient(t, s.URL)
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(50*time.Millisecond, cancel)
-	_, err := c.Fetch(ctx, "fetch", s.URL)
+	_, err := c.Fetch(ctx, "fetch", s.URL, upstream.Resume{})
 	wantError(t, err, upstream.Canceled)
 	if rows := ledger.Rows(); len(rows) != 1 || rows[0].Open || rows[0].Kind != upstream.Canceled {
 		t.Errorf("ledger %+v", rows)
@@ -167,11 +167,78 @@ func TestAnExpiredAddressIsForbidden(t *testing.T) {
 		io.WriteString(w, `<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>`)
 	})
 	c, ledger := newClient(t, s.URL)
-	_, err := c.Fetch(t.Context(), "fetch", s.URL+"/?sig=1")
+	_, err := c.Fetch(t.Context(), "fetch", s.URL+"/?sig=1", upstream.Resume{})
 	if e := wantError(t, err, upstream.Forbidden); e.Says != "AccessDenied Request has expired" {
 		t.Errorf("says %q", e.Says)
 	}
 	if rows := ledger.Rows(); len(rows) != 1 || rows[0].Kind != upstream.Forbidden {
 		t.Errorf("ledger %+v", rows)
+	}
+}
+
+// TestAFetchGoesOnWhereItStopped breaks a file off and asks for the rest, of
+// servers that can do that, that cannot, and that lie.
+func TestAFetchGoesOnWhereItStopped(t *testing.T) {
+	const file = "0123456789"
+	for name, tt := range map[string]struct {
+		tag     string // the file's by now
+		offset  int64
+		answer  func(w http.ResponseWriter, r *http.Request) bool // true if it answered
+		from    int64
+		asked   int
+		unnamed bool // its end is not known
+	}{
+		"the rest":            {tag: `"a"`, offset: 4, from: 4, asked: 1},
+		"all but nothing":     {tag: `"a"`, offset: 9, from: 9, asked: 1},
+		"another file":        {tag: `"b"`, offset: 4, from: 0, asked: 1},
+		"all of it":           {tag: `"a"`, offset: 10, from: 0, asked: 2},
+		"more than it has":    {tag: `"a"`, offset: 11, from: 0, asked: 2},
+		"nothing yet":         {tag: `"a"`, offset: 0, from: 0, asked: 1},
+		"knows no parts":      {tag: `"a"`, offset: 4, from: 0, asked: 1, answer: func(w http.ResponseWriter, r *http.Request) bool { io.WriteString(w, file); return true }},
+		"another part":        {tag: `"a"`, offset: 4, from: 0, asked: 2, answer: part("bytes 5-9/10", file[5:])},
+		"a part in between":   {tag: `"a"`, offset: 4, from: 0, asked: 2, answer: part("bytes 4-7/10", file[4:8])},
+		"a part without name": {tag: `"a"`, offset: 4, from: 0, asked: 2, answer: part("", file[4:])},
+		"a part of unknown":   {tag: `"a"`, offset: 4, from: 4, asked: 1, unnamed: true, answer: part("bytes 4-9/*", file[4:])},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var asked atomic.Int32
+			s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				asked.Add(1)
+				w.Header().Set("ETag", tt.tag)
+				if tt.answer == nil || !tt.answer(w, r) {
+					http.ServeContent(w, r, "file", time.Time{}, strings.NewReader(file))
+				}
+			})
+			c, ledger := newClient(t, s.URL)
+			d, err := c.Fetch(t.Context(), "fetch", s.URL, upstream.Resume{Offset: tt.offset, Validator: `"a"`})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := io.ReadAll(d)
+			d.Close()
+			size := int64(len(file))
+			if tt.unnamed {
+				size = -1
+			}
+			if err != nil || d.Offset != tt.from || string(got) != file[tt.from:] || d.Size != size || d.Validator != tt.tag {
+				t.Errorf("read %q from %d, size %d, %s, %v", got, d.Offset, d.Size, d.Validator, err)
+			}
+			if n := int(asked.Load()); n != tt.asked || len(ledger.Rows()) != n {
+				t.Errorf("asked %d times, ledger %+v", n, ledger.Rows())
+			}
+		})
+	}
+}
+
+// part answers a request for a part, and only that, with one of its own.
+func part(contentRange, body string) func(http.ResponseWriter, *http.Request) bool {
+	return func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Header.Get("Range") == "" {
+			return false
+		}
+		w.Header().Set("Content-Range", contentRange)
+		w.WriteHeader(http.StatusPartialContent)
+		io.WriteString(w, body)
+		return true
 	}
 }
