@@ -141,7 +141,8 @@ func (a *app) graphQLPage(w http.ResponseWriter, r *http.Request, status int, f 
 		v.Hidden = append(v.Hidden, templates.HiddenView{Name: "connection", Value: fmt.Sprint(f.Connection)})
 	}
 	v.Hidden = append(v.Hidden, templates.HiddenView{Name: "token", Value: services.NewFormToken()})
-	v.SchemaURL = orgPath(r, "graphql/schema?connection=%d", f.Connection)
+	v.SchemaURL, v.SchemaFile = orgPath(r, "graphql/schema?connection=%d", f.Connection), orgPath(r, "graphql/schema.json")
+	allowStyles(w, r)
 	if err := a.describeSchema(r, &v, &f); err != nil {
 		return err
 	}
@@ -202,16 +203,15 @@ func (f graphQLForm) fields(v *templates.GraphQLView) {
 		v.Variables.Error = strings.TrimSpace(list[0].Place + " " + list[0].Text)
 		v.Problems = append(v.Problems, list...)
 	}
+	v.Operation = templates.FieldView{ID: "operation", Name: "operation", Label: "Operation", Value: f.Operation, Required: true, Hint: "Only this one is sent."}
+	v.Operations = []templates.OptionView{{Label: "Choose one"}}
 	if len(f.check.Operations) > 1 {
-		v.Operation = &templates.FieldView{ID: "operation", Name: "operation", Label: "Operation", Value: f.Operation, Error: f.check.Operation, Hint: "Only this one is sent."}
-		v.Operations = []templates.OptionView{{Label: "Choose one"}}
+		v.Operation.Error = f.check.Operation
 		for _, o := range f.check.Operations {
 			v.Operations = append(v.Operations, templates.OptionView{Value: o.Name, Label: o.Name + " (" + string(o.Kind) + ")"})
 		}
-	} else if f.check.Operation != "" {
-		v.Problems = append(v.Problems, templates.ProblemView{Text: f.check.Operation})
 	}
-	if v.Operation != nil && f.check.Operation != "" {
+	if f.check.Operation != "" {
 		v.Problems = append(v.Problems, templates.ProblemView{Text: f.check.Operation})
 	}
 }

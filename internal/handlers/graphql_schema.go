@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"sightline/internal/services"
 	"sightline/web/templates"
@@ -202,6 +203,41 @@ func (a *app) fetchSchema(w http.ResponseWriter, r *http.Request) error {
 		kind, text = "error", ask.Message
 	}
 	return a.redirect(w, r, orgPath(r, "graphql/schema?connection=%d", conn), kind, text)
+}
+
+// schemaFile handles GET /graphql/schema.json: the schema of ?connection= as the
+// answer to an introspection, for the editor. Nothing (204) if there is none.
+func (a *app) schemaFile(w http.ResponseWriter, r *http.Request) error {
+	conn := services.ConnectionID(idOf(r.URL.Query().Get("connection")))
+	if err := a.ourConnection(r, conn, nil); err != nil {
+		return err
+	}
+	tag, err := a.GraphQL.SchemaTag(r.Context(), orgOf(r), conn)
+	if err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("Cache-Control", "private, no-cache")
+	if tag == "" {
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	h.Set("ETag", `"`+tag+`"`)
+	if strings.Contains(r.Header.Get("If-None-Match"), tag) {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	docs, err := a.GraphQL.Docs(r.Context(), orgOf(r), conn)
+	if err != nil || docs == nil {
+		return err
+	}
+	body, err := docs.Introspection()
+	if err != nil {
+		return err
+	}
+	h.Set("Content-Type", "application/json")
+	_, _ = w.Write(body) // the reader may be gone
+	return nil
 }
 
 // lockGraphQL handles POST /graphql/mutations: who may run mutations through a

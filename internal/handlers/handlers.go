@@ -191,6 +191,7 @@ func (a *app) routes() []route {
 		{"GET", "/graphql/saved", services.Viewer, a.savedQueries},
 		{"POST", "/graphql/saved/{id}/delete", services.Support, a.deleteSavedQuery},
 		{"GET", "/graphql/schema", services.Viewer, a.graphQLSchema},
+		{"GET", "/graphql/schema.json", services.Viewer, a.schemaFile},
 		{"POST", "/graphql/schema", services.Support, a.fetchSchema},
 		{"POST", "/graphql/mutations", services.Admin, a.lockGraphQL},
 		{"GET", "/highlights", services.Viewer, a.highlights},

@@ -157,6 +157,17 @@ func (g *GraphQL) Schema(ctx context.Context, org OrgID, id ConnectionID) (Graph
 	return out, err
 }
 
+// SchemaTag tells the schema that is known of a connection from any other, and
+// from the same as an other version of Sightline reads it; empty if there is none.
+func (g *GraphQL) SchemaTag(ctx context.Context, org OrgID, id ConnectionID) (string, error) {
+	row, err := g.db.Org(org).GraphQLSchema(ctx, id)
+	if errors.Is(err, db.ErrNotFound) || err == nil && row.Hash == "" {
+		return "", nil
+	}
+	const reader = "1" // changes with how a schema is read and told
+	return reader + "-" + row.Hash[:min(len(row.Hash), 32)], err
+}
+
 // Docs returns the schema that is known of a connection; nil if there is none.
 func (g *GraphQL) Docs(ctx context.Context, org OrgID, id ConnectionID) (*GraphQLDocs, error) {
 	row, err := g.db.Org(org).GraphQLSchema(ctx, id)

@@ -4,8 +4,9 @@ package templates
 
 // Where the built files are served; the hash is that of their content.
 const (
-	urlCSS     = "/static/app.3eeb2f15479b.css"
+	urlCSS     = "/static/app.47a4b89cbfc7.css"
 	urlAppJS   = "/static/app.5cd2a263e9b8.js"
 	urlThemeJS = "/static/theme.d329c1c2cbae.js"
+	urlGraphQL = "/static/graphql.5bbb5ed73ea5.js"
 	urlFavicon = "/static/favicon.6c7ac739bdd4.svg"
 )

@@ -12,7 +12,7 @@ import (
 // The addresses in the layout are those under which web/static serves the files
 // that are built in now.
 func TestAddressesNameTheBuiltFiles(t *testing.T) {
-	for file, url := range map[string]string{"app.css": urlCSS, "app.js": urlAppJS, "theme.js": urlThemeJS, "favicon.svg": urlFavicon} {
+	for file, url := range map[string]string{"app.css": urlCSS, "app.js": urlAppJS, "theme.js": urlThemeJS, "graphql.js": urlGraphQL, "favicon.svg": urlFavicon} {
 		b, err := os.ReadFile(filepath.Join("..", "static", file))
 		if err != nil {
 			t.Fatal(err)

@@ -410,5 +410,14 @@ func FuzzNoSchemaBreaksAnything(f *testing.F) {
 			d.Validate(s, o)
 		}
 		graphql.Changes(s, s, 10)
+		told, err := s.Introspection()
+		if err != nil {
+			return // queries begin at a type without a name
+		}
+		if again, err := graphql.ReadIntrospection(200, told); err != nil {
+			t.Errorf("what is told cannot be read: %v", err)
+		} else if twice, err := again.Introspection(); err != nil || string(twice) != string(told) {
+			t.Errorf("what is told is told differently again: %v", err)
+		}
 	})
 }

@@ -1,0 +1,77 @@
+// The editor of the GraphQL pages. Without it the text boxes do the same, but
+// offer nothing while typing.
+import { forceLinting } from '@codemirror/lint'
+import { buildClientSchema } from 'graphql'
+import { editor } from './editor.js'
+import { operationsOf, queryLanguage, setSchema } from './graphql-query.js'
+import { variablesLanguage } from './graphql-variables.js'
+
+const nonce = document.currentScript?.nonce ?? ''
+const form = document.querySelector('[data-graphql]')
+if (form) workbench(form)
+
+function workbench(form) {
+  const chooser = form.elements.namedItem('operation')
+  let schema = null
+  let operations = []
+  const chosen = () => operations.length === 1 ? operations[0] : operations.find(o => o.name?.value === chooser?.value)
+
+  const query = editor(form.elements.namedItem('query'), nonce, () => run(), queryLanguage())
+  const variables = editor(form.elements.namedItem('variables'), nonce, () => run(), variablesLanguage(() => ({ schema, operation: chosen() })))
+
+  // run presses the button. If no operation of several is chosen yet, it is the
+  // one at the cursor.
+  function run() {
+    follow()
+    const here = query.state.selection.main.head
+    const at = operations.find(o => o.loc.start <= here && here <= o.loc.end)
+    if (chooser && operations.length > 1 && !chosen() && at?.name) chooser.value = at.name.value
+    const button = form.querySelector('button[name="do"][value="run"]:not(:disabled)')
+    if (button) form.requestSubmit(button)
+  }
+
+  // follow makes the list of operations that of the text. While the text cannot
+  // be read it stays as it was.
+  function follow() {
+    const now = operationsOf(query.state.doc.toString())
+    if (!now) return
+    operations = now
+    if (!chooser) return
+    const was = chooser.value
+    const names = now.map(o => o.name?.value).filter(Boolean)
+    if (JSON.stringify(names) !== JSON.stringify([...chooser.options].slice(1).map(o => o.value))) {
+      chooser.replaceChildren(chooser.options[0], ...now.filter(o => o.name).map(o => new Option(`${o.name.value} (${o.operation})`, o.name.value)))
+    }
+    chooser.value = names.includes(was) ? was : ''
+    chooser.closest('[data-operation]').hidden = now.length < 2
+  }
+
+  let later
+  form.addEventListener('input', event => {
+    if (event.target.name !== 'query') return
+    clearTimeout(later)
+    later = setTimeout(() => { follow(); forceLinting(variables) }, 300)
+  })
+  chooser?.addEventListener('change', () => forceLinting(variables))
+  follow()
+
+  const connection = form.elements.namedItem('connection')
+  const load = async () => {
+    schema = await fetchSchema(form.dataset.graphql, connection?.value)
+    query.dispatch({ effects: setSchema.of(schema) })
+  }
+  connection?.addEventListener?.('change', load)
+  load()
+}
+
+// fetchSchema is what the connection's server can be asked; null if that is not
+// known here, in which case the editor goes on without it.
+async function fetchSchema(address, connection) {
+  try {
+    const answer = await fetch(`${address}?connection=${encodeURIComponent(connection ?? '')}`, { headers: { Accept: 'application/json' } })
+    if (answer.status !== 200) return null
+    return buildClientSchema(await answer.json(), { assumeValid: true })
+  } catch {
+    return null
+  }
+}
