@@ -44,6 +44,8 @@ type (
 	GraphQLRunID int64
 	// SavedQueryID is a saved GraphQL query's.
 	SavedQueryID int64
+	// ExportFileID is an export file's.
+	ExportFileID int64
 	// HistoryID is a history entry's.
 	HistoryID int64
 	// ViewID is a saved view's.

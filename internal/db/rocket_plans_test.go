@@ -18,6 +18,9 @@ func TestTraitsAndHighlightsNeverScan(t *testing.T) {
 	filtered := func(f HighlightFilter) func() (string, []any) {
 		return func() (string, []any) { return highlightsQuery(1, f) }
 	}
+	exports := func(f ExportFilter) func() (string, []any) {
+		return func() (string, []any) { return exportFilesQuery(1, f) }
+	}
 	audit := func(f AuditFilter) func() (string, []any) { return func() (string, []any) { return auditQuery(1, f) } }
 	later := Moment{time.Now(), 3}
 	plain := func(q string, args ...any) func() (string, []any) { return func() (string, []any) { return q, args } }
@@ -51,6 +54,10 @@ func TestTraitsAndHighlightsNeverScan(t *testing.T) {
 		"traits of user":             {plain(traitsQuery, 1, 1), "PRIMARY KEY"},
 		"history of a trait":         {plain(fieldHistoryQuery, 1, "trait", "plan", 9, 1, 10), "trait_changes_field"},
 		"known trait keys":           {plain(traitKeysQuery, 1, 1, 10), "trait_keys_recent"},
+		"newest export files":        {exports(ExportFilter{}), "export_files_org (org_id=?)"},
+		"next export files":          {exports(ExportFilter{Before: 9}), "export_files_org (org_id=? AND id<?)"},
+		"files of a connection":      {exports(ExportFilter{Connection: 1, Before: 9}), "export_files_connection (connection_id=? AND id<?)"},
+		"files in trouble":           {exports(ExportFilter{Trouble: true, Before: 9}), "export_files_trouble (org_id=? AND id<?)"},
 		"newest audit entries":       {audit(AuditFilter{}), "SEARCH e USING INDEX audit_entries_org (org_id=?)"},
 		"next audit entries":         {audit(AuditFilter{After: later}), "SEARCH e USING INDEX audit_entries_org (org_id=? AND at<?)"},
 		"audit entries of days":      {audit(AuditFilter{From: time.Now(), Until: time.Now()}), "audit_entries_org (org_id=? AND at>? AND at<?)"},

@@ -239,6 +239,7 @@ func askEverything(t *testing.T, d, watched *DB) {
 		func() error { _, err := o.RecordingCustomers(ctx, "6-x", ""); return err },
 		func() error { _, err := o.TimelineHighlights(ctx, 1, place, 51); return err },
 		func() error { _, err := o.TimelineEdits(ctx, 1, place, 51); return err },
+		func() error { _, err := o.ExportFiles(ctx, ExportFilter{Connection: 1, Trouble: true}); return err },
 		func() error { _, err := o.AuditEntries(ctx, AuditFilter{After: place}); return err },
 		func() error { _, err := o.AuditEntries(ctx, AuditFilter{Customer: 1, After: place}); return err },
 		func() error { return o.SetSync(ctx, 1, SyncSettings{Enabled: true, RetentionDays: 60}, nil) },

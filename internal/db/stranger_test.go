@@ -45,6 +45,7 @@ func columnValues() map[string]any {
 		"graphql_locks.role": "owner", "graphql_runs.kind": "query", "graphql_runs.state": "queued",
 		// what Go reads as a bool
 		"detail_runs.state": "open", "detail_runs.todo": "[7]", "syncs.details": 1, "asks.spare": 1,
+		"export_follows.enabled": 1, "export_follows.claimed_until": nil, "export_files.origin": "followed", "export_files.state": "listed",
 		"audit_follows.enabled": 1, "audit_entries.timed": 1, "audit_follows.claimed_until": nil,
 		"connections.check_ok": 1, "calls.counts": 1, "sessions.user_anonymous": 1, "syncs.enabled": 1, "session_searches.complete": 1, "saved_views.shared": 1,
 		"sessions.user_partial": 1, "raygun_users.anonymous": 1, "vital_days.whole": 0,
@@ -124,8 +125,10 @@ func statesFor(method string) map[string]any {
 		return map[string]any{"detail_runs.state": "paused"}
 	case "AddGraphQLRun":
 		return map[string]any{"connections.vendor": "logrocket", "graphql_runs.form_token": "another"}
-	case "SetAlertHook", "SetAuditFollow", "SetGraphQLLock":
+	case "SetAlertHook", "SetAuditFollow", "SetExportFollow", "SetGraphQLLock":
 		return map[string]any{"connections.vendor": "logrocket"}
+	case "AddExportFile":
+		return map[string]any{"connections.vendor": "logrocket", "export_files.key": "another"}
 	case "EndTraitEdit":
 		return map[string]any{"trait_edits.state": "sending"}
 	}
@@ -136,25 +139,27 @@ func statesFor(method string) map[string]any {
 // either, and why that proves no less about the stranger.
 func ownerMisses() map[string]string {
 	return map[string]string{
-		"AddConnection":  "the owner has that name already",
-		"AuditOldest":    "answers a time",
-		"AddInvitation":  "the stranger's has taken the token",
-		"GraphQLLock":    "answers a role",
-		"IsPinned":       "answers yes or no",
-		"Pin":            "it is pinned already",
-		"CallHours":      "names hours, of which the test knows none",
-		"SyncDays":       "names days, of which the test knows none",
-		"BareDays":       "names days, of which the test knows none",
-		"BareSighted":    "names a time, in which the test knows no session",
-		"BareSessions":   "names a time, in which the test knows no session",
-		"SharesWith":     "needs a second customer",
-		"GraphQLRuns":    "lists what is older than a row, of which there is one alone",
-		"Batches":        "lists what is older than a row, of which there is one alone",
-		"CountBatch":     "answers numbers",
-		"Bulks":          "lists what is older than a row, of which there is one alone",
-		"BulkEmails":     "needs a second identity",
-		"DropUpload":     "what was seeded has lines, which no upload has",
-		"SetDefaultView": "it is their default already",
+		"AddConnection":    "the owner has that name already",
+		"AuditOldest":      "answers a time",
+		"NextExportFileAt": "answers a time",
+		"ExportFiles":      "lists what is older than a row, of which there is one alone",
+		"AddInvitation":    "the stranger's has taken the token",
+		"GraphQLLock":      "answers a role",
+		"IsPinned":         "answers yes or no",
+		"Pin":              "it is pinned already",
+		"CallHours":        "names hours, of which the test knows none",
+		"SyncDays":         "names days, of which the test knows none",
+		"BareDays":         "names days, of which the test knows none",
+		"BareSighted":      "names a time, in which the test knows no session",
+		"BareSessions":     "names a time, in which the test knows no session",
+		"SharesWith":       "needs a second customer",
+		"GraphQLRuns":      "lists what is older than a row, of which there is one alone",
+		"Batches":          "lists what is older than a row, of which there is one alone",
+		"CountBatch":       "answers numbers",
+		"Bulks":            "lists what is older than a row, of which there is one alone",
+		"BulkEmails":       "needs a second identity",
+		"DropUpload":       "what was seeded has lines, which no upload has",
+		"SetDefaultView":   "it is their default already",
 		// The explorer's own test asks as a stranger too.
 		"CountSessions": "answers a number",
 		// A test of its own asks as a stranger.
