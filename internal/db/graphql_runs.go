@@ -98,13 +98,13 @@ func (o Org) AddGraphQLRun(ctx context.Context, r GraphQLRun, keep, keepBodies i
 
 // trimGraphQLRuns lets go of what is too old to keep; what is still open stays.
 func (o Org) trimGraphQLRuns(ctx context.Context, tx *sql.Tx, author UserID, keep, keepBodies int) error {
-	const nth = `SELECT id FROM graphql_runs WHERE org_id = ? AND author_id = ? ORDER BY id DESC LIMIT 1 OFFSET ?`
+	const nth = `SELECT id FROM graphql_runs WHERE org_id = ? AND author_id = ? AND schedule_id IS NULL ORDER BY id DESC LIMIT 1 OFFSET ?`
 	for _, t := range []struct {
 		offset int
 		query  string
 	}{
-		{keep, `DELETE FROM graphql_runs WHERE org_id = ? AND author_id = ? AND id <= ? AND finished_at IS NOT NULL`},
-		{keepBodies, `UPDATE graphql_runs SET body = NULL WHERE org_id = ? AND author_id = ? AND id <= ? AND body IS NOT NULL`},
+		{keep, `DELETE FROM graphql_runs WHERE org_id = ? AND author_id = ? AND schedule_id IS NULL AND id <= ? AND finished_at IS NOT NULL`},
+		{keepBodies, `UPDATE graphql_runs SET body = NULL WHERE org_id = ? AND author_id = ? AND schedule_id IS NULL AND id <= ? AND body IS NOT NULL`},
 	} {
 		last, err := one(ctx, tx, "oldest run", scanInt, nth, o.id, author, t.offset)
 		if errors.Is(err, ErrNotFound) {
@@ -133,14 +133,22 @@ func (o Org) GraphQLRunBody(ctx context.Context, id GraphQLRunID) ([]byte, error
 }
 
 // GraphQLRuns lists a member's runs older than before (0 for all), newest first,
-// at most limit.
+// at most limit; those of schedules are not theirs.
 func (o Org) GraphQLRuns(ctx context.Context, author UserID, before GraphQLRunID, limit int) ([]GraphQLRun, error) {
 	if before == 0 {
 		before = 1<<63 - 1
 	}
 	return list(ctx, o.db.r, "GraphQL runs", scanGraphQLRun, `
 		SELECT `+graphQLRunColumns+` FROM graphql_runs r
-		WHERE r.org_id = ? AND r.author_id = ? AND r.id < ? ORDER BY r.id DESC LIMIT ?`, o.id, author, before, min(max(limit, 1), 200))
+		WHERE r.org_id = ? AND r.author_id = ? AND r.schedule_id IS NULL AND r.id < ? ORDER BY r.id DESC LIMIT ?`, o.id, author, before, min(max(limit, 1), 200))
+}
+
+// RunsOfSaved lists a member's own runs of a saved query, newest first, at most
+// limit.
+func (o Org) RunsOfSaved(ctx context.Context, saved SavedQueryID, author UserID, limit int) ([]GraphQLRun, error) {
+	return list(ctx, o.db.r, "GraphQL runs", scanGraphQLRun, `
+		SELECT `+graphQLRunColumns+` FROM graphql_runs r
+		WHERE r.saved_id = ? AND r.author_id = ? AND r.org_id = ? AND r.schedule_id IS NULL ORDER BY r.id DESC LIMIT ?`, saved, author, o.id, min(max(limit, 1), 200))
 }
 
 // StartGraphQLRun moves a queued run to sending, which must be stored before the

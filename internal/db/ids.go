@@ -46,6 +46,8 @@ type (
 	SavedQueryID int64
 	// ExportFileID is an export file's.
 	ExportFileID int64
+	// QueryFormID is that of a form that asks a saved query.
+	QueryFormID int64
 	// HistoryID is a history entry's.
 	HistoryID int64
 	// ViewID is a saved view's.

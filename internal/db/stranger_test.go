@@ -42,7 +42,8 @@ func columnValues() map[string]any {
 		"trait_edits.request": "{}", "raygun_names.kind": "page", "vital_days.buckets": "[]", "sync_walks.purpose": "follow", "sync_walks.todo": "[]",
 		"batches.state": "running", "batches.format": "{}", "batches.range_ms": 0, "batch_items.subject_kind": "email", "batch_items.state": "waiting", "batch_items.reused": 1,
 		"bulk_edits.state": "running", "bulk_edits.format": "{}", "bulk_edits.mapping": "{}", "bulk_lines.state": "ready", "bulk_lines.changes": "[]",
-		"graphql_locks.role": "owner", "graphql_runs.kind": "query", "graphql_runs.state": "queued",
+		"graphql_locks.role": "owner", "graphql_runs.kind": "query", "graphql_runs.state": "queued", "graphql_runs.schedule_id": nil, "query_forms.role": "viewer",
+		"query_schedules.every": "hour", "query_schedules.state": "active",
 		// what Go reads as a bool
 		"detail_runs.state": "open", "detail_runs.todo": "[7]", "syncs.details": 1, "asks.spare": 1,
 		"export_follows.enabled": 1, "export_follows.claimed_until": nil, "export_files.origin": "followed", "export_files.state": "listed",
@@ -64,7 +65,7 @@ func fieldValues() map[string]string {
 		"TraitChange.Field": "trait", "SetMember.1": "viewer", "Invitation.Role": "viewer",
 		"MemberChange.Role": "viewer", "MemberByEmail.0": fmt.Sprint("u", owner), "Identity.Kind": "email", "Match.Kind": "email",
 		"SyncWalk.Purpose": "follow", "SessionFilter.People": "anonymous", "SessionFilter.Errors": "with", "SessionFilter.State": "active",
-		"GraphQLRun.Kind": "query", "GraphQLOutcome.State": "done", "SetGraphQLLock.1": "admin",
+		"GraphQLRun.Kind": "query", "GraphQLOutcome.State": "done", "SetGraphQLLock.1": "admin", "QueryForm.Role": "viewer",
 		"FieldHistory.1": "trait", "PutRaygunNames.1": "page", "WaitingUsers.1": "", "RaygunNames.1": "page",
 	}
 }

@@ -123,7 +123,7 @@ func (a *app) saveGraphQL(w http.ResponseWriter, r *http.Request, f graphQLForm,
 }
 
 func (a *app) graphQLPage(w http.ResponseWriter, r *http.Request, status int, f graphQLForm) error {
-	v := templates.GraphQLView{Now: a.now(), Action: orgPath(r, "graphql"), SavedURL: orgPath(r, "graphql/saved"), Disabled: whyNotSupport(r)}
+	v := templates.GraphQLView{Now: a.now(), Action: orgPath(r, "graphql"), SavedURL: orgPath(r, "graphql/saved"), FormsURL: orgPath(r, "graphql/forms"), Disabled: whyNotSupport(r)}
 	conns, err := a.rocketConnections(r)
 	if err != nil {
 		return err
@@ -150,7 +150,7 @@ func (a *app) graphQLPage(w http.ResponseWriter, r *http.Request, status int, f 
 		if f.saved, err = a.GraphQL.SavedQuery(r.Context(), orgOf(r), f.Saved); err != nil {
 			return err
 		}
-		v.Saved = &templates.SavedQueryItem{Name: f.saved.Name}
+		v.Saved = &templates.SavedQueryItem{Name: f.saved.Name, Href: orgPath(r, "graphql/saved/%d", f.Saved)}
 		v.Hidden = append(v.Hidden, templates.HiddenView{Name: "saved", Value: fmt.Sprint(f.Saved)})
 		if f.problems == nil && f.name == "" {
 			f.name, f.description = f.saved.Name, f.saved.Description
@@ -245,13 +245,17 @@ func (a *app) addRuns(r *http.Request, v *templates.GraphQLView) error {
 		v.Older = orgPath(r, "graphql?before=%d#runs", rows[most-1].ID)
 	}
 	for _, run := range rows {
-		item := templates.GraphQLRunItem{
-			Href: runPath(r, run.ID), Name: runName(run), Kind: string(run.Kind), State: string(run.State), Connection: names[run.Connection],
-			Author: run.AuthorName, Errors: run.Errors, At: run.CreatedAt, Took: runTook(run),
-		}
-		v.Runs = append(v.Runs, item)
+		v.Runs = append(v.Runs, runItem(r, run, names))
 	}
 	return nil
+}
+
+// runItem is a run in a list.
+func runItem(r *http.Request, run services.GraphQLRun, names map[services.ConnectionID]string) templates.GraphQLRunItem {
+	return templates.GraphQLRunItem{
+		Href: runPath(r, run.ID), Name: runName(run), Kind: string(run.Kind), State: string(run.State), Connection: names[run.Connection],
+		Author: run.AuthorName, Errors: run.Errors, At: run.CreatedAt, Took: runTook(run),
+	}
 }
 
 func runPath(r *http.Request, id services.GraphQLRunID) string {
@@ -292,9 +296,9 @@ func (a *app) savedQueries(w http.ResponseWriter, r *http.Request) error {
 	v := templates.SavedQueriesView{Now: a.now(), NewURL: orgPath(r, "graphql")}
 	for _, q := range rows {
 		item := templates.SavedQueryItem{
-			Href: orgPath(r, "graphql?saved=%d", q.ID), Name: q.Name, Description: q.Description, Owner: q.OwnerName, Connection: names[q.Connection], UpdatedAt: q.UpdatedAt,
+			Href: orgPath(r, "graphql/saved/%d", q.ID), Name: q.Name, Description: q.Description, Owner: q.OwnerName, Connection: names[q.Connection], UpdatedAt: q.UpdatedAt,
 		}
-		if actor := actorOf(r); may(r, services.Support) && q.Owner == actor.User || may(r, services.Admin) {
+		if mayDeleteQuery(r, q) {
 			item.DeleteURL = orgPath(r, "graphql/saved/%d/delete", q.ID)
 		}
 		v.Rows = append(v.Rows, item)

@@ -8,6 +8,7 @@ import (
 	"math"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -31,13 +32,7 @@ func (a *app) graphQLRun(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v := templates.GraphQLRunView{
-		Now: a.now(), ID: fmt.Sprint(run.ID), Name: runName(run), URL: runPath(r, run.ID), BackURL: orgPath(r, "graphql"), EditURL: orgPath(r, "graphql?run=%d", run.ID),
-		State: string(run.State), Message: run.Message, Open: run.State.Open(), Query: run.Query, Variables: emptyObject(run.Variables),
-	}
-	if v.Open && may(r, services.Support) {
-		v.StopURL = v.URL + "/stop"
-	}
+	v := a.runView(r, run)
 	if wantsPart(r) {
 		if !v.Open {
 			w.Header().Set("HX-Refresh", "true")
@@ -50,11 +45,42 @@ func (a *app) graphQLRun(w http.ResponseWriter, r *http.Request) error {
 	}
 	v.Facts = runFacts(run, names[run.Connection])
 	if !v.Open {
-		if err := a.addAnswer(r, &v, run); err != nil {
+		if err := a.addAnswer(r, &v, run, answerPlace{path: v.URL}); err != nil {
 			return err
 		}
 	}
 	return a.page(w, r, http.StatusOK, v.Name, "graphql", templates.GraphQLRun(v))
+}
+
+// runView is a run without its answer.
+func (a *app) runView(r *http.Request, run services.GraphQLRun) templates.GraphQLRunView {
+	v := templates.GraphQLRunView{
+		Now: a.now(), ID: fmt.Sprint(run.ID), Name: runName(run), URL: runPath(r, run.ID), BackURL: orgPath(r, "graphql"), EditURL: orgPath(r, "graphql?run=%d", run.ID),
+		State: string(run.State), Message: run.Message, Open: run.State.Open(), Query: run.Query, Variables: emptyObject(run.Variables),
+	}
+	if v.Open && may(r, services.Support) {
+		v.StopURL = v.URL + "/stop"
+	}
+	return v
+}
+
+// answerPlace is the page that shows an answer: its path, and what stands behind
+// the question mark whichever way the answer is shown.
+type answerPlace struct {
+	path string
+	keep []templates.HiddenView
+}
+
+// href is its address with further pairs of names and values.
+func (p answerPlace) href(pairs ...string) string {
+	q := url.Values{}
+	for _, k := range p.keep {
+		q.Set(k.Name, k.Value)
+	}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		q.Set(pairs[i], pairs[i+1])
+	}
+	return p.path + "?" + q.Encode()
 }
 
 func runFacts(run services.GraphQLRun, connection string) []templates.DefView {
@@ -82,7 +108,7 @@ func bytesText(n int) string {
 }
 
 // addAnswer shows the answer in the way that the address asks for.
-func (a *app) addAnswer(r *http.Request, v *templates.GraphQLRunView, run services.GraphQLRun) error {
+func (a *app) addAnswer(r *http.Request, v *templates.GraphQLRunView, run services.GraphQLRun, here answerPlace) error {
 	answer, ok, err := a.GraphQL.Answer(r.Context(), orgOf(r), run)
 	if err != nil {
 		return err
@@ -108,7 +134,7 @@ func (a *app) addAnswer(r *http.Request, v *templates.GraphQLRunView, run servic
 	v.MoreErrors = answer.More
 	for _, tab := range []struct{ show, label string }{{"table", "Table"}, {"json", "JSON"}, {"raw", "As it came"}} {
 		active := v.Show == tab.show || v.Show == "" && tab.show == "table"
-		v.Tabs = append(v.Tabs, templates.TabView{Label: tab.label, Href: v.URL + "?show=" + tab.show, Active: active, Count: -1})
+		v.Tabs = append(v.Tabs, templates.TabView{Label: tab.label, Href: here.href("show", tab.show), Active: active, Count: -1})
 	}
 	switch v.Show {
 	case "json":
@@ -123,7 +149,7 @@ func (a *app) addAnswer(r *http.Request, v *templates.GraphQLRunView, run servic
 		if err != nil {
 			return err
 		}
-		v.Table = tableView(v.URL, t)
+		v.Table = tableView(here, t)
 		for y, row := range v.Table.Rows {
 			for x := range row {
 				if id := people[t.Rows[y][x].Text]; id != 0 && row[x].Href == "" {
@@ -167,10 +193,10 @@ func pathOrDot(path string) string {
 	return path
 }
 
-func tableView(here string, t services.GraphQLTable) *templates.AnswerTableView {
+func tableView(here answerPlace, t services.GraphQLTable) *templates.AnswerTableView {
 	v := &templates.AnswerTableView{
 		List:   templates.FieldView{ID: "list", Name: "list", Label: "Rows are", Value: pathOrDot(t.List.Path)},
-		Filter: templates.FilterView{Action: here, Submit: "Show"}, Hidden: []templates.HiddenView{{Name: "show", Value: "table"}},
+		Filter: templates.FilterView{Action: here.path, Submit: "Show"}, Hidden: append(slices.Clone(here.keep), templates.HiddenView{Name: "show", Value: "table"}),
 	}
 	for _, l := range t.Lists {
 		label := l.Label
@@ -215,7 +241,7 @@ func tableNote(t services.GraphQLTable, shown int) string {
 	return strings.Join(notes, " ")
 }
 
-func cellView(here string, c services.GraphQLCell, list string) templates.AnswerCellView {
+func cellView(here answerPlace, c services.GraphQLCell, list string) templates.AnswerCellView {
 	v := templates.AnswerCellView{Text: c.Text, Error: c.Error}
 	switch {
 	case c.Kind == services.CellAbsent:
@@ -225,7 +251,7 @@ func cellView(here string, c services.GraphQLCell, list string) templates.Answer
 	case c.Kind == services.CellList && list != "":
 		v.Text = templates.Plural(c.Count, "entry", "entries")
 		if c.Count > 0 {
-			v.Href = here + "?" + url.Values{"show": {"table"}, "list": {list}}.Encode()
+			v.Href = here.href("show", "table", "list", list)
 		}
 	}
 	if utf8.RuneCountInString(v.Text) > shownCell {

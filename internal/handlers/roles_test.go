@@ -26,8 +26,9 @@ func TestEveryRouteAsksForItsRole(t *testing.T) {
 	for _, role := range []services.Role{services.Viewer, services.Support, services.Admin} {
 		members[role] = s.as(t, role.String()+"@example.com")
 	}
-	// What a viewer may change is their own; whose a view is the service knows.
-	own := []string{
+	// What a viewer may change is their own; whose a view is the service knows, and
+	// who may ask through a form.
+	own := []string{"/graphql/forms/{id}",
 		"/customers/{id}/pin", "/settings/members/{id}/remove", "/account/name", "/account/password", "/account/sign-out-elsewhere",
 	}
 	param := regexp.MustCompile(`\{[a-z]+\}`)

@@ -32,6 +32,7 @@ func TestForeignIdsBesideThePathAreNotFound(t *testing.T) {
 	a = b.post("/o/acme/highlights", "connection", "2", "by", "email", "subject", strictEmail, "range", "7d", "token", "t")
 	b.until(a.location, "Strictly spoken")
 
+	b.publishes(b.saves("2", "Shop", "{ a }"))
 	b.post("/o/acme/sessions/details", "connection", "1", "sessions", "1", "count", "1")
 	b.until("/o/acme/details/1", "1 of 1 session")
 
@@ -79,7 +80,7 @@ func TestForeignIdsBesideThePathAreNotFound(t *testing.T) {
 		"/highlights?customer=ID", "/highlights?connection=ID", "/highlights/new?customer=ID", "/highlights/new?connection=ID", "/highlights/new?again=ID",
 		"/insight?conn=ID", "/details/ID", "/customers/ID/watched", "/settings/connections/ID/audit",
 		"/settings/audit?customer=ID", "/settings/audit?connection=ID", "/settings/audit.csv?customer=ID", "/settings/audit.json?connection=ID",
-		"/graphql?connection=ID", "/graphql/schema?connection=ID", "/graphql/schema.json?connection=ID",
+		"/graphql?connection=ID", "/graphql/schema?connection=ID", "/graphql/saved/ID", "/graphql/saved/ID/form", "/graphql/forms/ID", "/graphql/schema.json?connection=ID",
 		"/sessions?connection=ID", "/sessions.csv?connection=ID", "/sessions.json?connection=ID",
 	} {
 		same(http.MethodGet, "/o/other"+path)
@@ -102,6 +103,9 @@ func TestForeignIdsBesideThePathAreNotFound(t *testing.T) {
 	same(http.MethodPost, "/o/other/graphql", "connection", "ID", "query", "{ a }", "do", "save", "name", "x")
 	same(http.MethodPost, "/o/other/graphql", "connection", "3", "query", "{ a }", "do", "run", "saved", "ID", "token", "x")
 	same(http.MethodPost, "/o/other/graphql/schema", "connection", "ID")
+	same(http.MethodPost, "/o/other/graphql/saved/ID/form", "title", "x", "role", "owner")
+	same(http.MethodPost, "/o/other/graphql/saved/ID/form/withdraw")
+	same(http.MethodPost, "/o/other/graphql/forms/ID", "token", "x")
 	same(http.MethodPost, "/o/other/graphql/mutations", "connection", "ID", "role", "owner")
 	same(http.MethodPost, own+"/refresh", "as", "ID:"+strictEmail)
 	same(http.MethodPost, own+"/traits", "connection", "ID", "user", "u", "new-key", "a", "new-value", "b", "step", "send", "token", "x")

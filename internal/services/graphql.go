@@ -69,6 +69,16 @@ const (
 	CellList   = graphql.List
 )
 
+// How a form asks for a variable.
+const (
+	InputNumber  = graphql.InputNumber
+	InputDecimal = graphql.InputDecimal
+	InputSwitch  = graphql.InputSwitch
+	InputChoice  = graphql.InputChoice
+	InputLines   = graphql.InputLines
+	InputJSON    = graphql.InputJSON
+)
+
 // The kinds of operations.
 const (
 	GraphQLQueries   = graphql.Query

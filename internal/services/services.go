@@ -33,6 +33,7 @@ type (
 	AuditEntryID    = db.AuditEntryID
 	GraphQLRunID    = db.GraphQLRunID
 	SavedQueryID    = db.SavedQueryID
+	QueryFormID     = db.QueryFormID
 	HistoryID       = db.HistoryID
 	InvitationID    = db.InvitationID
 )
