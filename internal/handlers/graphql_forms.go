@@ -186,9 +186,9 @@ func formInput(f services.FormField, value, problem string) templates.QueryInput
 func inputHint(f services.FormField) string {
 	hints := []string{}
 	if f.Note != "" {
-		hints = append(hints, f.Note)
+		hints = append(hints, sentence(f.Note))
 	} else if f.Help != "" {
-		hints = append(hints, shortened(f.Help, 200))
+		hints = append(hints, sentence(shortened(f.Help, 200)))
 	}
 	switch f.Input {
 	case services.InputLines:
@@ -204,6 +204,14 @@ func inputHint(f services.FormField) string {
 		hints = append(hints, "Empty means "+f.Default+".")
 	}
 	return strings.Join(hints, " ")
+}
+
+// sentence ends a text with a stop, so that another may follow.
+func sentence(s string) string {
+	if strings.ContainsAny(s[len(s)-1:], ".!?:") || strings.HasSuffix(s, "…") {
+		return s
+	}
+	return s + "."
 }
 
 // inputKind chooses how a variable is typed in.

@@ -81,7 +81,7 @@ func TestAQueryIsAskedThroughAForm(t *testing.T) {
 	if again := viewer.send(path, typed); a.status != http.StatusSeeOther || again.location != a.location {
 		t.Errorf("sent to %s and %s: %d", a.location, again.location, a.status)
 	}
-	viewer.until(a.location, "ada@example.com", "table.csv", "How many: 7, words: a b", `value="7"`, "v-first=7")
+	viewer.until(a.location, "ada@example.com", "table.csv", "How many: 7, Words: a b", `value="7"`, "v-first=7")
 	if got := <-asked; len(got) != 3 || got["first"] != 7.0 || got["site"] != "shop" || len(asked) != 0 {
 		t.Errorf("asked with %v, and %d more", got, len(asked))
 	}

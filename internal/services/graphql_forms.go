@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"sightline/internal/db"
@@ -142,7 +143,7 @@ func (g *GraphQL) whole(ctx context.Context, org OrgID, row db.QueryForm) (Query
 	}
 	values, _ := graphql.ReadVariables(f.Saved.Variables) // one that cannot be read begins with empty fields
 	for _, v := range op.Fields(f.schema) {
-		field := FormField{Field: v, Label: v.Name, Value: v.Typed(values[v.Name])}
+		field := FormField{Field: v, Label: spoken(v.Name), Value: v.Typed(values[v.Name])}
 		if i := slices.IndexFunc(stored, func(s storedField) bool { return s.Name == v.Name }); i >= 0 {
 			s := stored[i]
 			field.Label, field.Note, field.Value, field.Fixed = s.Label, s.Help, s.Value, s.Fixed
@@ -151,6 +152,29 @@ func (g *GraphQL) whole(ctx context.Context, org OrgID, row db.QueryForm) (Query
 	}
 	f.Broken, err = g.broken(ctx, org, f, op)
 	return f, err
+}
+
+// spoken is a variable's name as a label: "createdAfter" is "Created after".
+func spoken(name string) string {
+	in := []rune(name)
+	var out []rune
+	for i, c := range in {
+		first := i > 0 && unicode.IsUpper(c) && !unicode.IsUpper(in[i-1])
+		if c == '_' || first {
+			out = append(out, ' ')
+		}
+		if first && (i+1 == len(in) || !unicode.IsUpper(in[i+1])) { // else it is one as ID is
+			c = unicode.ToLower(c)
+		}
+		if c != '_' {
+			out = append(out, c)
+		}
+	}
+	text := strings.Join(strings.Fields(string(out)), " ")
+	if text == "" {
+		return name
+	}
+	return strings.ToUpper(text[:1]) + text[1:]
 }
 
 // broken says why a query cannot be asked through a form, "" if it can.
@@ -235,7 +259,7 @@ func limited(p Problems, field, text string, most int) {
 // checkField looks at what was said of a variable.
 func checkField(p Problems, schema *graphql.Schema, v, given FormField) storedField {
 	s := storedField{Name: v.Name, Label: strings.Join(strings.Fields(given.Label), " "), Help: strings.TrimSpace(given.Note), Value: given.Value, Fixed: given.Fixed}
-	s.Label = orElse(s.Label, v.Name)
+	s.Label = orElse(s.Label, spoken(v.Name))
 	limited(p, "label-"+v.Name, s.Label, MaxFormLabel)
 	limited(p, "note-"+v.Name, s.Help, MaxFieldHelp)
 	limited(p, "value-"+v.Name, s.Value, graphql.MaxVariables)

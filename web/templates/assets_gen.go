@@ -4,7 +4,7 @@ package templates
 
 // Where the built files are served; the hash is that of their content.
 const (
-	urlCSS     = "/static/app.47a4b89cbfc7.css"
+	urlCSS     = "/static/app.b18574b4d6f3.css"
 	urlAppJS   = "/static/app.5cd2a263e9b8.js"
 	urlThemeJS = "/static/theme.d329c1c2cbae.js"
 	urlGraphQL = "/static/graphql.5bbb5ed73ea5.js"
