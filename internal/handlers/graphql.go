@@ -19,10 +19,13 @@ type graphQLForm struct {
 	problems          services.Problems
 	anyway, checked   bool
 	saveOpen          bool
+	// docs is the type that is shown beside the editor, search what is looked for
+	// there.
+	docs, search string
 }
 
 // graphQL handles GET /graphql: empty, or with a saved query by ?saved=, or with
-// an older run by ?run=.
+// an older run by ?run=. ?insert= adds a field to it.
 func (a *app) graphQL(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
 	f := graphQLForm{GraphQLForm: services.GraphQLForm{Connection: services.ConnectionID(idOf(q.Get("connection")))}}
@@ -43,6 +46,16 @@ func (a *app) graphQL(w http.ResponseWriter, r *http.Request) error {
 		}
 		f.Connection, f.Query, f.Operation, f.Variables, f.Saved = saved.Connection, saved.Query, saved.Operation, saved.Variables, saved.ID
 	}
+	if insert := q.Get("insert"); insert != "" {
+		edited, err := a.insertField(r, f, insert)
+		if err != nil {
+			return err
+		}
+		f.docs, _, _ = strings.Cut(insert, ".")
+		if f.Query = edited.Query; edited.Problem != "" {
+			f.problems = services.Problems{"query": edited.Problem}
+		}
+	}
 	if strings.TrimSpace(f.Query) != "" { // to offer its operations; what is wrong is said when it is sent
 		check, err := a.GraphQL.Check(r.Context(), actorOf(r), f.GraphQLForm)
 		if err != nil {
@@ -61,7 +74,9 @@ func emptyObject(variables string) string {
 	return variables
 }
 
-// postGraphQL handles POST /graphql: run, anyway, check, save or save-new.
+// postGraphQL handles POST /graphql: run, anyway, check, save or save-new, and
+// what sends nothing and keeps the text: format, insert:Type.field, docs:Type
+// and find. enter is the Enter key in a field.
 func (a *app) postGraphQL(w http.ResponseWriter, r *http.Request) error {
 	if err := r.ParseForm(); err != nil {
 		return badForm(err)
@@ -72,9 +87,22 @@ func (a *app) postGraphQL(w http.ResponseWriter, r *http.Request) error {
 			Connection: services.ConnectionID(idOf(p.Get("connection"))), Query: newlines(p.Get("query")), Operation: p.Get("operation"), Variables: newlines(p.Get("variables")),
 			Saved: services.SavedQueryID(idOf(p.Get("saved"))), Anyway: p.Get("do") == "anyway", FormToken: p.Get("token"),
 		},
-		name: p.Get("name"), description: p.Get("description"),
+		name: p.Get("name"), description: p.Get("description"), docs: p.Get("docs"), search: p.Get("docs-q"),
 	}
-	switch p.Get("do") {
+	do, what, _ := strings.Cut(p.Get("do"), ":")
+	if do == "enter" {
+		if do = "check"; p.Get("docs-q") != p.Get("docs-was") {
+			do = "find"
+		}
+	}
+	switch do {
+	case "docs":
+		f.docs, f.search = what, ""
+		return a.graphQLPage(w, r, http.StatusOK, f)
+	case "find":
+		return a.graphQLPage(w, r, http.StatusOK, f)
+	case "format", "insert":
+		return a.editGraphQL(w, r, f, what)
 	case "check":
 		var err error
 		if f.check, err = a.GraphQL.Check(r.Context(), actorOf(r), f.GraphQLForm); err != nil {
@@ -87,7 +115,7 @@ func (a *app) postGraphQL(w http.ResponseWriter, r *http.Request) error {
 		}
 		return a.graphQLPage(w, r, status, f)
 	case "save", "save-new":
-		return a.saveGraphQL(w, r, f, p.Get("do") == "save-new")
+		return a.saveGraphQL(w, r, f, do == "save-new")
 	}
 	run, check, err := a.GraphQL.Run(r.Context(), actorOf(r), f.GraphQLForm)
 	if err != nil {
@@ -143,6 +171,16 @@ func (a *app) graphQLPage(w http.ResponseWriter, r *http.Request, status int, f 
 	v.Hidden = append(v.Hidden, templates.HiddenView{Name: "token", Value: services.NewFormToken()})
 	v.SchemaURL, v.SchemaFile = orgPath(r, "graphql/schema?connection=%d", f.Connection), orgPath(r, "graphql/schema.json")
 	allowStyles(w, r)
+	if v.Disabled == "" {
+		if v.Docs, err = a.schemaPanel(r, f.Connection, f.docs, f.search); err != nil {
+			return err
+		}
+	}
+	if f.Saved != 0 {
+		v.SchemaURL += fmt.Sprintf("&saved=%d", f.Saved)
+	} else if id := idOf(r.URL.Query().Get("run")); id != 0 {
+		v.SchemaURL += fmt.Sprintf("&run=%d", id)
+	}
 	if err := a.describeSchema(r, &v, &f); err != nil {
 		return err
 	}

@@ -37,11 +37,12 @@ func (a *app) graphQLSchema(w http.ResponseWriter, r *http.Request) error {
 		conn = conns[0].ID
 	}
 	here := orgPath(r, "graphql/schema")
+	edit, from := queryPath(r, conn)
 	v := templates.SchemaView{
-		Now: a.now(), URL: here, BackURL: orgPath(r, "graphql?connection=%d", conn), FetchURL: here, FetchDisabled: whyNotSupport(r), LockURL: orgPath(r, "graphql/mutations"),
+		Now: a.now(), URL: here, BackURL: edit, FetchURL: here, FetchDisabled: whyNotSupport(r), LockURL: orgPath(r, "graphql/mutations"),
 		Filter: templates.FilterView{Action: here, Submit: "Search"},
 		Search: templates.FieldView{ID: "q", Name: "q", Label: "Search", Type: "search", Value: q.Get("q"), Hint: "A type, a field, a value, or Type.field"},
-		Hidden: []templates.HiddenView{{Name: "connection", Value: fmt.Sprint(conn)}},
+		Hidden: append(from, templates.HiddenView{Name: "connection", Value: fmt.Sprint(conn)}),
 	}
 	if len(conns) > 1 {
 		v.Connection, v.Connections = connectionChoice(conns, int64(conn))
@@ -67,7 +68,14 @@ func (a *app) graphQLSchema(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if docs != nil {
-		b := schemaBook{docs: docs, here: here + "?" + url.Values{"connection": {fmt.Sprint(conn)}}.Encode()}
+		at := url.Values{"connection": {fmt.Sprint(conn)}}
+		for _, h := range from {
+			at.Set(h.Name, h.Value)
+		}
+		b := schemaBook{docs: docs, here: here + "?" + at.Encode()}
+		if may(r, services.Support) {
+			b.edit = edit
+		}
 		if err := b.fill(&v, q.Get("q"), q.Get("type")); err != nil {
 			return err
 		}
@@ -88,6 +96,7 @@ func (a *app) lockField(r *http.Request, conn services.ConnectionID, v *template
 type schemaBook struct {
 	docs *services.GraphQLDocs
 	here string
+	edit string // where fields are added to a query; empty for nowhere
 }
 
 func (b schemaBook) link(name string) templates.LinkView {
@@ -104,14 +113,7 @@ func (b schemaBook) fill(v *templates.SchemaView, search, name string) error {
 		}
 	}
 	if search != "" {
-		v.Searched = true
-		for _, h := range b.docs.Search(search, schemaHits) {
-			hit := templates.SchemaHitView{Href: b.href(h.Type), Name: h.Type, Shape: h.Shape, Description: h.Description, Deprecated: h.Deprecated}
-			if h.Field != "" {
-				hit.Name += "." + h.Field
-			}
-			v.Hits = append(v.Hits, hit)
-		}
+		v.Searched, v.Hits = true, b.hits(search, schemaHits)
 		return nil
 	}
 	if name != "" {
@@ -119,25 +121,7 @@ func (b schemaBook) fill(v *templates.SchemaView, search, name string) error {
 		if !ok {
 			return &services.Error{Kind: services.NotFound, Msg: "The schema has no such type any more."}
 		}
-		t := &templates.SchemaTypeView{Name: doc.Name, Kind: kindText(doc.Kind), Description: doc.Description, SpecURL: doc.URL}
-		for _, f := range doc.Fields {
-			field := templates.SchemaFieldView{Name: f.Name, Type: f.Type, TypeHref: b.href(f.TypeName), Description: f.Description, Default: f.Default, Deprecated: f.Deprecated, Reason: f.Reason}
-			for _, arg := range f.Args {
-				field.Args = append(field.Args, templates.SchemaFieldView{Name: arg.Name, Type: arg.Type, Description: arg.Description, Default: arg.Default, Deprecated: arg.Deprecated, Reason: arg.Reason})
-			}
-			t.Fields = append(t.Fields, field)
-		}
-		for _, e := range doc.Values {
-			t.Values = append(t.Values, templates.SchemaFieldView{Name: e.Name, Type: doc.Name, Description: e.Description, Deprecated: e.Deprecated, Reason: e.Reason})
-		}
-		for _, n := range doc.Interfaces {
-			t.Interfaces = append(t.Interfaces, b.link(n))
-		}
-		for _, n := range doc.Possible {
-			t.Possible = append(t.Possible, b.link(n))
-		}
-		b.addUses(t)
-		v.Type = t
+		v.Type = b.typeView(doc)
 		return nil
 	}
 	names := b.docs.TypeNames()
@@ -149,6 +133,47 @@ func (b schemaBook) fill(v *templates.SchemaView, search, name string) error {
 	}
 	v.MoreTypes = max(0, len(names)-schemaTypes)
 	return nil
+}
+
+// hits are what a search finds.
+func (b schemaBook) hits(search string, most int) (out []templates.SchemaHitView) {
+	for _, h := range b.docs.Search(search, most) {
+		hit := templates.SchemaHitView{Href: b.href(h.Type), Name: h.Type, Type: h.Type, Shape: h.Shape, Description: h.Description, Deprecated: h.Deprecated}
+		if h.Field != "" {
+			hit.Name += "." + h.Field
+			if doc, _ := b.docs.Type(h.Type); doc.Kind == "OBJECT" || doc.Kind == "INTERFACE" {
+				hit.Field, hit.InsertHref = h.Field, b.insertHref(h.Type, h.Field)
+			}
+		}
+		out = append(out, hit)
+	}
+	return out
+}
+
+// typeView is all that the schema says of a type.
+func (b schemaBook) typeView(doc services.GraphQLType) *templates.SchemaTypeView {
+	t := &templates.SchemaTypeView{Name: doc.Name, Kind: kindText(doc.Kind), Description: doc.Description, SpecURL: doc.URL}
+	for _, f := range doc.Fields {
+		field := templates.SchemaFieldView{Name: f.Name, Type: f.Type, TypeName: f.TypeName, TypeHref: b.href(f.TypeName), Description: f.Description, Default: f.Default, Deprecated: f.Deprecated, Reason: f.Reason}
+		if doc.Kind != "INPUT_OBJECT" {
+			field.InsertHref = b.insertHref(doc.Name, f.Name)
+		}
+		for _, arg := range f.Args {
+			field.Args = append(field.Args, templates.SchemaFieldView{Name: arg.Name, Type: arg.Type, TypeName: arg.TypeName, Description: arg.Description, Default: arg.Default, Deprecated: arg.Deprecated, Reason: arg.Reason})
+		}
+		t.Fields = append(t.Fields, field)
+	}
+	for _, e := range doc.Values {
+		t.Values = append(t.Values, templates.SchemaFieldView{Name: e.Name, Type: doc.Name, Description: e.Description, Deprecated: e.Deprecated, Reason: e.Reason})
+	}
+	for _, n := range doc.Interfaces {
+		t.Interfaces = append(t.Interfaces, b.link(n))
+	}
+	for _, n := range doc.Possible {
+		t.Possible = append(t.Possible, b.link(n))
+	}
+	b.addUses(t)
+	return t
 }
 
 func (b schemaBook) addUses(t *templates.SchemaTypeView) {

@@ -199,6 +199,7 @@ func (a *app) routes() []route {
 		// Who may ask through a form whoever published it has said.
 		{"POST", "/graphql/forms/{id}", services.Viewer, a.askForm},
 		{"GET", "/graphql/schema", services.Viewer, a.graphQLSchema},
+		{"GET", "/graphql/docs", services.Viewer, a.graphQLDocs},
 		{"GET", "/graphql/schema.json", services.Viewer, a.schemaFile},
 		{"POST", "/graphql/schema", services.Support, a.fetchSchema},
 		{"POST", "/graphql/mutations", services.Admin, a.lockGraphQL},

@@ -80,7 +80,7 @@ func TestForeignIdsBesideThePathAreNotFound(t *testing.T) {
 		"/highlights?customer=ID", "/highlights?connection=ID", "/highlights/new?customer=ID", "/highlights/new?connection=ID", "/highlights/new?again=ID",
 		"/insight?conn=ID", "/details/ID", "/customers/ID/watched", "/settings/connections/ID/audit",
 		"/settings/audit?customer=ID", "/settings/audit?connection=ID", "/settings/audit.csv?customer=ID", "/settings/audit.json?connection=ID",
-		"/graphql?connection=ID", "/graphql/schema?connection=ID", "/graphql/saved/ID", "/graphql/saved/ID/form", "/graphql/forms/ID", "/graphql/schema.json?connection=ID",
+		"/graphql?connection=ID", "/graphql/schema?connection=ID", "/graphql/saved/ID", "/graphql/saved/ID/form", "/graphql/forms/ID", "/graphql/schema.json?connection=ID", "/graphql/docs?connection=ID",
 		"/sessions?connection=ID", "/sessions.csv?connection=ID", "/sessions.json?connection=ID",
 	} {
 		same(http.MethodGet, "/o/other"+path)

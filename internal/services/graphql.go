@@ -55,6 +55,8 @@ type (
 	GraphQLAnswer = graphql.Answer
 	// GraphQLDocs is a schema to read in.
 	GraphQLDocs = graphql.Schema
+	// GraphQLType is what a schema says of a type.
+	GraphQLType = graphql.TypeDoc
 	// GraphQLChange is a difference between two schemas.
 	GraphQLChange = graphql.Change
 	// GraphQLCell is a cell of a table.

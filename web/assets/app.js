@@ -6,6 +6,7 @@ import { copying } from './copy.js'
 import { keys } from './keys.js'
 import { limits } from './limits.js'
 import { menus } from './menus.js'
+import { parts } from './parts.js'
 import { swaps } from './swaps.js'
 import { themeSwitch } from './theme-switch.js'
 import { timeline } from './timeline.js'
@@ -22,3 +23,4 @@ keys()
 copying(notify)
 swaps(notify)
 timeline()
+parts()

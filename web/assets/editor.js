@@ -42,6 +42,20 @@ const colours = HighlightStyle.define([
   { tag: [tags.comment, tags.lineComment, tags.punctuation, tags.separator, tags.paren, tags.brace], color: 'var(--muted)' },
 ])
 
+// typeOver puts what is typed in the place of a selection. Left to itself, a
+// browser keeps the look of what was selected in a style attribute, which the
+// page's policy forbids.
+const typeOver = EditorView.domEventHandlers({
+  beforeinput(event, view) {
+    const { from, to, empty } = view.state.selection.main
+    if (event.inputType !== 'insertText' || !event.data || empty || view.composing) return false
+    const insert = () => view.state.update(view.state.replaceSelection(event.data), { userEvent: 'input.type', scrollIntoView: true })
+    if (!view.state.facet(EditorView.inputHandler).some(handle => handle(view, from, to, event.data, insert))) view.dispatch(insert())
+    event.preventDefault()
+    return true
+  },
+})
+
 // editor puts an editor in the place of a text box, which goes on being what
 // the form sends. run is called for Ctrl or ⌘ with Enter. Tab leaves the editor,
 // unless a completion is offered.
@@ -66,7 +80,7 @@ export function editor(box, nonce, run, extensions) {
       indentUnit.of('  '), EditorState.tabSize.of(2), EditorView.lineWrapping,
       autocompletion({ icons: false, optionClass: o => o.gone ? 'cm-gone' : '' }),
       tooltips({ position: 'fixed', parent: document.body }),
-      syntaxHighlighting(colours), look,
+      syntaxHighlighting(colours), look, typeOver,
       EditorView.contentAttributes.of(attributes),
       EditorView.updateListener.of(update => {
         if (!update.docChanged) return

@@ -2,7 +2,7 @@
 // offer nothing while typing.
 import { forceLinting } from '@codemirror/lint'
 import { buildClientSchema } from 'graphql'
-import { editor } from './editor.js'
+import { editor, write } from './editor.js'
 import { operationsOf, queryLanguage, setSchema } from './graphql-query.js'
 import { variablesLanguage } from './graphql-variables.js'
 
@@ -54,6 +54,30 @@ function workbench(form) {
   })
   chooser?.addEventListener('change', () => forceLinting(variables))
   follow()
+
+  // What changes the text is asked of the server, which reads it as it will be
+  // read when it is sent, and is put in as one step that can be undone.
+  form.addEventListener('click', async event => {
+    const button = event.target.closest('[data-edit], [data-insert]')
+    if (!button || button.disabled) return
+    event.preventDefault()
+    try {
+      const body = new URLSearchParams(new FormData(form))
+      body.set('do', button.value)
+      const answer = await fetch(form.action, { method: 'POST', body, headers: { Accept: 'application/json' } })
+      if (!answer.ok || !/json/.test(answer.headers.get('Content-Type'))) throw new Error(String(answer.status))
+      const edited = await answer.json()
+      tell(edited.problem)
+      if (edited.problem) return
+      write(query, edited.query, edited.at < 0 ? undefined : edited.at)
+      write(variables, edited.variables)
+      if (edited.at >= 0) query.focus()
+    } catch {
+      tell('Sightline did not answer. Nothing was changed; please try again.')
+    }
+  })
+  const note = form.querySelector('[data-edit-note]')
+  const tell = text => { note.textContent = text; note.hidden = !text }
 
   const connection = form.elements.namedItem('connection')
   const load = async () => {

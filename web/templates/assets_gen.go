@@ -4,9 +4,9 @@ package templates
 
 // Where the built files are served; the hash is that of their content.
 const (
-	urlCSS     = "/static/app.b18574b4d6f3.css"
-	urlAppJS   = "/static/app.5cd2a263e9b8.js"
+	urlCSS     = "/static/app.ae7da3853f2e.css"
+	urlAppJS   = "/static/app.adf7099dc8c3.js"
 	urlThemeJS = "/static/theme.d329c1c2cbae.js"
-	urlGraphQL = "/static/graphql.5bbb5ed73ea5.js"
+	urlGraphQL = "/static/graphql.896694a8a30d.js"
 	urlFavicon = "/static/favicon.6c7ac739bdd4.svg"
 )

@@ -87,13 +87,11 @@ func (s *Schema) Introspection() ([]byte, error) {
 		return nil, noSchema(Broken, "The schema's queries begin at a type that has no name.")
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.ast.Types)) {
-		if named(name) {
+		if named(name) && name != unknownType {
 			out.Types = append(out.Types, c.definition(s.ast.Types[name]))
 		}
 	}
-	if s.ast.Types[unknownType] == nil {
-		out.Types = append(out.Types, outType{Kind: ast.Scalar, Name: unknownType})
-	}
+	out.Types = append(out.Types, outType{Kind: ast.Scalar, Name: unknownType})
 	for _, name := range slices.Sorted(maps.Keys(s.ast.Directives)) {
 		if d := s.ast.Directives[name]; named(name) {
 			out.Directives = append(out.Directives, outDirective{name, d.Description, d.IsRepeatable, append([]ast.DirectiveLocation{}, d.Locations...), c.arguments(d.Arguments)})
@@ -156,6 +154,7 @@ func (c clientSchema) definition(d *ast.Definition) outType {
 				possible = append(possible, outRef{Kind: "OBJECT", Name: p.Name})
 			}
 		}
+		slices.SortFunc(possible, func(a, b outRef) int { return strings.Compare(a.Name, b.Name) })
 		out.PossibleTypes = &possible
 	}
 	return out

@@ -417,7 +417,7 @@ func FuzzNoSchemaBreaksAnything(f *testing.F) {
 		if again, err := graphql.ReadIntrospection(200, told); err != nil {
 			t.Errorf("what is told cannot be read: %v", err)
 		} else if twice, err := again.Introspection(); err != nil || string(twice) != string(told) {
-			t.Errorf("what is told is told differently again: %v", err)
+			t.Errorf("what is told is told differently again (%v):\n%s\n%s", err, told, twice)
 		}
 	})
 }
