@@ -4,7 +4,7 @@ package templates
 
 // Where the built files are served; the hash is that of their content.
 const (
-	urlCSS     = "/static/app.ae7da3853f2e.css"
+	urlCSS     = "/static/app.2b3400a38f90.css"
 	urlAppJS   = "/static/app.adf7099dc8c3.js"
 	urlThemeJS = "/static/theme.d329c1c2cbae.js"
 	urlGraphQL = "/static/graphql.896694a8a30d.js"

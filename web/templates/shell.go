@@ -52,14 +52,18 @@ type FlashView struct{ Kind, Text string }
 // navEntry is one entry of the main navigation.
 type navEntry struct{ key, label, icon, path string }
 
+// barEntries is how many entries stand in the bar at the bottom of a phone. The
+// others are behind its "More".
+const barEntries = 4
+
 // navEntries returns the main navigation in its order.
 func navEntries() []navEntry {
 	return []navEntry{
 		{"home", "Home", "house", ""},
 		{"customers", "Customers", "users", "customers"},
 		{"sessions", "Sessions", "activity", "sessions"},
-		{"insight", "Insight", "chart-column", "insight"},
 		{"highlights", "Highlights", "sparkles", "highlights"},
+		{"insight", "Insight", "chart-column", "insight"},
 		{"graphql", "GraphQL", "table", "graphql"},
 		{"history", "History", "history", "history"},
 		{"settings", "Settings", "settings", "settings"},
