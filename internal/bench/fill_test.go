@@ -56,7 +56,7 @@ func TestMultipliedDatabaseIsAsIfIngested(t *testing.T) {
 		}
 	}
 	for _, q := range []string{"abb", ".k2@"} {
-		found, err := d.Org(1).MatchText(ctx, q)
+		found, err := d.Org(1).MatchText(ctx, q, 200)
 		if err != nil || len(found) == 0 {
 			t.Errorf("nobody found by %q: %v", q, err)
 		}

@@ -379,7 +379,7 @@ func TestAFilledDatabaseIsMigrated(t *testing.T) {
 	}
 	sameLines(t, "after the migration", rollups(t, d), truth(t, d))
 	found := func(org OrgID, text string) int {
-		matches, err := d.Org(org).MatchText(t.Context(), text)
+		matches, err := d.Org(org).MatchText(t.Context(), text, 200)
 		if err != nil || len(matches) > 1 || len(matches) == 1 && matches[0].Customer.ID != CustomerID(org) {
 			t.Errorf("organization %d finds %+v, %v", org, matches, err)
 		}

@@ -102,7 +102,7 @@ func TestAViewIsSavedAndItsSessionsAreDownloaded(t *testing.T) {
 	if got := fmt.Sprint(len(rows) - 1); got != strings.ReplaceAll(m[1], ",", "") {
 		t.Errorf("the file has %s sessions, the page says %s", got, m[1])
 	}
-	shown := value(b, "read the list", chromedp.Evaluate[[]string](`[...document.querySelectorAll(".sessions tbody a.stretched")].map(a => a.getAttribute("href").split("/").pop())`))
+	shown := value(b, "read the list", chromedp.Evaluate[[]string](`[...document.querySelectorAll(".sessions tbody td:first-child > a")].map(a => a.getAttribute("href").split("/").pop())`))
 	if len(shown) < 50 {
 		t.Errorf("the page shows %d sessions", len(shown))
 	}

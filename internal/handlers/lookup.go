@@ -13,7 +13,11 @@ import (
 // lookup handles GET /lookup: an exact email or id leads straight to the
 // customer, all else is a page of hits. It asks no vendor.
 func (a *app) lookup(w http.ResponseWriter, r *http.Request) error {
-	f, err := a.Customers.Lookup(r.Context(), orgOf(r), r.URL.Query().Get("q"))
+	most := services.MaxHits
+	if r.URL.Query().Has("more") {
+		most = services.MoreHits
+	}
+	f, err := a.Customers.LookupUpTo(r.Context(), orgOf(r), r.URL.Query().Get("q"), most)
 	if err != nil {
 		return err
 	}
@@ -26,6 +30,9 @@ func (a *app) lookup(w http.ResponseWriter, r *http.Request) error {
 		Short: utf8.RuneCountInString(f.Query) < 3, AskAction: orgPath(r, "lookup/ask"),
 		SettingsHref: orgPath(r, "settings/connections"), CustomersHref: orgPath(r, "customers"),
 		CanAdmin: may(r, services.Admin),
+	}
+	if f.More && most < services.MoreHits {
+		v.MoreHref = orgPath(r, "lookup?%s", url.Values{"q": {f.Query}, "more": {""}}.Encode())
 	}
 	for _, h := range f.Hits {
 		v.Hits = append(v.Hits, templates.HitView{

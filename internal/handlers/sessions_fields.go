@@ -17,7 +17,7 @@ const maxOffered = 10
 // what there is to choose.
 func (f sessionForm) fields(v *templates.SessionsView, choices services.Choices) {
 	field := func(name, label string) templates.FieldView {
-		return templates.FieldView{ID: name, Name: name, Label: label, Value: f.typed.Get(name), Error: f.problems[name], Autocomplete: "off"}
+		return templates.FieldView{ID: name, Name: name, Label: label, Value: f.typed.Get(name), Error: f.problems[name]}
 	}
 	date := func(name, label string) templates.FieldView {
 		d := field(name, label)
@@ -62,7 +62,7 @@ func (f sessionForm) fields(v *templates.SessionsView, choices services.Choices)
 // countriesPick offers the mirror's own countries and a field for the others.
 func (f sessionForm) countriesPick(seen []services.ValueRow) templates.PickView {
 	p := templates.PickView{None: "Any", OtherLabel: "Others, by code", Field: templates.FieldView{
-		ID: "countries", Name: "countries", Label: "Countries", Error: f.problems["countries"], Placeholder: "NZ, US", Autocomplete: "off",
+		ID: "countries", Name: "countries", Label: "Countries", Error: f.problems["countries"], Placeholder: "NZ, US",
 	}}
 	if f.problems["countries"] != "" {
 		p.Field.Value = strings.Join(f.typed["countries"], ",")

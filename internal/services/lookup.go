@@ -12,8 +12,12 @@ import (
 	"sightline/internal/services/logrocket"
 )
 
-// MaxHits is how many customers a lookup names.
-const MaxHits = 50
+// MaxHits is how many customers a lookup names: what one looks over before one
+// types more. MoreHits is how many it names if it is asked for all.
+const (
+	MaxHits  = 25
+	MoreHits = 100
+)
 
 // Hit is a customer that a lookup found, with the reason.
 type Hit struct {
@@ -52,8 +56,14 @@ type Found struct {
 }
 
 // Lookup finds customers by an email, a name or an id: exactly, else by how
-// they begin, else by what they contain. It asks no vendor.
+// they begin, else by what they contain. It names at most MaxHits of them, and
+// asks no vendor.
 func (c *Customers) Lookup(ctx context.Context, org OrgID, query string) (Found, error) {
+	return c.LookupUpTo(ctx, org, query, MaxHits)
+}
+
+// LookupUpTo is Lookup with at most so many hits.
+func (c *Customers) LookupUpTo(ctx context.Context, org OrgID, query string, most int) (Found, error) {
 	f := Found{Query: db.CleanText(query)}
 	if f.Query == "" {
 		return f, nil
@@ -67,7 +77,7 @@ func (c *Customers) Lookup(ctx context.Context, org OrgID, query string) (Found,
 		f.Query = named
 	}
 	f.Email = db.LooksLikeEmail(f.Query)
-	l := lookup{o: c.db.Org(org), f: &f, seen: map[CustomerID]bool{}}
+	l := lookup{o: c.db.Org(org), f: &f, most: most, seen: map[CustomerID]bool{}}
 	if err := l.exact(ctx); err != nil || f.Only != 0 {
 		return f, err
 	}
@@ -85,6 +95,7 @@ func (c *Customers) Lookup(ctx context.Context, org OrgID, query string) (Found,
 type lookup struct {
 	o    db.Org
 	f    *Found
+	most int
 	seen map[CustomerID]bool
 }
 
@@ -92,7 +103,7 @@ func (l *lookup) add(c Customer, reason string) {
 	if l.seen[c.ID] {
 		return
 	}
-	if len(l.f.Hits) == MaxHits {
+	if len(l.f.Hits) == l.most {
 		l.f.More = true
 		return
 	}
@@ -163,12 +174,14 @@ func (l *lookup) like(ctx context.Context) error {
 	norm := db.Normalize(l.f.Query)
 	for _, way := range []struct {
 		verb string
-		find func(context.Context, string) ([]db.Match, error)
+		find func(context.Context, string, int) ([]db.Match, error)
 	}{{"begins with", l.o.MatchPrefix}, {"contains", l.o.MatchText}} {
 		if l.f.More {
 			return nil
 		}
-		matches, err := way.find(ctx, norm)
+		// A customer often matches with several identities.
+		limit := 4 * l.most
+		matches, err := way.find(ctx, norm, limit)
 		if err != nil {
 			return err
 		}
@@ -181,6 +194,7 @@ func (l *lookup) like(ctx context.Context) error {
 		for _, m := range matches {
 			l.add(m.Customer, fmt.Sprintf("%s %s %s", IdentityLabel(best[m.Customer.ID]), way.verb, quoted(l.f.Query)))
 		}
+		l.f.More = l.f.More || len(matches) == limit
 	}
 	return nil
 }

@@ -88,7 +88,7 @@ func TestLookupGoesStraightToAnExactEmailOrID(t *testing.T) {
 	}
 }
 
-func TestLookupNamesAtMostFiftyAndSaysThatThereAreMore(t *testing.T) {
+func TestLookupNamesSoManyAndSaysThatThereAreMore(t *testing.T) {
 	site := newAskSite(t)
 	for i := range 60 {
 		site.saw(t, db.Sighting{Connection: site.conn, Email: fmt.Sprintf("user%02d@example.com", i)})
@@ -96,6 +96,9 @@ func TestLookupNamesAtMostFiftyAndSaysThatThereAreMore(t *testing.T) {
 	f, err := site.s.Customers.Lookup(t.Context(), 1, "user")
 	if err != nil || len(f.Hits) != MaxHits || !f.More {
 		t.Errorf("%d hits, more %v, %v", len(f.Hits), f.More, err)
+	}
+	if f, err = site.s.Customers.LookupUpTo(t.Context(), 1, "user", MoreHits); err != nil || len(f.Hits) != 60 || f.More {
+		t.Errorf("%d of 60 hits where all are wanted, more %v, %v", len(f.Hits), f.More, err)
 	}
 }
 

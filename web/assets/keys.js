@@ -51,7 +51,7 @@ function help() {
 
 // move goes to the next or previous item of the lists on the page.
 function move(step) {
-  const items = [...document.querySelectorAll('main :is([data-item], .stretched, .tl summary)')].filter(e => e.checkVisibility?.() ?? true)
+  const items = [...document.querySelectorAll('main :is([data-item], .stretched, .opens td:first-child > a, .tl summary)')].filter(e => e.checkVisibility?.() ?? true)
   if (!items.length) return false
   const here = items.findIndex(e => e === document.activeElement || e.closest('tr, li')?.contains(document.activeElement))
   const to = here < 0 ? (step > 0 ? 0 : items.length - 1) : Math.min(Math.max(here + step, 0), items.length - 1)

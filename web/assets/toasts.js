@@ -2,7 +2,8 @@ const lifetime = 6000
 
 // toasts looks after the live region that is in the page from the start. What
 // is not an error goes away by itself, unless it is being read; errors stay
-// until they are closed. It returns a function that adds a message.
+// until they are closed. It returns a function that adds a message, success or
+// error, in the form of the component toast.
 export function toasts() {
   const region = document.getElementById('toasts')
   if (!region) return () => {}
@@ -16,12 +17,22 @@ export function toasts() {
   region.querySelectorAll('[data-toast]').forEach(retire)
 
   return (kind, text) => {
-    const template = document.querySelector(`template[data-toast-kind="${kind}"]`)
-    const toast = template?.content.firstElementChild?.cloneNode(true)
-    if (!toast) return
-    toast.querySelector('p').textContent = text
+    const close = element('button', 'btn btn-ghost btn-sm btn-square', icon('x'), element('span', 'sr-only', 'Close'))
+    close.type = 'button'
+    close.dataset.dismiss = ''
+    const toast = element('div', `toast-item ${kind === 'error' ? 'tone-bad' : 'tone-good'}`, icon(kind === 'error' ? 'circle-x' : 'circle-check'), element('p', '', text), close)
+    toast.dataset.toast = kind
     region.append(toast)
   }
+}
+
+const icon = name => element('i', `icon icon-${name}`)
+
+function element(name, className, ...children) {
+  const made = document.createElement(name)
+  made.className = className
+  made.append(...children)
+  return made
 }
 
 // close takes a toast away; the focus, if it was in it, goes to the page.

@@ -4,8 +4,8 @@ package templates
 
 // Where the built files are served; the hash is that of their content.
 const (
-	urlCSS     = "/static/app.2b3400a38f90.css"
-	urlAppJS   = "/static/app.adf7099dc8c3.js"
+	urlCSS     = "/static/app.8393849a26e4.css"
+	urlAppJS   = "/static/app.6ae2a7ef5ece.js"
 	urlThemeJS = "/static/theme.d329c1c2cbae.js"
 	urlGraphQL = "/static/graphql.896694a8a30d.js"
 	urlFavicon = "/static/favicon.6c7ac739bdd4.svg"

@@ -3,6 +3,8 @@ package templates
 import (
 	"strconv"
 	"strings"
+
+	"github.com/a-h/templ"
 )
 
 // ChartView is a bar chart over time: one bar a day or a week, each made of
@@ -162,6 +164,22 @@ func (c ChartView) told(n int64) string {
 		return strconv.FormatFloat(float64(n)/float64(c.Scale), 'f', -1, 64)
 	}
 	return FormatCount(n)
+}
+
+// numbers are the cells of a bar in the chart's table. They are made by hand,
+// and without end tags, which HTML lets one leave out: a chart of 90 days has
+// several hundred.
+func (c ChartView) numbers(b ChartBar) templ.Component {
+	cells := "<td>" + c.told(b.Total())
+	if c.byPart() {
+		for _, v := range b.Values {
+			cells += "<td>" + FormatCount(v)
+		}
+	}
+	if c.Compare != "" {
+		cells += "<td>" + FormatCount(b.Before)
+	}
+	return markup(cells)
 }
 
 // edge labels the chart's upper edge. What is measured has its unit there: of

@@ -58,8 +58,6 @@ func groupAttrs(f FieldView) templ.OrderedAttributes {
 	return a
 }
 
-func typeOr(t string) string { return valueOr(t, "text") }
-
 func valueOr(v, otherwise string) string {
 	if v == "" {
 		return otherwise

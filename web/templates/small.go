@@ -31,14 +31,11 @@ func Icon(name string) templ.Component {
 // Badge shows a short fact. Tone is neutral, accent, good, okay, warn or bad;
 // icon may be empty.
 func Badge(label, tone, icon string) templ.Component {
-	if icon == "" {
-		return chip(toneOr(tone), "", label)
+	class := toneOr(tone)
+	if icon != "" {
+		class += " icon-" + templ.EscapeString(icon)
 	}
-	return chip(toneOr(tone), `<i class="icon icon-`+templ.EscapeString(icon)+`"></i>`, label)
-}
-
-func chip(tone, icon, label string) markup {
-	return markup(`<span class="chip tone-` + tone + `">` + icon + templ.EscapeString(label) + `</span>`)
+	return markup(`<span class="chip tone-` + class + `">` + templ.EscapeString(label) + `</span>`)
 }
 
 // RatingBadge shows a Raygun rating: Excellent, Good, Average or Poor, in any
