@@ -12,6 +12,9 @@ import (
 const (
 	foldPages    = 1000
 	foldAtLatest = 8000
+	// foldFirst is when it is looked for the first time: opening one more
+	// connection reads the schema, for which a start would wait.
+	foldFirst = 500 * time.Millisecond
 	// foldPause is how long nothing is folded after it was looked whether to.
 	foldPause = 20 * time.Millisecond
 )
@@ -44,6 +47,11 @@ func newFolder(path string, wrote chan struct{}) (*folder, error) {
 
 func (f *folder) run(ctx context.Context) {
 	defer close(f.ended)
+	select {
+	case <-ctx.Done():
+		return
+	case <-time.After(foldFirst):
+	}
 	for {
 		select {
 		case <-ctx.Done():

@@ -10,7 +10,6 @@ import (
 	"embed"
 	"encoding/hex"
 	"fmt"
-	"mime"
 	"net/http"
 	"path"
 	"strconv"
@@ -72,8 +71,10 @@ func digest(b []byte) string {
 	return hex.EncodeToString(sum[:6])
 }
 
+// newAsset knows the types itself: package mime would read this machine's list
+// of them first, for which every start would wait.
 func newAsset(name string, b []byte) asset {
-	a := asset{contentType: mime.TypeByExtension(path.Ext(name)), etag: digest(b), plain: b, gzip: sync.OnceValue(func() []byte { return compressed(b) })}
+	a := asset{etag: digest(b), plain: b, gzip: sync.OnceValue(func() []byte { return compressed(b) })}
 	switch path.Ext(name) {
 	case ".js":
 		a.contentType = "text/javascript; charset=utf-8"
@@ -81,7 +82,7 @@ func newAsset(name string, b []byte) asset {
 		a.contentType = "text/css; charset=utf-8"
 	case ".svg":
 		a.contentType = "image/svg+xml"
-	case ".txt":
+	default:
 		a.contentType = "text/plain; charset=utf-8"
 	}
 	return a
