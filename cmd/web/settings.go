@@ -157,6 +157,7 @@ type storeConfig struct {
 }
 
 func (c storeConfig) database() string      { return filepath.Join(c.dir, "sightline.db") }
+func (c storeConfig) filesDir() string      { return filepath.Join(c.dir, "exports") }
 func (c storeConfig) lockFile() string      { return filepath.Join(c.dir, "sightline.lock") }
 func (c storeConfig) masterKeyFile() string { return filepath.Join(c.dir, "master.key") }
 

@@ -53,7 +53,7 @@ func (s *store) build(ctx context.Context, c storeConfig, v services.Vendors, lo
 	if err != nil {
 		return fmt.Errorf("open the sealed keys: %w", err)
 	}
-	s.services, err = services.Open(ctx, services.Options{DB: s.db, Box: box, Vendors: v, Log: log, Now: time.Now})
+	s.services, err = services.Open(ctx, services.Options{DB: s.db, Box: box, Vendors: v, FilesDir: c.filesDir(), Log: log, Now: time.Now})
 	return err
 }
 

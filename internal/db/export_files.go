@@ -34,8 +34,10 @@ type ExportFile struct {
 	Origin     string
 	// Key tells it from the others of its connection, Name is for people.
 	Key, Name string
-	// PageCursor asks for the page of the export list that names it.
+	// PageCursor, or PageDate if it is empty, asks for the page of the export list
+	// that names it.
 	PageCursor string
+	PageDate   time.Time
 	Author     UserID // who uploaded it, 0 for nobody
 	AuthorName string
 	State      string
@@ -56,15 +58,16 @@ type ExportFile struct {
 	CreatedAt, FetchedAt, ReadAt, DroppedAt time.Time
 }
 
-const exportFileColumns = `f.id, f.org_id, f.connection_id, f.origin, f.key, f.name, f.page_cursor, coalesce(f.author_id, 0),
+const exportFileColumns = `f.id, f.org_id, f.connection_id, f.origin, f.key, f.name, f.page_cursor, f.page_date, coalesce(f.author_id, 0),
 	coalesce((SELECT u.name FROM users u WHERE u.id = f.author_id), ''), f.state, f.message, f.error_kind, f.attempts, f.next_at,
 	f.size, f.received, f.validator, f.stored, f.lines, f.bad_lines, f.events, f.created_at, f.fetched_at, f.read_at, f.dropped_at`
 
 func scanExportFile(s scanner) (ExportFile, error) {
 	var f ExportFile
-	var next, created, fetched, read, dropped sql.NullInt64
-	err := s.Scan(&f.ID, &f.Org, &f.Connection, &f.Origin, &f.Key, &f.Name, &f.PageCursor, &f.Author, &f.AuthorName, &f.State, &f.Message, &f.ErrorKind, &f.Attempts, &next,
+	var page, next, created, fetched, read, dropped sql.NullInt64
+	err := s.Scan(&f.ID, &f.Org, &f.Connection, &f.Origin, &f.Key, &f.Name, &f.PageCursor, &page, &f.Author, &f.AuthorName, &f.State, &f.Message, &f.ErrorKind, &f.Attempts, &next,
 		&f.Size, &f.Received, &f.Validator, &f.Stored, &f.Lines, &f.BadLines, &f.Events, &created, &fetched, &read, &dropped)
+	f.PageDate = timeOf(page)
 	f.NextAt, f.CreatedAt, f.FetchedAt, f.ReadAt, f.DroppedAt = timeOf(next), timeOf(created), timeOf(fetched), timeOf(read), timeOf(dropped)
 	return f, err
 }
@@ -179,6 +182,14 @@ func (o Org) DueExportFiles(ctx context.Context, conn ConnectionID, now time.Tim
 		WHERE f.connection_id = ? AND f.org_id = ? AND f.state = 'listed' AND f.next_at <= ? ORDER BY f.next_at, f.id LIMIT ?`, conn, o.id, ms(now), limit)
 }
 
+// WaitingExportFiles lists the files of a connection that are not here yet, at
+// most limit.
+func (o Org) WaitingExportFiles(ctx context.Context, conn ConnectionID, limit int) ([]ExportFile, error) {
+	return list(ctx, o.db.r, "export files", scanExportFile, `
+		SELECT `+exportFileColumns+` FROM export_files f INDEXED BY export_files_due
+		WHERE f.connection_id = ? AND f.org_id = ? AND f.state = 'listed' ORDER BY f.next_at, f.id LIMIT ?`, conn, o.id, limit)
+}
+
 // NextExportFileAt is when the next file of a connection is to be fetched; zero
 // if there is none.
 func (o Org) NextExportFileAt(ctx context.Context, conn ConnectionID) (time.Time, error) {
@@ -258,9 +269,9 @@ func (o Org) changeExportFile(ctx context.Context, tx *sql.Tx, id ExportFileID, 
 	change(&f)
 	err = must(exec(ctx, tx, "export file", `
 		UPDATE export_files SET state = ?, message = ?, error_kind = ?, attempts = ?, next_at = coalesce(?, 0), size = ?, received = ?, validator = ?, stored = ?,
-			lines = ?, bad_lines = ?, events = ?, page_cursor = ?, fetched_at = ?, read_at = ?, dropped_at = ?
+			lines = ?, bad_lines = ?, events = ?, fetched_at = ?, read_at = ?, dropped_at = ?
 		WHERE id = ? AND org_id = ?`, f.State, f.Message, f.ErrorKind, f.Attempts, ms(f.NextAt), f.Size, f.Received, f.Validator, f.Stored,
-		f.Lines, f.BadLines, f.Events, f.PageCursor, ms(f.FetchedAt), ms(f.ReadAt), ms(f.DroppedAt), id, o.id))
+		f.Lines, f.BadLines, f.Events, ms(f.FetchedAt), ms(f.ReadAt), ms(f.DroppedAt), id, o.id))
 	if err != nil {
 		return f, err
 	}

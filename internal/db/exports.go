@@ -169,9 +169,14 @@ func (o Org) PutExportPage(ctx context.Context, follow ExportFollow, files []New
 		}
 		for _, f := range files {
 			n, err := exec(ctx, tx, "export file", `
-				INSERT INTO export_files (org_id, connection_id, origin, key, name, page_cursor, state, created_at)
-				VALUES (?, ?, 'followed', ?, ?, ?, 'listed', ?) ON CONFLICT (connection_id, key) DO NOTHING`,
-				o.id, follow.Connection, f.Key, f.Name, follow.Cursor, ms(at))
+				INSERT INTO export_files (org_id, connection_id, origin, key, name, page_cursor, page_date, state, created_at)
+				VALUES (?, ?, 'followed', ?, ?, ?, ?, 'listed', ?) ON CONFLICT (connection_id, key) DO NOTHING`,
+				o.id, follow.Connection, f.Key, f.Name, follow.Cursor, ms(follow.From), ms(at))
+			if err == nil && n == 0 { // it may stand on another page now
+				_, err = exec(ctx, tx, "export file", `
+					UPDATE export_files SET page_cursor = ?, page_date = ? WHERE connection_id = ? AND key = ? AND org_id = ?`,
+					follow.Cursor, ms(follow.From), follow.Connection, f.Key, o.id)
+			}
 			if err != nil {
 				return err
 			}

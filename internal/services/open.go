@@ -30,7 +30,9 @@ type Options struct {
 	Bulk BulkOptions
 	// Batches sets the pace of batches; zero means the defaults.
 	Batches BatchOptions
-	Log     *slog.Logger
+	// FilesDir is where export files are kept. It is made when the first comes.
+	FilesDir string
+	Log      *slog.Logger
 	// Now is the clock; nil means the machine's.
 	Now func() time.Time
 }
@@ -55,6 +57,7 @@ type Services struct {
 	Alerts      *Alerts
 	Audits      *Audits
 	GraphQL     *GraphQL
+	Exports     *Exports
 	// Markdown renders what a model wrote, with links into LogRocket's app only.
 	Markdown *Markdown
 	// CookieKeys sign and encrypt browsers' cookies. They are the
@@ -104,6 +107,7 @@ func Open(ctx context.Context, o Options) (*Services, error) {
 	s.Alerts = newAlerts(o.DB, s.Connections, s.Markdown, o.Now)
 	s.Audits = newAudits(o.DB, s.queue, s.Connections, o.Log, o.Now)
 	s.GraphQL = newGraphQL(o.DB, s.queue, s.Asks, s.Connections, o.Log, o.Now)
+	s.Exports = newExports(o.DB, s.queue, s.Connections, o.FilesDir, o.Log, o.Now)
 	if err := s.queue.open(); err != nil {
 		return nil, err
 	}

@@ -32,7 +32,9 @@ type Queue struct {
 	log      *slog.Logger
 	client   *river.Client[*sql.Tx]
 	handlers map[string]jobFunc
-	settle   []func(ctx context.Context) error
+	// limits are the kinds whose jobs may take another time than jobTimeout.
+	limits map[string]time.Duration
+	settle []func(ctx context.Context) error
 	// ending is set once stop was called.
 	ending atomic.Bool
 }
@@ -51,11 +53,18 @@ type rowJob struct {
 func (rowJob) Kind() string { return "row" }
 
 func newQueue(d *db.DB, log *slog.Logger) *Queue {
-	return &Queue{db: d, log: log, handlers: map[string]jobFunc{}}
+	return &Queue{db: d, log: log, handlers: map[string]jobFunc{}, limits: map[string]time.Duration{}}
 }
 
 // handle says who works on rows of a kind. Every kind is declared before open.
 func (q *Queue) handle(kind string, fn jobFunc) { q.handlers[kind] = fn }
+
+// handleLong is handle for jobs that may take long, which is said by limit: less
+// than an hour, after which River takes a job for lost.
+func (q *Queue) handleLong(kind string, limit time.Duration, fn jobFunc) {
+	q.limits[kind] = limit
+	q.handle(kind, fn)
+}
 
 // onStart adds what is to be done before the queue works: settling the rows
 // that a crash left behind.
@@ -172,6 +181,9 @@ func (w *rowWorker) Work(ctx context.Context, job *river.Job[rowJob]) error {
 	}
 	return nil
 }
+
+// Timeout is the kind's own limit, or 0 for jobTimeout.
+func (w *rowWorker) Timeout(job *river.Job[rowJob]) time.Duration { return w.q.limits[job.Args.Row] }
 
 // jobErrors logs what a job could not do; the row already says it to people.
 type jobErrors struct{ log *slog.Logger }

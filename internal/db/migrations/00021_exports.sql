@@ -31,8 +31,8 @@ CREATE INDEX export_follows_org ON export_follows (org_id, connection_id);
 -- One file of events: followed (named by an export list) or uploaded by a
 -- member. key tells it from the others of its connection: the address without
 -- what expires in it, or the hash of what was uploaded. The address itself is as
--- good as a password and is not stored: page_cursor asks for the page that names
--- it again. listed → fetching → fetched → reading → read; failed, skipped and
+-- good as a password and is not stored: page_cursor, or on the first page
+-- page_date, asks for the page that names it again. listed → fetching → fetched → reading → read; failed, skipped and
 -- canceled are ends, too. stored is how many bytes lie on disk, 0 for none.
 CREATE TABLE export_files (
     id            INTEGER PRIMARY KEY,
@@ -42,6 +42,7 @@ CREATE TABLE export_files (
     key           TEXT NOT NULL,
     name          TEXT NOT NULL,
     page_cursor   TEXT NOT NULL DEFAULT '',
+    page_date     INTEGER,
     author_id     INTEGER REFERENCES users (id), -- who uploaded it
     state         TEXT NOT NULL CHECK (state IN ('listed', 'fetching', 'fetched', 'reading', 'read', 'failed', 'skipped', 'canceled')),
     message       TEXT NOT NULL DEFAULT '',      -- why, for a person

@@ -1,0 +1,466 @@
+package services
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"sightline/internal/db"
+)
+
+func TestExportsAreFollowedToTheirEndAndOn(t *testing.T) {
+	r := newExportSite(t, &exportVendor{files: 10})
+	r.follow(r.form())
+	st := r.settled()
+	r.has(10)
+	if st.State != ExportsFollowing || !st.Complete {
+		t.Errorf("%+v", st)
+	}
+	// The same again, and two more.
+	r.v.set(func() { r.v.files = 12 })
+	if err := r.s.Exports.LookNow(t.Context(), r.actor, r.conn); err != nil {
+		t.Fatal(err)
+	}
+	r.until("twelve", func(st ExportStatus) bool { return st.Totals.Done == 12 })
+	r.has(12)
+	for n, times := range r.v.gets {
+		if times != 1 {
+			t.Errorf("file %d was fetched %d times", n, times)
+		}
+	}
+	// From earlier on: the list is walked again, and nothing fetched again.
+	asked := len(r.v.lists)
+	form := r.form()
+	form.From = form.From.AddDate(0, 0, -20)
+	r.follow(form)
+	r.until("walked again", func(st ExportStatus) bool { return st.State == ExportsFollowing && st.Complete })
+	r.has(12)
+	if r.v.lists[asked] != "" || len(r.v.gets) != 12 {
+		t.Errorf("asked with %q after the date was changed", r.v.lists[asked:])
+	}
+}
+
+// The ends of lists that are not an empty page with the cursor repeated.
+func TestExportListsThatEndOtherwise(t *testing.T) {
+	for name, tt := range map[string]struct {
+		bend  func(asked string, answer map[string]any)
+		state ExportState
+	}{
+		"no cursor at the end": {func(_ string, a map[string]any) {
+			if len(a["sessions"].([]any)) < 3 {
+				delete(a, "cursor")
+			}
+		}, ExportsFollowing},
+		"the cursor turns back": {func(asked string, a map[string]any) {
+			if len(a["sessions"].([]any)) == 0 {
+				a["cursor"], a["sessions"] = "9007199254740996", []any{map[string]any{"nothing": 1}}
+			}
+		}, ExportsFailing},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newExportSite(t, &exportVendor{files: 7, bend: tt.bend})
+			r.follow(r.form())
+			if st := r.settled(); st.State != tt.state {
+				t.Errorf("%+v", st)
+			}
+			r.has(7)
+		})
+	}
+}
+
+func bigBody(n int) []byte {
+	var b bytes.Buffer
+	r := rand.New(rand.NewPCG(1, uint64(n)))
+	for b.Len() < 300<<10 {
+		fmt.Fprintf(&b, `{"type":"lr.core.LogEvent","time":%d,"args":["%x"]}`+"\n", 1_790_000_000_000+b.Len(), r.Uint64())
+	}
+	return b.Bytes()
+}
+
+// A line that breaks again and again brings every byte once.
+func TestAnExportFileGoesOnWhereItBroke(t *testing.T) {
+	v := &exportVendor{files: 1, body: bigBody}
+	breaks := 0
+	v.get = func(n int, w http.ResponseWriter, r *http.Request) bool {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		breaks++
+		if breaks > 3 {
+			return false
+		}
+		body, from := v.content(n), 0
+		if _, err := fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-", &from); err == nil {
+			w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, len(body)-1, len(body)))
+		}
+		w.Header().Set("ETag", `"0"`)
+		w.Header().Set("Content-Length", fmt.Sprint(len(body)-from))
+		if from > 0 {
+			w.WriteHeader(http.StatusPartialContent)
+		}
+		part := body[from : from+70<<10]
+		v.sent[n] += int64(len(part))
+		_, _ = w.Write(part)
+		return true // shorter than it said: the server cuts the line
+	}
+	r := newExportSite(t, v)
+	r.follow(r.form())
+	for broken := 1; broken <= 3; broken++ {
+		r.until("broken off", func(st ExportStatus) bool {
+			v.mu.Lock()
+			defer v.mu.Unlock()
+			return breaks >= broken && st.State != ExportsWorking
+		})
+		r.force(`UPDATE export_files SET next_at = 0`)
+		if err := r.s.Exports.LookNow(t.Context(), r.actor, r.conn); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.until("read", func(st ExportStatus) bool { return st.Totals.Done == 1 })
+	r.has(1)
+	if sent := v.sent[0]; sent != int64(len(bigBody(0))) {
+		t.Errorf("%d bytes were sent for %d", sent, len(bigBody(0)))
+	}
+}
+
+func TestAddressesThatHaveExpiredAreListedAgain(t *testing.T) {
+	v := &exportVendor{files: 5}
+	once := true
+	v.get = func(n int, w http.ResponseWriter, r *http.Request) bool {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		if once { // all addresses grow old while the first is looked at
+			once = false
+			v.generation++
+			w.WriteHeader(http.StatusForbidden)
+			return true
+		}
+		return false
+	}
+	r := newExportSite(t, v)
+	r.follow(r.form())
+	r.settled()
+	r.has(5)
+	all := 0
+	for _, times := range v.gets {
+		all += times
+	}
+	if all != 6 { // the one that was looked at comes twice
+		t.Errorf("files were let in %d times: %v", all, v.gets)
+	}
+}
+
+// The rest of a file that is another one by now, or of a server that knows no
+// rests, is not put behind what is here.
+func TestAnExportFileThatChangedBeginsAnew(t *testing.T) {
+	for name, second := range map[string]func(w http.ResponseWriter, r *http.Request){
+		"another version": func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("ETag", `"b"`)
+			http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(bigBody(0)))
+		},
+		"no parts": func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write(bigBody(0)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := &exportVendor{files: 1, body: bigBody}
+			v.get = func(n int, w http.ResponseWriter, r *http.Request) bool {
+				v.mu.Lock()
+				first := v.gets[n] == 1
+				v.mu.Unlock()
+				if !first {
+					second(w, r)
+					return true
+				}
+				w.Header().Set("ETag", `"a"`)
+				w.Header().Set("Content-Length", "100000")
+				_, _ = w.Write(bigBody(1)[:70_000])
+				return true
+			}
+			r := newExportSite(t, v)
+			r.follow(r.form())
+			r.until("broken off", func(st ExportStatus) bool { return st.State == ExportsFollowing && st.Totals.Received == 70_000 })
+			r.force(`UPDATE export_files SET next_at = 0`)
+			if err := r.s.Exports.LookNow(t.Context(), r.actor, r.conn); err != nil {
+				t.Fatal(err)
+			}
+			r.until("read", func(st ExportStatus) bool { return st.Totals.Done == 1 })
+			r.has(1)
+		})
+	}
+}
+
+// What is about one file leaves the others alone.
+func TestFilesThatCannotBeHadAreSaidSo(t *testing.T) {
+	v := &exportVendor{files: 6}
+	v.get = func(n int, w http.ResponseWriter, r *http.Request) bool {
+		switch n {
+		case 1:
+			w.WriteHeader(http.StatusNotFound)
+		case 3:
+			w.Header().Set("Content-Length", "999999999999")
+			_, _ = io.WriteString(w, "x")
+		default:
+			return false
+		}
+		return true
+	}
+	r := newExportSite(t, v)
+	form := r.form()
+	form.MaxFile = MinExportFile
+	r.follow(form)
+	r.until("all but one", func(st ExportStatus) bool { return st.Totals.Done == 4 && st.State == ExportsFollowing })
+	r.force(`UPDATE export_files SET next_at = 0`)
+	if err := r.s.Exports.LookNow(t.Context(), r.actor, r.conn); err != nil {
+		t.Fatal(err)
+	}
+	r.until("given up", func(st ExportStatus) bool { return st.Totals.Failed == 2 })
+	trouble, err := r.s.Exports.Files(t.Context(), 1, ExportFilter{Trouble: true, Limit: 10})
+	if err != nil || len(trouble) != 2 {
+		t.Fatal(trouble, err)
+	}
+	if f := trouble[1]; f.State != db.ExportFailed || f.ErrorKind != "not_found" || !strings.Contains(f.Message, "Web app") {
+		t.Errorf("%+v", f)
+	}
+	if f := trouble[0]; f.State != db.ExportSkipped || !strings.Contains(f.Message, "larger than 1 MB") {
+		t.Errorf("%+v", f)
+	}
+	if n := len(r.onDisk()); n != 4 {
+		t.Errorf("%d files lie on disk", n)
+	}
+	// The vendor has it after all.
+	v.set(func() { v.get = nil })
+	if err := r.s.Exports.Again(t.Context(), r.actor, trouble[1].ID); err != nil {
+		t.Fatal(err)
+	}
+	r.until("five", func(st ExportStatus) bool { return st.Totals.Done == 5 && st.Totals.Failed == 1 })
+}
+
+func TestTheQuotaStopsAndIsRaised(t *testing.T) {
+	r := newExportSite(t, &exportVendor{files: 8, body: bigBody})
+	r.follow(r.form())
+	r.settled()
+	each := r.settled().Totals.Stored / 8
+	if each < 30<<10 {
+		t.Fatalf("files of %d bytes prove nothing", each)
+	}
+	// Below what members may set, so that small files will do.
+	r.force(fmt.Sprintf(`UPDATE export_follows SET quota = %d`, 8*each+300<<10-1)) // a file comes unpacked
+	r.v.set(func() { r.v.files = 12 })
+	if err := r.s.Exports.LookNow(t.Context(), r.actor, r.conn); err != nil {
+		t.Fatal(err)
+	}
+	st := r.until("full", func(st ExportStatus) bool { return st.State == ExportsFull })
+	if !strings.Contains(st.Sentence, "quota") || st.Totals.Done != 8 || st.Totals.Failed != 0 {
+		t.Errorf("%+v", st)
+	}
+	// Old files go by the rule, their rows stay.
+	r.force(`UPDATE export_files SET read_at = 1 WHERE id <= 4`)
+	if err := r.s.Exports.LookNow(t.Context(), r.actor, r.conn); err != nil {
+		t.Fatal(err)
+	}
+	r.until("all", func(st ExportStatus) bool { return st.Totals.Done == 12 })
+	if n := len(r.onDisk()); n != 8 {
+		t.Errorf("%d files lie on disk", n)
+	}
+	if _, _, err := r.s.Exports.Open(t.Context(), 1, 1); err == nil || !strings.Contains(err.Error(), "not kept any more") {
+		t.Errorf("opening a file that went: %v", err)
+	}
+}
+
+// TestExportsSurviveKills cuts the process off at every step again and again.
+func TestExportsSurviveKills(t *testing.T) {
+	v := &exportVendor{files: 9, body: bigBody}
+	hold := make(chan struct{})
+	v.get = func(n int, w http.ResponseWriter, r *http.Request) bool {
+		v.mu.Lock()
+		first := v.gets[n] == 1 && n%2 == 0
+		body := v.content(n)
+		v.mu.Unlock()
+		if !first {
+			return false
+		}
+		w.Header().Set("ETag", fmt.Sprintf(`"%d"`, n))
+		w.Header().Set("Content-Length", fmt.Sprint(len(body)))
+		_, _ = w.Write(body[:150<<10]) // half of it, and then nothing
+		v.set(func() { v.sent[n] += 150 << 10 })
+		w.(http.Flusher).Flush()
+		select {
+		case <-hold:
+		case <-r.Context().Done():
+		}
+		return true
+	}
+	r := newExportSite(t, v)
+	defer close(hold)
+	reads := 0
+	r.reader = func(ctx context.Context, f ExportFile, open func() (io.ReadCloser, error)) (ReadReport, error) {
+		r.mu.Lock()
+		reads++
+		if reads%3 == 1 { // cut off within
+			r.mu.Unlock()
+			<-ctx.Done()
+			return ReadReport{}, ctx.Err()
+		}
+		r.reader, reads = nil, reads+1
+		r.mu.Unlock()
+		defer func() {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.reader = nil
+		}()
+		return r.readOne(ctx, f, open)
+	}
+	r.follow(r.form())
+	for range 12 {
+		time.Sleep(150 * time.Millisecond) // anywhere
+		r.kill()
+		r.open()
+		r.force(`UPDATE export_follows SET next_at = 0`)
+		if err := r.s.Exports.LookNow(t.Context(), r.actor, r.conn); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.until("all", func(st ExportStatus) bool { return st.Totals.Done == 9 })
+	r.has(9)
+	for n, sent := range v.sent {
+		if sent > int64(len(bigBody(n)))+300<<10 {
+			t.Errorf("file %d took %d bytes over the wire for %d", n, sent, len(bigBody(n)))
+		}
+	}
+}
+
+func TestExportsArePausedResumedAndCanceled(t *testing.T) {
+	v := &exportVendor{files: 6, size: 10, body: bigBody}
+	v.get = func(n int, w http.ResponseWriter, r *http.Request) bool {
+		w.Header().Set("ETag", `"x"`)
+		_, _ = w.Write(v.content(n)[:100<<10])
+		w.(http.Flusher).Flush()
+		<-r.Context().Done() // the rest never comes
+		return true
+	}
+	r := newExportSite(t, v)
+	r.follow(r.form())
+	r.until("coming", func(st ExportStatus) bool { return len(r.onDisk()) == 2 })
+	if err := r.s.Exports.Pause(t.Context(), r.actor, r.conn); err != nil {
+		t.Fatal(err)
+	}
+	st := r.until("paused", func(st ExportStatus) bool { return st.State == ExportsPaused })
+	v.set(func() { v.get = nil })
+	if st.Totals.Waiting != 6 {
+		t.Errorf("%+v", st)
+	}
+	if err := r.s.Exports.Cancel(t.Context(), r.actor, 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.s.Exports.Resume(t.Context(), r.actor, r.conn); err != nil {
+		t.Fatal(err)
+	}
+	r.until("the others", func(st ExportStatus) bool { return st.Totals.Done == 5 && st.Totals.Failed == 1 })
+	if f, err := r.s.Exports.File(t.Context(), 1, 1); err != nil || f.State != db.ExportCanceled || len(r.onDisk()) != 5 {
+		t.Errorf("%+v, %v, %v on disk", f, err, r.onDisk())
+	}
+	// Canceled while it comes.
+	v.set(func() {
+		v.files = 7
+		v.get = func(n int, w http.ResponseWriter, r *http.Request) bool { <-r.Context().Done(); return true }
+	})
+	if err := r.s.Exports.LookNow(t.Context(), r.actor, r.conn); err != nil {
+		t.Fatal(err)
+	}
+	r.until("asked for", func(ExportStatus) bool { v.mu.Lock(); defer v.mu.Unlock(); return v.gets[6] > 0 })
+	if err := r.s.Exports.Cancel(t.Context(), r.actor, 7); err != nil {
+		t.Fatal(err)
+	}
+	if st := r.settled(); st.State != ExportsFollowing || st.Totals.Failed != 2 || len(r.onDisk()) != 5 {
+		t.Errorf("%+v, %v on disk", st, r.onDisk())
+	}
+}
+
+func TestFilesAreUploadedOnce(t *testing.T) {
+	r := newExportSite(t, &exportVendor{})
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	_, _ = z.Write(lineOf(0))
+	_ = z.Close()
+	for i, content := range [][]byte{packed.Bytes(), lineOf(1)} {
+		f, fresh, err := r.s.Exports.Upload(t.Context(), r.actor, r.conn, fmt.Sprintf("../../%d.jsonl", i), bytes.NewReader(content))
+		if err != nil || !fresh || f.Name != fmt.Sprintf("%d.jsonl", i) || f.AuthorName != "Ada" {
+			t.Fatal(f, fresh, err)
+		}
+	}
+	r.settled()
+	r.has(2)
+	if f, fresh, err := r.s.Exports.Upload(t.Context(), r.actor, r.conn, "again", bytes.NewReader(lineOf(1))); err != nil || fresh || f.Name != "1.jsonl" {
+		t.Errorf("the same once more: %+v, %v, %v", f, fresh, err)
+	}
+	r.force(`INSERT INTO export_follows (connection_id, org_id, from_at, max_file, quota, keep_days, rate) VALUES (1, 1, 1, 100, 1000, 0, 0)`)
+	for name, tt := range map[string]struct {
+		content io.Reader
+		says    string
+	}{
+		"empty":     {strings.NewReader(""), "empty"},
+		"too large": {strings.NewReader(strings.Repeat("x", 101)), "larger than 100 bytes"},
+		"cut off":   {io.MultiReader(strings.NewReader("x"), brokenReader{}), "broken"},
+	} {
+		if _, _, err := r.s.Exports.Upload(t.Context(), r.actor, r.conn, name, tt.content); err == nil || !strings.Contains(err.Error(), tt.says) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	viewer := r.actor
+	viewer.Role = Viewer
+	if _, _, err := r.s.Exports.Upload(t.Context(), viewer, r.conn, "x", strings.NewReader("x")); err == nil {
+		t.Error("a viewer uploaded a file")
+	}
+	if n := len(r.onDisk()); n != 2 {
+		t.Errorf("%v lie on disk", r.onDisk())
+	}
+	// What a killed process left, and what belongs to nobody, is swept away.
+	for _, name := range []string{"upload-123", "99.gz", "98.part"} {
+		if err := os.WriteFile(filepath.Join(r.dir, "1", name), []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.kill()
+	r.open()
+	r.has(2)
+}
+
+type brokenReader struct{}
+
+func (brokenReader) Read([]byte) (int, error) { return 0, fmt.Errorf("broken line") }
+
+func TestExportsWaitForAVendorThatRefuses(t *testing.T) {
+	r := newExportSite(t, &exportVendor{files: 2, refuse: 401})
+	r.follow(r.form())
+	st := r.until("failing", func(st ExportStatus) bool { return st.State == ExportsFailing })
+	if !strings.Contains(st.Sentence, "Web app") || !strings.Contains(st.Sentence, "next try") {
+		t.Errorf("%+v", st)
+	}
+	r.v.set(func() { r.v.refuse = 0 })
+	if err := r.s.Exports.LookNow(t.Context(), r.actor, r.conn); err != nil {
+		t.Fatal(err)
+	}
+	r.until("read", func(st ExportStatus) bool { return st.Totals.Done == 2 })
+	r.has(2)
+}
+
+func TestAnExportsKeyIsWithoutWhatExpires(t *testing.T) {
+	for address, want := range map[string]string{
+		"https://b.s3.amazonaws.com/o/a/6-1/0.jsonl.gz?X-Amz-Signature=1&X-Amz-Date=2&X-Amz-Security-Token=3":      "b.s3.amazonaws.com/o/a/6-1/0.jsonl.gz",
+		"https://storage.googleapis.com/b/x%2Fy?GoogleAccessId=1&Expires=2&Signature=3&response-content-type=gzip": "storage.googleapis.com/b/x%2Fy?response-content-type=gzip",
+		"https://a.blob.core.windows.net/c/x?sv=1&se=2&sr=b&sp=r&sig=3":                                            "a.blob.core.windows.net/c/x",
+		"https://d.cloudfront.net/x?id=7&Policy=1&Signature=2&Key-Pair-Id=3":                                       "d.cloudfront.net/x?id=7",
+		"https://files.example/get?session=9&token=1":                                                              "files.example/get?session=9",
+	} {
+		if key, _ := exportKey(address); key != want {
+			t.Errorf("%s: %s, want %s", address, key, want)
+		}
+	}
+}
