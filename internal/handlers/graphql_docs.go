@@ -13,7 +13,7 @@ import (
 )
 
 // panelFields is how many fields of a type the panel beside the editor shows.
-const panelFields = 80
+const panelFields = 60
 
 // graphQLDocs handles GET /graphql/docs, a part of the editor's page: ?type= of
 // ?connection=, or what ?q= finds.
@@ -63,7 +63,7 @@ func (a *app) schemaPanel(r *http.Request, conn services.ConnectionID, name, sea
 	}
 	t := b.typeView(doc)
 	if n := len(t.Fields) - panelFields; n > 0 {
-		t.Fields, v.Part.MoreFields = t.Fields[:panelFields], n
+		t.Fields, t.MoreFields = t.Fields[:panelFields], n
 	}
 	t.Uses = t.Uses[:min(len(t.Uses), 12)]
 	v.Part.Type = t

@@ -122,6 +122,9 @@ func (b schemaBook) fill(v *templates.SchemaView, search, name string) error {
 			return &services.Error{Kind: services.NotFound, Msg: "The schema has no such type any more."}
 		}
 		v.Type = b.typeView(doc)
+		if n := len(v.Type.Fields) - schemaTypes; n > 0 {
+			v.Type.Fields, v.Type.MoreFields = v.Type.Fields[:schemaTypes], n
+		}
 		return nil
 	}
 	names := b.docs.TypeNames()

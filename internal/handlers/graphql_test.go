@@ -34,6 +34,9 @@ func (v *workbench) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	status, text := v.answer(in.Query, in.Variables)
 	v.mu.Unlock()
 	w.Header().Set("Content-Type", "application/json")
+	if strings.HasPrefix(text, "<") {
+		w.Header().Set("Content-Type", "text/html")
+	}
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, text)
 }

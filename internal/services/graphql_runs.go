@@ -13,6 +13,7 @@ import (
 	"sightline/internal/db"
 	"sightline/internal/services/graphql"
 	"sightline/internal/services/logrocket"
+	"sightline/internal/services/upstream"
 )
 
 // GraphQLRunState is how far a run is.
@@ -413,6 +414,9 @@ func (g *GraphQL) send(ctx context.Context, org OrgID, run GraphQLRun) error {
 			return g.endLost(context.WithoutCancel(ctx), org, run.ID)
 		}
 		msg, kind := said(conn, err, g.now())
+		if e := new(upstream.Error); errors.As(err, &e) && e.Kind == upstream.NotFound {
+			msg = fmt.Sprintf("There is no GraphQL at the address of %s (connection “%s”)%s. The operator can check the address that is set for it.", conn.Vendor, conn.Name, answered(e))
+		}
 		if run.Kind == graphql.Mutation && mayHaveArrived(err) {
 			msg += " We do not know whether the mutation was carried out."
 		}

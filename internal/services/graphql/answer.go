@@ -47,22 +47,34 @@ func ReadAnswer(d *Document, o Operation, body []byte) (Answer, error) {
 		return Answer{}, errors.New("the answer is no JSON object")
 	}
 	a := Answer{Data: root.Get("data"), Extensions: root.Get("extensions"), Cut: root.Cut}
-	if list := root.Get("errors"); list != nil && list.Kind == List {
-		for _, n := range list.Nodes {
-			if len(a.Errors) == maxErrors {
-				a.More = len(list.Nodes) - maxErrors
-				break
-			}
-			a.Errors = append(a.Errors, errorOf(d, o, n))
+	for i, n := range errorNodes(root.Get("errors")) {
+		if i == maxErrors {
+			a.More = len(root.Get("errors").Nodes) - maxErrors
+			break
 		}
+		a.Errors = append(a.Errors, errorOf(d, o, n))
 	}
 	return a, nil
+}
+
+// errorNodes are the errors of an answer. Some servers send one alone, or a
+// text, where the specification has a list.
+func errorNodes(n *Node) []*Node {
+	switch {
+	case n == nil || n.Kind == Null || n.Kind == Text && n.Text == "" || n.Kind == Bool && n.Text == "false" || n.Kind == Object && len(n.Nodes) == 0:
+		return nil
+	case n.Kind == List:
+		return n.Nodes
+	}
+	return []*Node{n}
 }
 
 func errorOf(d *Document, o Operation, n *Node) AnswerError {
 	e := AnswerError{Message: scalarText(n.Get("message"))}
 	if n.Kind == Text {
 		e.Message = n.Text
+	} else if e.Message == "" { // at least what there is
+		e.Message = n.String()
 	}
 	if p := n.Get("path"); p != nil && p.Kind == List {
 		for _, step := range p.Nodes {

@@ -55,16 +55,30 @@ func explained(status int, body []byte) bool {
 		return false
 	}
 	answer, _ := upstream.ParseObject(body)
-	return len(answer.List("errors")) > 0
+	return len(errorsOf(answer)) > 0
+}
+
+// errorsOf are the errors of an answer. Some servers send one alone, or a text,
+// where the specification has a list.
+func errorsOf(answer upstream.Object) []json.RawMessage {
+	switch raw := answer["errors"]; strings.TrimSpace(string(raw)) {
+	case "", "null", "false", `""`, "{}":
+		return nil
+	default:
+		if list := upstream.List(raw); list != nil {
+			return list
+		}
+		return []json.RawMessage{raw}
+	}
 }
 
 func readGraphQL(body []byte) (GraphQLResponse, error) {
 	answer, ok := upstream.ParseObject(body)
-	if !ok || !answer.Has("data") && len(answer.List("errors")) == 0 {
+	if !ok || !answer.Has("data") && len(errorsOf(answer)) == 0 {
 		return GraphQLResponse{}, errors.New("the answer is not one to a GraphQL query")
 	}
 	response := GraphQLResponse{Data: answer["data"], Raw: json.RawMessage(body)}
-	for _, raw := range answer.List("errors") {
+	for _, raw := range errorsOf(answer) {
 		response.Errors = append(response.Errors, readGraphQLError(raw))
 	}
 	return response, nil
