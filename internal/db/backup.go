@@ -65,6 +65,7 @@ const (
 	doubtHighlights = `UPDATE highlights SET state = 'sending', sent_at = coalesce(sent_at, created_at) WHERE state = 'queued'`
 	doubtBulks      = `UPDATE bulk_edits SET state = 'paused', message = ? WHERE state = 'running'`
 	doubtBatches    = `UPDATE batches SET state = 'paused', message = ? WHERE state = 'running'`
+	doubtSchedules  = `UPDATE query_schedules SET state = 'paused', message = ? WHERE state = 'active' AND next_at >= 0`
 )
 
 // DoubtUnscoped makes sure that nothing of a backup is sent by itself once more:
@@ -78,7 +79,7 @@ func (d *DB) DoubtUnscoped(ctx context.Context, message string) error {
 				return err
 			}
 		}
-		for _, q := range []string{doubtBulks, doubtBatches} {
+		for _, q := range []string{doubtBulks, doubtBatches, doubtSchedules} {
 			if _, err := exec(ctx, tx, "runs of a backup", q, message); err != nil {
 				return err
 			}

@@ -27,9 +27,14 @@ type GraphQLRun struct {
 	Errors                      int  // in the answer
 	Size                        int  // bytes of the whole answer
 	Kept                        bool // its answer is here, filled on reading
-	CreatedAt                   time.Time
-	StartedAt                   time.Time
-	FinishedAt                  time.Time
+	// Schedule is the schedule whose run it is for the moment Slot; 0 for none.
+	Schedule ScheduleID
+	Slot     time.Time
+	// Numbers is a JSON list of what was measured of its answer; empty for none.
+	Numbers    string
+	CreatedAt  time.Time
+	StartedAt  time.Time
+	FinishedAt time.Time
 }
 
 // GraphQLOutcome is how a run ended.
@@ -37,22 +42,29 @@ type GraphQLOutcome struct {
 	State, Message, ErrorKind string
 	Status, Errors, Size      int
 	Body                      []byte // packed; nil for none
-	At                        time.Time
-	History                   HistoryEntry
+	// Numbers is as in GraphQLRun.
+	Numbers string
+	At      time.Time
+	// Verdict says of a schedule's run whether it went good or bad; empty says
+	// neither. PauseAfter bad ones in a row pause the schedule with PauseMessage.
+	Verdict      string
+	PauseAfter   int
+	PauseMessage string
+	History      HistoryEntry
 }
 
 const graphQLRunColumns = `r.id, r.org_id, r.connection_id, r.author_id,
 	coalesce((SELECT coalesce(nullif(u.name, ''), u.email) FROM users u WHERE u.id = r.author_id), ''),
 	coalesce(r.saved_id, 0), coalesce((SELECT q.name FROM saved_queries q WHERE q.id = r.saved_id AND q.org_id = r.org_id), ''),
 	r.form_token, r.query, r.operation, r.variables, r.kind, r.state, r.message, r.error_kind, r.status, r.errors, r.size, r.body IS NOT NULL,
-	r.created_at, r.started_at, r.finished_at`
+	r.created_at, r.started_at, r.finished_at, coalesce(r.schedule_id, 0), r.slot_at, coalesce(r.numbers, '')`
 
 func scanGraphQLRun(s scanner) (GraphQLRun, error) {
 	var r GraphQLRun
-	var created, started, finished sql.NullInt64
+	var created, started, finished, slot sql.NullInt64
 	err := s.Scan(&r.ID, &r.Org, &r.Connection, &r.Author, &r.AuthorName, &r.Saved, &r.SavedName, &r.FormToken, &r.Query, &r.Operation, &r.Variables,
-		&r.Kind, &r.State, &r.Message, &r.ErrorKind, &r.Status, &r.Errors, &r.Size, &r.Kept, &created, &started, &finished)
-	r.CreatedAt, r.StartedAt, r.FinishedAt = timeOf(created), timeOf(started), timeOf(finished)
+		&r.Kind, &r.State, &r.Message, &r.ErrorKind, &r.Status, &r.Errors, &r.Size, &r.Kept, &created, &started, &finished, &r.Schedule, &slot, &r.Numbers)
+	r.CreatedAt, r.StartedAt, r.FinishedAt, r.Slot = timeOf(created), timeOf(started), timeOf(finished), timeOf(slot)
 	return r, err
 }
 
@@ -166,12 +178,17 @@ func (o Org) EndGraphQLRun(ctx context.Context, id GraphQLRunID, out GraphQLOutc
 		if out.Body != nil {
 			body = out.Body
 		}
-		err := must(exec(ctx, tx, "GraphQL run", `
-			UPDATE graphql_runs SET state = ?, message = ?, error_kind = ?, status = ?, errors = ?, size = ?, body = ?, finished_at = ?
-			WHERE id = ? AND org_id = ? AND state IN ('queued', 'sending')`,
-			out.State, out.Message, out.ErrorKind, out.Status, out.Errors, out.Size, body, ms(out.At), id, o.id))
+		schedule, err := one(ctx, tx, "GraphQL run", scanInt, `
+			UPDATE graphql_runs SET state = ?, message = ?, error_kind = ?, status = ?, errors = ?, size = ?, body = ?, numbers = nullif(?, ''), finished_at = ?
+			WHERE id = ? AND org_id = ? AND state IN ('queued', 'sending') RETURNING coalesce(schedule_id, 0)`,
+			out.State, out.Message, out.ErrorKind, out.Status, out.Errors, out.Size, body, out.Numbers, ms(out.At), id, o.id)
 		if err != nil {
 			return err
+		}
+		if schedule != 0 {
+			if err := o.endScheduled(ctx, tx, ScheduleID(schedule), out); err != nil {
+				return err
+			}
 		}
 		return addHistory(ctx, tx, o.id, out.History)
 	})

@@ -48,6 +48,8 @@ type (
 	ExportFileID int64
 	// QueryFormID is that of a form that asks a saved query.
 	QueryFormID int64
+	// ScheduleID is that of a schedule that asks a saved query.
+	ScheduleID int64
 	// HistoryID is a history entry's.
 	HistoryID int64
 	// ViewID is a saved view's.

@@ -66,6 +66,7 @@ func fieldValues() map[string]string {
 		"MemberChange.Role": "viewer", "MemberByEmail.0": fmt.Sprint("u", owner), "Identity.Kind": "email", "Match.Kind": "email",
 		"SyncWalk.Purpose": "follow", "SessionFilter.People": "anonymous", "SessionFilter.Errors": "with", "SessionFilter.State": "active",
 		"GraphQLRun.Kind": "query", "GraphQLOutcome.State": "done", "SetGraphQLLock.1": "admin", "QueryForm.Role": "viewer",
+		"QuerySchedule.Every": "day", "QuerySchedule.State": "active", "GraphQLOutcome.Verdict": "good",
 		"FieldHistory.1": "trait", "PutRaygunNames.1": "page", "WaitingUsers.1": "", "RaygunNames.1": "page",
 	}
 }
@@ -124,6 +125,14 @@ func statesFor(method string) map[string]any {
 		return map[string]any{"connections.vendor": "raygun_v3", "connections.app_slug": ""}
 	case "ResumeDetailRun", "AddDetailRun":
 		return map[string]any{"detail_runs.state": "paused"}
+	case "ScheduledRuns":
+		return map[string]any{"graphql_runs.schedule_id": 7, "graphql_runs.slot_at": 6}
+	case "WatchNumber":
+		return map[string]any{"query_schedules.trend": "another"}
+	case "ResumeQuerySchedule":
+		return map[string]any{"query_schedules.state": "paused"}
+	case "StartScheduled":
+		return map[string]any{"connections.vendor": "logrocket", "graphql_runs.form_token": "another", "query_schedules.next_at": 1_700_000_000_000}
 	case "AddGraphQLRun":
 		return map[string]any{"connections.vendor": "logrocket", "graphql_runs.form_token": "another"}
 	case "SetAlertHook", "SetAuditFollow", "SetExportFollow", "SetGraphQLLock":

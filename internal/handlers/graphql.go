@@ -151,7 +151,7 @@ func (a *app) saveGraphQL(w http.ResponseWriter, r *http.Request, f graphQLForm,
 }
 
 func (a *app) graphQLPage(w http.ResponseWriter, r *http.Request, status int, f graphQLForm) error {
-	v := templates.GraphQLView{Now: a.now(), Action: orgPath(r, "graphql"), SavedURL: orgPath(r, "graphql/saved"), FormsURL: orgPath(r, "graphql/forms"), Disabled: whyNotSupport(r)}
+	v := templates.GraphQLView{Now: a.now(), Action: orgPath(r, "graphql"), SavedURL: orgPath(r, "graphql/saved"), FormsURL: orgPath(r, "graphql/forms"), SchedulesURL: orgPath(r, "graphql/schedules"), Disabled: whyNotSupport(r)}
 	conns, err := a.rocketConnections(r)
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"sightline/internal/services"
@@ -342,7 +343,13 @@ func (a *app) savedQuery(w http.ResponseWriter, r *http.Request) error {
 		item := formItem(r, f)
 		v.Form = &item
 	}
+	schedules, err := a.GraphQL.Schedules(r.Context(), orgOf(r))
+	if err != nil {
+		return err
+	}
+	v.Schedules = scheduleItems(r, slices.DeleteFunc(schedules, func(s services.QuerySchedule) bool { return s.Saved != q.ID }))
 	if may(r, services.Support) {
+		v.ScheduleURL = here + "/schedule"
 		v.PublishURL, v.WithdrawURL = here+"/form", here+"/form/withdraw"
 	}
 	if mayDeleteQuery(r, q) {

@@ -93,10 +93,10 @@ func TestAQueryIsAskedThroughAForm(t *testing.T) {
 	other, _ := support.runs("{ people { email } }")
 	viewer.get(path+"?run="+other[strings.LastIndex(other, "/")+1:]).wants(t, 404)
 
-	support.post(saved + "/form/withdraw").wants(t, 303)
+	support.post(saved+"/form/withdraw").wants(t, 303)
 	viewer.get(path).wants(t, 404)
 	viewer.post(path, "v-first", "1").wants(t, 404)
-	support.post(saved + "/delete").wants(t, 303)
+	support.post(saved+"/delete").wants(t, 303)
 	support.get(saved).wants(t, 404)
 }
 

@@ -58,6 +58,9 @@ func (a *app) runView(r *http.Request, run services.GraphQLRun) templates.GraphQ
 		Now: a.now(), ID: fmt.Sprint(run.ID), Name: runName(run), URL: runPath(r, run.ID), BackURL: orgPath(r, "graphql"), EditURL: orgPath(r, "graphql?run=%d", run.ID),
 		State: string(run.State), Message: run.Message, Open: run.State.Open(), Query: run.Query, Variables: emptyObject(run.Variables),
 	}
+	if run.Schedule != 0 {
+		v.BackURL = schedulePath(r, run.Schedule)
+	}
 	if v.Open && may(r, services.Support) {
 		v.StopURL = v.URL + "/stop"
 	}

@@ -32,7 +32,9 @@ func TestForeignIdsBesideThePathAreNotFound(t *testing.T) {
 	a = b.post("/o/acme/highlights", "connection", "2", "by", "email", "subject", strictEmail, "range", "7d", "token", "t")
 	b.until(a.location, "Strictly spoken")
 
-	b.publishes(b.saves("2", "Shop", "{ a }"))
+	saved := b.saves("2", "Shop", "{ a }")
+	b.publishes(saved)
+	b.post(saved+"/schedule", "every", "week", "weekday", "1", "at", "05:00", "keep", "30")
 	b.post("/o/acme/sessions/details", "connection", "1", "sessions", "1", "count", "1")
 	b.until("/o/acme/details/1", "1 of 1 session")
 
@@ -81,6 +83,7 @@ func TestForeignIdsBesideThePathAreNotFound(t *testing.T) {
 		"/insight?conn=ID", "/details/ID", "/customers/ID/watched", "/settings/connections/ID/audit",
 		"/settings/audit?customer=ID", "/settings/audit?connection=ID", "/settings/audit.csv?customer=ID", "/settings/audit.json?connection=ID",
 		"/graphql?connection=ID", "/graphql/schema?connection=ID", "/graphql/saved/ID", "/graphql/saved/ID/form", "/graphql/forms/ID", "/graphql/schema.json?connection=ID", "/graphql/docs?connection=ID",
+		"/graphql/saved/ID/schedule", "/graphql/schedules/ID", "/graphql/schedules/ID/edit", "/graphql/schedules/ID/trend.csv", "/graphql/schedules/ID/trend.json",
 		"/sessions?connection=ID", "/sessions.csv?connection=ID", "/sessions.json?connection=ID",
 	} {
 		same(http.MethodGet, "/o/other"+path)
@@ -106,6 +109,10 @@ func TestForeignIdsBesideThePathAreNotFound(t *testing.T) {
 	same(http.MethodPost, "/o/other/graphql/saved/ID/form", "title", "x", "role", "owner")
 	same(http.MethodPost, "/o/other/graphql/saved/ID/form/withdraw")
 	same(http.MethodPost, "/o/other/graphql/forms/ID", "token", "x")
+	for _, what := range []string{"edit", "run", "watch", "pause", "resume", "delete"} {
+		same(http.MethodPost, "/o/other/graphql/schedules/ID/"+what, "every", "day", "at", "05:00", "keep", "30", "token", "x")
+	}
+	same(http.MethodPost, "/o/other/graphql/saved/ID/schedule", "every", "day", "at", "05:00", "keep", "30")
 	same(http.MethodPost, "/o/other/graphql/mutations", "connection", "ID", "role", "owner")
 	same(http.MethodPost, own+"/refresh", "as", "ID:"+strictEmail)
 	same(http.MethodPost, own+"/traits", "connection", "ID", "user", "u", "new-key", "a", "new-value", "b", "step", "send", "token", "x")

@@ -49,15 +49,17 @@ type GraphQLRun struct {
 	ErrorKind                   string
 	Status, Errors, Size        int
 	Kept                        bool // its answer is here
-	CreatedAt                   time.Time
-	StartedAt, FinishedAt       time.Time
+	// Schedule is the schedule that asked it; 0 for none.
+	Schedule              ScheduleID
+	CreatedAt             time.Time
+	StartedAt, FinishedAt time.Time
 }
 
 func graphQLRunOf(r db.GraphQLRun) GraphQLRun {
 	return GraphQLRun{
 		ID: r.ID, Connection: r.Connection, Author: r.Author, AuthorName: r.AuthorName, Saved: r.Saved, SavedName: r.SavedName,
 		Query: r.Query, Operation: r.Operation, Variables: r.Variables, Kind: graphql.Kind(r.Kind), State: GraphQLRunState(r.State), Message: r.Message,
-		ErrorKind: r.ErrorKind, Status: r.Status, Errors: r.Errors, Size: r.Size, Kept: r.Kept,
+		ErrorKind: r.ErrorKind, Status: r.Status, Errors: r.Errors, Size: r.Size, Kept: r.Kept, Schedule: r.Schedule,
 		CreatedAt: r.CreatedAt, StartedAt: r.StartedAt, FinishedAt: r.FinishedAt,
 	}
 }
@@ -337,6 +339,10 @@ func (g *GraphQL) end(ctx context.Context, org OrgID, run GraphQLRun, out db.Gra
 		At: out.At, Actor: run.Author, ActorName: run.AuthorName, Action: "graphql." + string(run.Kind), Subject: fmt.Sprintf("run %d", run.ID), Connection: run.Connection,
 		Summary: fmt.Sprintf("Ran the GraphQL %s %s: %s", run.Kind, name, orElse(out.Message, out.State)),
 	}
+	if run.Schedule != 0 {
+		out.History.Summary = fmt.Sprintf("Ran the GraphQL query %s on its schedule: %s", name, orElse(out.Message, out.State))
+		g.judge(run, &out)
+	}
 	if run.Kind == graphql.Mutation {
 		text := strings.TrimSpace(run.Query)
 		out.History.After = strings.ToValidUTF8(text[:min(len(text), 4000)], "")
@@ -395,10 +401,14 @@ func (g *GraphQL) send(ctx context.Context, org OrgID, run GraphQLRun) error {
 		}
 		return failed(why, string(Denied))
 	}
+	if why := notAskedFor(run.AuthorName, ParseRole(member.Role)); run.Schedule != 0 && why != "" {
+		return failed(why, string(Denied))
+	}
 	if err := g.db.Org(org).StartGraphQLRun(ctx, run.ID, g.now()); err != nil {
 		return err
 	}
-	calling, stop := context.WithCancel(withSpender(ctx, spender{Org: org, Connection: run.Connection, Actor: run.Author}))
+	// Nobody waits for what a schedule asks.
+	calling, stop := context.WithCancel(withSpender(ctx, spender{Org: org, Connection: run.Connection, Actor: run.Author, Background: run.Schedule != 0}))
 	defer stop()
 	g.mu.Lock()
 	g.stops[run.ID] = stop
@@ -437,9 +447,14 @@ func (g *GraphQL) answered(ctx context.Context, org OrgID, run GraphQLRun, answe
 	default:
 		out.Message = "The server answered."
 	}
-	if len(body) > MaxGraphQLAnswer {
-		body = body[:MaxGraphQLAnswer]
-		out.Message += fmt.Sprintf(" The answer is %.1f MB long; the first %d MB are kept. Ask for less to see all.", float64(out.Size)/(1<<20), MaxGraphQLAnswer>>20)
+	most := MaxGraphQLAnswer
+	if run.Schedule != 0 {
+		most = MaxScheduledAnswer
+		out.Numbers = measured(run, body)
+	}
+	if len(body) > most {
+		body = body[:most]
+		out.Message += fmt.Sprintf(" The answer is %.1f MB long; the first %d MB are kept. Ask for less to see all.", float64(out.Size)/(1<<20), most>>20)
 	}
 	var err error
 	if out.Body, err = pack(body); err != nil {

@@ -124,6 +124,7 @@ func (s *Services) Start(ctx context.Context) error {
 	caring, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var done sync.WaitGroup
 	done.Go(func() { s.mergeSearch(caring) })
+	done.Go(func() { s.GraphQL.keepTime(caring) })
 	s.endCare = func() { cancel(); done.Wait() }
 	return nil
 }

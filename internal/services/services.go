@@ -34,6 +34,7 @@ type (
 	GraphQLRunID    = db.GraphQLRunID
 	SavedQueryID    = db.SavedQueryID
 	QueryFormID     = db.QueryFormID
+	ScheduleID      = db.ScheduleID
 	HistoryID       = db.HistoryID
 	InvitationID    = db.InvitationID
 )
