@@ -47,7 +47,7 @@ func (g *GraphQL) startDue(ctx context.Context) error {
 func (g *GraphQL) startScheduled(ctx context.Context, d db.DueSchedule) error {
 	s, err := g.Schedule(ctx, d.Org, d.ID)
 	if err != nil || s.Paused || s.NextAt.After(g.now()) {
-		return gone(err)
+		return movedOn(err)
 	}
 	now := g.now()
 	slot := s.Every.slot(s.Minute, now)
@@ -56,15 +56,15 @@ func (g *GraphQL) startScheduled(ctx context.Context, d db.DueSchedule) error {
 	switch {
 	case errors.As(err, &no) && no.Kind == Conflict:
 		e := db.HistoryEntry{At: now, ActorName: System(d.Org).Name, Action: "graphql.pause", Subject: s.Name, Summary: fmt.Sprintf("Paused the schedule of “%s”: %s", s.Name, no.Msg)}
-		return gone(g.db.Org(d.Org).PauseQuerySchedule(ctx, s.ID, no.Msg, e))
+		return movedOn(g.db.Org(d.Org).PauseQuerySchedule(ctx, s.ID, no.Msg, e))
 	case errors.Is(err, db.ErrExists): // the run before is still open: this one comes after it
 		return nil
 	}
-	return gone(err)
+	return movedOn(err)
 }
 
-// gone takes a row that somebody else moved on for what it is: no error.
-func gone(err error) error {
+// movedOn takes a row that somebody else moved on for what it is: no error.
+func movedOn(err error) error {
 	var e *Error
 	if errors.Is(err, db.ErrNotFound) || errors.As(err, &e) && e.Kind == NotFound {
 		return nil
