@@ -35,6 +35,7 @@ generate: ## Rebuild the style sheet, the scripts and the Go code of the templat
 
 generate-front:
 	cd web/assets && npm ci --no-audit --no-fund && node build.mjs
+	cd web/static && go run pack.go
 	cp web/assets/node_modules/axe-core/axe.min.js web/assets/node_modules/axe-core/LICENSE internal/e2e/testdata/axe/
 
 generate-templates:

@@ -6,27 +6,26 @@ package static
 import (
 	"bytes"
 	"compress/gzip"
-	"crypto/sha256"
 	"embed"
-	"encoding/hex"
 	"fmt"
+	"io"
 	"net/http"
 	"path"
 	"strconv"
 	"strings"
-	"sync"
 )
 
-//go:embed *.css *.js *.svg licenses.txt
+// What is served is embedded as pack.go made it: compressed.
+//
+//go:embed *.gz
 var files embed.FS
 
 // asset is one file, ready to be sent.
 type asset struct {
-	contentType, etag string
-	plain             []byte
-	// gzip compresses the file when it is first asked for, so that no start
-	// waits for it; nil where compression does not make the file smaller.
-	gzip func() []byte
+	contentType string
+	// etag is the hash in its hashed name.
+	etag   string
+	packed []byte // by gzip
 	// hashed says that the address names this very content.
 	hashed bool
 }
@@ -51,54 +50,50 @@ func New() (*Server, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read static file %q: %w", e.Name(), err)
 		}
-		a := newAsset(e.Name(), b)
-		s.assets[e.Name()] = a
+		r, err := gzip.NewReader(bytes.NewReader(b))
+		if err != nil {
+			return nil, fmt.Errorf("read the head of static file %q: %w", e.Name(), err)
+		}
+		name := strings.TrimSuffix(e.Name(), ".gz")
+		base, ext := strings.TrimSuffix(name, path.Ext(name)), path.Ext(name)
+		hash := strings.TrimSuffix(strings.TrimPrefix(r.Name, base+"."), ext)
+		if r.Name != base+"."+hash+ext || len(hash) != hashDigits {
+			return nil, fmt.Errorf("static file %q calls itself %q", e.Name(), r.Name)
+		}
+		a := asset{contentType: contentType(ext), etag: hash, packed: b}
+		s.assets[name] = a
 		a.hashed = true
-		s.assets[HashedName(e.Name(), b)] = a
+		s.assets[r.Name] = a
 	}
 	return s, nil
 }
 
-// HashedName is name with the first 12 hexadecimal digits of the content's
-// SHA-256 before its ending: "app.css" becomes "app.0123456789ab.css".
-func HashedName(name string, content []byte) string {
-	ext := path.Ext(name)
-	return strings.TrimSuffix(name, ext) + "." + digest(content) + ext
-}
+// hashDigits is how many hexadecimal digits of a content's SHA-256 stand in a
+// name.
+const hashDigits = 12
 
-func digest(b []byte) string {
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:6])
-}
-
-// newAsset knows the types itself: package mime would read this machine's list
-// of them first, for which every start would wait.
-func newAsset(name string, b []byte) asset {
-	a := asset{etag: digest(b), plain: b, gzip: sync.OnceValue(func() []byte { return compressed(b) })}
-	switch path.Ext(name) {
+// contentType is the type of a file. Package mime would read this machine's
+// list of them first, for which every start would wait.
+func contentType(ext string) string {
+	switch ext {
 	case ".js":
-		a.contentType = "text/javascript; charset=utf-8"
+		return "text/javascript; charset=utf-8"
 	case ".css":
-		a.contentType = "text/css; charset=utf-8"
+		return "text/css; charset=utf-8"
 	case ".svg":
-		a.contentType = "image/svg+xml"
-	default:
-		a.contentType = "text/plain; charset=utf-8"
+		return "image/svg+xml"
 	}
-	return a
+	return "text/plain; charset=utf-8"
 }
 
-// compressed is a file compressed, nil if that does not make it smaller.
-func compressed(b []byte) []byte {
-	var buf bytes.Buffer
-	w, err := gzip.NewWriterLevel(&buf, gzip.BestCompression)
-	if err != nil { // only for a level that does not exist
-		return nil
+// plain is the file itself. Hardly anybody asks for it: whatever is a browser
+// takes gzip.
+func (a asset) plain() ([]byte, error) {
+	r, err := gzip.NewReader(bytes.NewReader(a.packed))
+	if err != nil {
+		return nil, err
 	}
-	if _, err := w.Write(b); err != nil || w.Close() != nil || buf.Len() >= len(b) {
-		return nil // memory takes every write
-	}
-	return buf.Bytes()
+	return io.ReadAll(r)
 }
 
 // ServeHTTP serves /static/<name>. An address with the content's hash may be
@@ -125,18 +120,25 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	} else {
 		h.Set("Cache-Control", "no-cache")
 	}
-	body, etag := a.plain, `"`+a.etag+`"`
-	if acceptsGzip(r.Header.Get("Accept-Encoding")) {
-		if small := a.gzip(); small != nil {
-			body, etag = small, `"`+a.etag+`-gzip"`
-			h.Set("Content-Encoding", "gzip")
-		}
+	zipped := acceptsGzip(r.Header.Get("Accept-Encoding"))
+	if zipped {
+		h.Set("ETag", `"`+a.etag+`-gzip"`)
+	} else {
+		h.Set("ETag", `"`+a.etag+`"`)
 	}
-	h.Set("ETag", etag)
 	if matches(r.Header.Get("If-None-Match"), a.etag) {
-		h.Del("Content-Encoding")
 		w.WriteHeader(http.StatusNotModified)
 		return
+	}
+	body := a.packed
+	if zipped {
+		h.Set("Content-Encoding", "gzip")
+	} else {
+		var err error
+		if body, err = a.plain(); err != nil {
+			http.Error(w, "Internal Server Error", http.StatusInternalServerError)
+			return
+		}
 	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	if r.Method == http.MethodHead {

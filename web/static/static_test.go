@@ -3,10 +3,15 @@ package static
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto/sha256"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -27,11 +32,44 @@ func get(t *testing.T, method, path string, header ...string) *http.Response {
 
 func hashed(t *testing.T, name string) string {
 	t.Helper()
-	b, err := files.ReadFile(name)
+	ext, sum := filepath.Ext(name), sha256.Sum256(built(t, name))
+	return fmt.Sprintf("/static/%s.%x%s", strings.TrimSuffix(name, ext), sum[:hashDigits/2], ext)
+}
+
+// built is a file as it stands beside what is embedded.
+func built(t *testing.T, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return "/static/" + HashedName(name, b)
+	return b
+}
+
+func TestEmbeddedFilesAreTheBuiltOnes(t *testing.T) {
+	entries, err := files.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		name := strings.TrimSuffix(e.Name(), ".gz")
+		body, err := io.ReadAll(get(t, "GET", hashed(t, name)).Body)
+		if err != nil || !bytes.Equal(body, built(t, name)) {
+			t.Errorf("%s differs from the file beside it: run make generate (%v)", e.Name(), err)
+		}
+	}
+	others, err := filepath.Glob("*.*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range others {
+		if ext := filepath.Ext(name); ext == ".go" || ext == ".gz" {
+			continue
+		}
+		if _, err := files.ReadFile(name + ".gz"); err != nil {
+			t.Errorf("%s is not embedded: name it in pack.go", name)
+		}
+	}
 }
 
 func TestHashedFilesMayBeKeptForEver(t *testing.T) {
@@ -66,10 +104,7 @@ func TestUnknownNamesAndOldHashesAreNotFound(t *testing.T) {
 }
 
 func TestGzipIsSentOnlyWhereItIsAccepted(t *testing.T) {
-	want, err := files.ReadFile("app.css")
-	if err != nil {
-		t.Fatal(err)
-	}
+	want := built(t, "app.css")
 	for accept, zipped := range map[string]bool{"": false, "gzip": true, "br, GZIP;q=0.5": true, "gzip;q=0": false, "gzip; q=0.0, br": false, "*": true, "identity": false, "gzip;q=x": false} {
 		res := get(t, "GET", hashed(t, "app.css"), "Accept-Encoding", accept)
 		body, err := io.ReadAll(res.Body)
@@ -118,12 +153,12 @@ func TestStyleSheetAndScriptsStayUnderTheirLimits(t *testing.T) {
 	}
 	total := 0
 	for _, name := range []string{"app.css", "app.js", "theme.js"} {
-		total += len(s.assets[name].gzip())
+		total += len(s.assets[name].packed)
 	}
 	if total == 0 || total > 60*1024 {
 		t.Errorf("%d bytes compressed, at most %d", total, 60*1024)
 	}
-	editor := len(s.assets["graphql.js"].gzip())
+	editor := len(s.assets["graphql.js"].packed)
 	if total += editor; editor == 0 || total > 280*1024 {
 		t.Errorf("%d bytes compressed with the editor, at most %d", total, 280*1024)
 	}
