@@ -23,8 +23,8 @@ const (
 // quietParts of them: a page of the file that all of them change is then written
 // once.
 const (
-	partOf     = 25
-	quietParts = 4
+	partOf     = 10
+	quietParts = 10
 )
 
 // PutSessions stores sessions that a list held and returns their ids in the same
