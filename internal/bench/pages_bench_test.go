@@ -53,8 +53,9 @@ func BenchmarkPage(b *testing.B) {
 	signIn.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	signed := httptest.NewRecorder()
 	h.ServeHTTP(signed, signIn)
-	get := func(path string) *httptest.ResponseRecorder {
+	get := func(path string, tag ...string) *httptest.ResponseRecorder {
 		r := httptest.NewRequest("GET", path, nil)
+		r.Header["If-None-Match"] = tag
 		for _, c := range signed.Result().Cookies() {
 			r.AddCookie(c)
 		}
@@ -69,6 +70,15 @@ func BenchmarkPage(b *testing.B) {
 	for n := 0; to(email) == ""; n++ {
 		email, _ = madeOrgs(blockSize)[0].person(n)
 	}
+	b.Run("unchanged", func(b *testing.B) {
+		path, tag := to(fiftyEmail), ""
+		for b.Loop() {
+			w := get(path, tag)
+			if tag = w.Header().Get("ETag"); w.Code != http.StatusOK && w.Code != http.StatusNotModified {
+				b.Fatalf("status %d", w.Code)
+			}
+		}
+	})
 	for _, p := range pagesOf(to(fiftyEmail), to(heavyEmail), []string{email}, []string{to(email)}, "/o/"+benchOrg+"/sessions?"+quarter) {
 		b.Run(p.name, func(b *testing.B) {
 			n, best := 0, time.Hour
