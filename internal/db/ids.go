@@ -50,6 +50,10 @@ type (
 	QueryFormID int64
 	// ScheduleID is that of a schedule that asks a saved query.
 	ScheduleID int64
+	// RecordingID is the row of a recording, not the vendor's recording id.
+	RecordingID int64
+	// EventTextID is that of a text that recordings are searched by.
+	EventTextID int64
 	// HistoryID is a history entry's.
 	HistoryID int64
 	// ViewID is a saved view's.

@@ -147,3 +147,12 @@ func ScaleLoads(packed []byte, n int64) []byte {
 	}
 	return l.pack()
 }
+
+// LoadScale adds load times to histograms.
+type LoadScale struct{ bounds *loadBounds }
+
+// NewLoadScale makes a scale.
+func NewLoadScale() LoadScale { return LoadScale{newLoadBounds()} }
+
+// Add adds one load time in milliseconds.
+func (s LoadScale) Add(l *Loads, ms int64) { l.add(s.bounds.bucket(ms), 1) }

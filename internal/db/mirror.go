@@ -97,7 +97,13 @@ func (p *putter) part(ctx context.Context, rows []Session, ids []SessionID) ([]S
 // that nobody has read and nobody waits to write: whoever does has begun to wait
 // since, or before and then this part had to wait as well.
 func (o Org) putPart(ctx context.Context, conn ConnectionID, receivedAt time.Time, more bool, fn func(p *putter, alone func() bool) error) error {
-	d := o.db
+	return o.db.inTurn(more, func(alone func() bool) error {
+		return o.put(ctx, conn, receivedAt, func(p *putter) error { return fn(p, alone) })
+	})
+}
+
+// inTurn is putPart for what is no session: fn writes one part in a transaction.
+func (d *DB) inTurn(more bool, fn func(alone func() bool) error) error {
 	d.parts.Lock()
 	defer d.parts.Unlock()
 	began, waits, asked := time.Now(), d.w.Stats().WaitCount, uint64(0)
@@ -107,7 +113,7 @@ func (o Org) putPart(ctx context.Context, conn ConnectionID, receivedAt time.Tim
 	alone := func() bool {
 		return d.w.Stats().WaitCount == waits && d.asked != nil && d.asked.Load() == asked
 	}
-	if err := o.put(ctx, conn, receivedAt, func(p *putter) error { return fn(p, alone) }); err != nil || d.asked == nil {
+	if err := fn(alone); err != nil || d.asked == nil {
 		return err
 	}
 	if more && d.asked.Load() != d.unasked {

@@ -44,6 +44,7 @@ func columnValues() map[string]any {
 		"bulk_edits.state": "running", "bulk_edits.format": "{}", "bulk_edits.mapping": "{}", "bulk_lines.state": "ready", "bulk_lines.changes": "[]",
 		"graphql_locks.role": "owner", "graphql_runs.kind": "query", "graphql_runs.state": "queued", "graphql_runs.schedule_id": nil, "query_forms.role": "viewer",
 		"query_schedules.every": "hour", "query_schedules.state": "active",
+		"recordings.state": "shown", "recording_blocks.id": owner<<20 | owner, "recording_calls.id": owner<<20 | owner, "recording_texts.position": 8, "export_bad_lines.line": 8,
 		// what Go reads as a bool
 		"detail_runs.state": "open", "detail_runs.todo": "[7]", "syncs.details": 1, "asks.spare": 1,
 		"export_follows.enabled": 1, "export_follows.claimed_until": nil, "export_files.origin": "followed", "export_files.state": "listed",
@@ -67,6 +68,7 @@ func fieldValues() map[string]string {
 		"SyncWalk.Purpose": "follow", "SessionFilter.People": "anonymous", "SessionFilter.Errors": "with", "SessionFilter.State": "active",
 		"GraphQLRun.Kind": "query", "GraphQLOutcome.State": "done", "SetGraphQLLock.1": "admin", "QueryForm.Role": "viewer",
 		"QuerySchedule.Every": "day", "QuerySchedule.State": "active", "GraphQLOutcome.Verdict": "good",
+		"Recordings.0": "", "Recordings.1": "", "CustomerRecordings.1": "", "CustomerRecordings.2": "",
 		"FieldHistory.1": "trait", "PutRaygunNames.1": "page", "WaitingUsers.1": "", "RaygunNames.1": "page",
 	}
 }
@@ -75,6 +77,12 @@ func fieldValues() map[string]string {
 // columnValues, because it works on rows in one state.
 func statesFor(method string) map[string]any {
 	switch method {
+	case "PutRecordingParts":
+		return map[string]any{"recordings.state": "coming", "recording_blocks.id": 0, "recording_calls.id": 0}
+	case "PutRecordingTexts", "ShowRecording", "BeginReading":
+		return map[string]any{"recordings.state": "coming"}
+	case "SettleRecording", "UnsettledRecordings":
+		return map[string]any{"recordings.state": "going"}
 	case "AddBulkPart", "EndBulkUpload", "DropUpload":
 		return map[string]any{"bulk_edits.state": "uploading", "bulk_parts.part": 8, "bulk_edits.undo_of": nil, "trait_edits.bulk_id": nil}
 	case "RereadBatch", "StartBatch", "DropBatch", "StaleDrafts":

@@ -56,6 +56,7 @@ type Services struct {
 	Batches     *Batches
 	Alerts      *Alerts
 	Audits      *Audits
+	Recordings  *Recordings
 	GraphQL     *GraphQL
 	Exports     *Exports
 	// Markdown renders what a model wrote, with links into LogRocket's app only.
@@ -106,6 +107,7 @@ func Open(ctx context.Context, o Options) (*Services, error) {
 	s.Batches = newBatches(o.DB, s.queue, s.Highlights, s.Sessions, s.Connections, s.Markdown, o.Batches, o.Log, o.Now)
 	s.Alerts = newAlerts(o.DB, s.Connections, s.Markdown, o.Now)
 	s.Audits = newAudits(o.DB, s.queue, s.Connections, o.Log, o.Now)
+	s.Recordings = newRecordings(o.DB, s.queue, s.Connections, o.Log, o.Now)
 	s.GraphQL = newGraphQL(o.DB, s.queue, s.Asks, s.Connections, o.Log, o.Now)
 	s.Exports = newExports(o.DB, s.queue, s.Connections, o.FilesDir, o.Log, o.Now)
 	if err := s.queue.open(); err != nil {

@@ -35,6 +35,9 @@ type (
 	SavedQueryID    = db.SavedQueryID
 	QueryFormID     = db.QueryFormID
 	ScheduleID      = db.ScheduleID
+	ExportFileID    = db.ExportFileID
+	RecordingID     = db.RecordingID
+	EventTextID     = db.EventTextID
 	HistoryID       = db.HistoryID
 	InvitationID    = db.InvitationID
 )
