@@ -35,7 +35,6 @@ type (
 	SavedQueryID    = db.SavedQueryID
 	QueryFormID     = db.QueryFormID
 	ScheduleID      = db.ScheduleID
-	ExportFileID    = db.ExportFileID
 	RecordingID     = db.RecordingID
 	EventTextID     = db.EventTextID
 	HistoryID       = db.HistoryID
