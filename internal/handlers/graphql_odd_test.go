@@ -177,3 +177,52 @@ func TestPagesOfALargeSchemaStaySmall(t *testing.T) {
 		t.Errorf("the editor is told %d bytes", len(a.body))
 	}
 }
+
+// However a mutation is dressed up, and whatever else is in the form, nothing but
+// a query reaches a server whose mutations are locked.
+func TestNoMutationGetsPastTheLock(t *testing.T) {
+	v, s := newWorkbench(t)
+	support, owner := s.as(t, "support@example.com"), s.as(t, "owner@example.com")
+	v.answers(200, `{"data":{"a":1}}`)
+	saved := owner.post(graphQLAt, "connection", "1", "query", "mutation M { drop }", "do", "save", "name", "Drop it").location
+	for i, tt := range []struct{ query, operation, do string }{
+		{"mutation { drop }", "", "run"},
+		{"mutation { drop }", "", "anyway"},
+		{"mutation { drop }", "", ""},
+		{"mutation { drop }", "", "enter"},
+		{"mutation { drop }", "", "nothing-such"},
+		{"# query\nmutation { drop }", "", "run"},
+		{"query A { a } mutation B { drop }", "B", "anyway"},
+		{"query A { a } mutation B { drop }", "", "anyway"},
+		{"query A { a } mutation A { drop }", "A", "anyway"},
+		{"query A { a }\rmutation B { drop }", "A\nB", "run"},
+		{`query A { a(x: """ """) } mutation B { drop }`, "B", "run"},
+		{"\ufeffmutation A { query: drop }", "A", "run"},
+		{"subscription { drop }", "", "anyway"},
+		{"mutation{drop}query A{a}", "A", "run"}, // one has no name
+		{"mutation M{drop}query A{a}", "A", "run"},
+		{"query A{a(x:\"mutation{drop}\")}mutation M{drop}", "A", "anyway"},
+	} {
+		for _, b := range []*browser{support, owner} {
+			a := b.post(graphQLAt, "connection", "1", "query", tt.query, "operation", tt.operation, "do", tt.do, "token", fmt.Sprint("lock", i))
+			if a.status == 303 {
+				b.until(a.location, "About this run", "The server answered.")
+			}
+		}
+	}
+	form := support.get(saved).fields(t, graphQLAt)
+	form.Set("do", "run")
+	if a := support.send(graphQLAt, form); a.status != 422 {
+		t.Errorf("a saved mutation: %d", a.status)
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(v.asked) == 0 {
+		t.Error("not even a query was sent")
+	}
+	for _, q := range v.asked {
+		if bare := strings.ReplaceAll(q, `"mutation{drop}"`, ""); strings.Contains(bare, "mutation") || strings.Contains(bare, "drop") || !strings.Contains(q, "query A") {
+			t.Errorf("this was sent: %q", q)
+		}
+	}
+}
