@@ -78,8 +78,8 @@ export function editor(box, nonce, run, extensions) {
       ]),
       lineNumbers(), foldGutter(), highlightSpecialChars(), history(), indentOnInput(), bracketMatching(), closeBrackets(),
       indentUnit.of('  '), EditorState.tabSize.of(2), EditorView.lineWrapping,
-      autocompletion({ icons: false, optionClass: o => o.gone ? 'cm-gone' : '' }),
-      tooltips({ position: 'fixed', parent: document.body }),
+      autocompletion({ icons: false, interactionDelay: 0, optionClass: o => o.gone ? 'cm-gone' : '' }),
+      tooltips({ position: 'fixed', parent: document.querySelector('main') ?? document.body }),
       syntaxHighlighting(colours), look, typeOver,
       EditorView.contentAttributes.of(attributes),
       EditorView.updateListener.of(update => {

@@ -7,6 +7,6 @@ const (
 	urlCSS     = "/static/app.8393849a26e4.css"
 	urlAppJS   = "/static/app.6ae2a7ef5ece.js"
 	urlThemeJS = "/static/theme.d329c1c2cbae.js"
-	urlGraphQL = "/static/graphql.896694a8a30d.js"
+	urlGraphQL = "/static/graphql.a1ebc9115c03.js"
 	urlFavicon = "/static/favicon.6c7ac739bdd4.svg"
 )
