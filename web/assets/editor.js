@@ -8,7 +8,7 @@ import { tags } from '@lezer/highlight'
 
 // The colours are those of the style sheet, so that both themes fit.
 const look = EditorView.theme({
-  '&': { border: '1px solid var(--line-field)', borderRadius: 'var(--radius-field)', backgroundColor: 'var(--surface)', color: 'var(--text)', fontSize: 'var(--text-sm)', maxHeight: '70vh', overflow: 'hidden' },
+  '&.cm-editor': { border: '1px solid var(--line-field)', borderRadius: 'var(--radius-field)', backgroundColor: 'var(--surface)', color: 'var(--text)', fontSize: 'var(--text-sm)', maxHeight: '70vh', overflow: 'hidden' },
   '&.cm-focused': { outline: '2px solid var(--accent)', outlineOffset: '-1px' },
   '&.cm-wrong': { borderColor: 'var(--bad)' },
   '.cm-scroller': { fontFamily: 'var(--font-mono)', lineHeight: '1.375rem', overflow: 'auto' },
@@ -67,6 +67,9 @@ export function editor(box, nonce, run, extensions) {
   }
   if (box.required) attributes['aria-required'] = 'true'
   const height = box.offsetHeight
+  const layer = document.createElement('div') // what is offered stands outside of the editor, which is cut off
+  layer.style.position = 'absolute'
+  box.closest('main')?.append(layer)
   const view = new EditorView({
     doc: box.value,
     extensions: [
@@ -79,7 +82,7 @@ export function editor(box, nonce, run, extensions) {
       lineNumbers(), foldGutter(), highlightSpecialChars(), history(), indentOnInput(), bracketMatching(), closeBrackets(),
       indentUnit.of('  '), EditorState.tabSize.of(2), EditorView.lineWrapping,
       autocompletion({ icons: false, interactionDelay: 0, optionClass: o => o.gone ? 'cm-gone' : '' }),
-      tooltips({ position: 'fixed', parent: document.querySelector('main') ?? document.body }),
+      tooltips({ position: 'fixed', parent: layer }),
       syntaxHighlighting(colours), look, typeOver,
       EditorView.contentAttributes.of(attributes),
       EditorView.updateListener.of(update => {

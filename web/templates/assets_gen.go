@@ -4,9 +4,9 @@ package templates
 
 // Where the built files are served; the hash is that of their content.
 const (
-	urlCSS     = "/static/app.8393849a26e4.css"
+	urlCSS     = "/static/app.87380a6634e5.css"
 	urlAppJS   = "/static/app.6ae2a7ef5ece.js"
 	urlThemeJS = "/static/theme.d329c1c2cbae.js"
-	urlGraphQL = "/static/graphql.a1ebc9115c03.js"
+	urlGraphQL = "/static/graphql.4939bd53745f.js"
 	urlFavicon = "/static/favicon.6c7ac739bdd4.svg"
 )
