@@ -104,41 +104,54 @@ func bulkSum(b services.Bulk) string {
 // uploadBulk handles POST /traits/bulk: a form whose file is stored as it
 // comes in.
 func (a *app) uploadBulk(w http.ResponseWriter, r *http.Request) error {
+	fields, part, err := uploadOf(w, r, services.MaxBulkFile, uploadLasts)
+	if err != nil {
+		return err
+	}
+	if part == nil {
+		return a.bulksPage(w, r, http.StatusUnprocessableEntity, fields["connection"], "Choose a file.")
+	}
+	return a.storeBulk(w, r, fields, part)
+}
+
+// uploadOf reads a form up to its file, which is to be read next and has at
+// most limit bytes. It is nil if the form has none. The sender may take lasts for
+// all of it.
+func uploadOf(w http.ResponseWriter, r *http.Request, limit int64, lasts time.Duration) (fields map[string]string, file *multipart.Part, err error) {
 	body, ok := r.Body.(formBody)
 	if !ok {
-		return badForm(errors.New("the body is not as it came"))
+		return nil, nil, badForm(errors.New("the body is not as it came"))
 	}
-	r.Body = http.MaxBytesReader(w, &patientBody{ReadCloser: body.whole, rc: http.NewResponseController(w), until: time.Now().Add(uploadLasts)}, services.MaxBulkFile+maxForm)
+	r.Body = http.MaxBytesReader(w, &patientBody{ReadCloser: body.whole, rc: http.NewResponseController(w), until: time.Now().Add(lasts)}, limit+maxForm)
 	form, err := r.MultipartReader()
 	if err != nil {
-		return badForm(err)
+		return nil, nil, badForm(err)
 	}
-	fields := map[string]string{}
+	fields = map[string]string{}
 	for {
 		part, err := form.NextPart()
 		if errors.Is(err, io.EOF) {
-			return a.bulksPage(w, r, http.StatusUnprocessableEntity, fields["connection"], "Choose a file.")
+			return fields, nil, nil
 		}
 		if err != nil {
-			return badPart(err)
+			return nil, nil, badPart(err)
 		}
-		if part.FormName() != "file" {
-			text, err := io.ReadAll(io.LimitReader(part, maxPartField))
-			if err != nil {
-				return badUpload(err)
+		if part.FormName() == "file" {
+			if part.FileName() == "" {
+				part = nil
 			}
-			fields[part.FormName()] = string(text)
-			continue
+			return fields, part, nil
 		}
-		return a.storeBulk(w, r, fields, part)
+		text, err := io.ReadAll(io.LimitReader(part, maxPartField))
+		if err != nil {
+			return nil, nil, badUpload(err)
+		}
+		fields[part.FormName()] = string(text)
 	}
 }
 
 // storeBulk takes the file in that the fields stand before.
 func (a *app) storeBulk(w http.ResponseWriter, r *http.Request, fields map[string]string, part *multipart.Part) error {
-	if part.FileName() == "" {
-		return a.bulksPage(w, r, http.StatusUnprocessableEntity, fields["connection"], "Choose a file.")
-	}
 	b, err := a.Bulks.Upload(r.Context(), actorOf(r), services.ConnectionID(idOf(fields["connection"])), orText(fields["token"], services.NewFormToken()), part.FileName(), part)
 	var own *services.Error
 	var tooBig *http.MaxBytesError

@@ -71,6 +71,19 @@ const (
 // ExportLimits bound what following a connection's exports takes.
 type ExportLimits = db.ExportLimits
 
+// The states and origins of a file: see [db.ExportFile].
+const (
+	ExportFileListed   = db.ExportListed
+	ExportFileFetching = db.ExportFetching
+	ExportFileFetched  = db.ExportFetched
+	ExportFileReading  = db.ExportReading
+	ExportFileRead     = db.ExportRead
+	ExportFileFailed   = db.ExportFailed
+	ExportFileSkipped  = db.ExportSkipped
+	ExportFileCanceled = db.ExportCanceled
+	ExportOfUpload     = db.ExportUploaded
+)
+
 // ExportFile is one file of events: see [db.ExportFile].
 type ExportFile = db.ExportFile
 

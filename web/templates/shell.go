@@ -11,7 +11,7 @@ type Shell struct {
 	Orgs []OrgView
 	User UserView
 	// Active is the key of the current navigation entry: home, customers,
-	// sessions, insight, highlights, graphql, history or settings. Anything else marks none.
+	// sessions, highlights, exports, insight, graphql, history or settings. Anything else marks none.
 	Active string
 	// CanAdmin shows what only admins and owners can use.
 	CanAdmin bool
@@ -63,6 +63,7 @@ func navEntries() []navEntry {
 		{"customers", "Customers", "users", "customers"},
 		{"sessions", "Sessions", "activity", "sessions"},
 		{"highlights", "Highlights", "sparkles", "highlights"},
+		{"exports", "Recordings", "film", "exports"},
 		{"insight", "Insight", "chart-column", "insight"},
 		{"graphql", "GraphQL", "table", "graphql"},
 		{"history", "History", "history", "history"},
