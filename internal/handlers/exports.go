@@ -168,7 +168,7 @@ func (a *app) exportFollow(r *http.Request, st services.ExportStatus) templates.
 	path, t := followPath(r, st.Connection.ID), st.Totals
 	v := templates.ExportFollowView{
 		ID: fmt.Sprintf("follow-%d", st.Connection.ID), PartURL: path + "/state", Name: st.Connection.Name, Now: a.now(),
-		Sentence: st.Sentence, Working: st.State == services.ExportsWorking || t.Unread > 0, ListedAt: st.ListedAt,
+		Sentence: st.Sentence, Working: st.State == services.ExportsWorking, ListedAt: st.ListedAt,
 		Never: st.Form.From.IsZero(), Used: t.Stored, Quota: st.Form.Quota, Keep: "Files are kept for ever.",
 	}
 	v.Label, v.Tone, v.Icon = exportStateBadge(st.State)
@@ -462,6 +462,23 @@ func (a *app) exportFileView(r *http.Request, f services.ExportFile) (templates.
 		fact("Events", templates.FormatCount(f.Events))
 		fact("Lines that could not be read", templates.FormatCount(f.BadLines))
 	}
+	if p, ok := a.Recordings.Progress(f.ID); ok {
+		v.Progress = &templates.ProgressView{Label: "Being read", Done: p.Bytes, Total: f.Stored, Unit: "bytes", Rate: templates.Plural(p.Events, "event", "events")}
+	}
+	recordings, err := a.Recordings.OfFile(r.Context(), orgOf(r), f.ID)
+	if err != nil {
+		return v, err
+	}
+	for _, rec := range recordings {
+		v.Recordings = append(v.Recordings, templates.LinkView{Label: recordingName(rec), Href: orgPath(r, "exports/%d", rec.ID)})
+	}
+	faults, err := a.Recordings.BadLines(r.Context(), orgOf(r), f.ID)
+	if err != nil {
+		return v, err
+	}
+	for _, l := range faults {
+		v.Faults = append(v.Faults, templates.ExportFault{Line: l.Line, Why: l.Why, Text: l.Text})
+	}
 	when("Listed", f.CreatedAt)
 	when("Came", f.FetchedAt)
 	when("Read", f.ReadAt)
@@ -510,4 +527,10 @@ func plainName(name string) string {
 		}
 		return c
 	}, name)
+}
+
+// recordingName names a recording by whose it is and when it began.
+func recordingName(rec services.Recording) string {
+	who := orText(orText(rec.CustomerName, rec.CustomerEmail), orText(orText(rec.UserName, rec.UserEmail), rec.UserID))
+	return orText(who, "Somebody") + ", " + templates.FormatTime(rec.StartedAt)
 }

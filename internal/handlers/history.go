@@ -213,6 +213,10 @@ func historyIcon(k services.HistoryKind) (icon, label string) {
 		return "users", "Members"
 	case services.HistoryViews:
 		return "list-filter", "Saved view"
+	case services.HistoryGraphQL:
+		return "table", "GraphQL"
+	case services.HistoryExports:
+		return "film", "Exports"
 	}
 	return "history", "Other"
 }

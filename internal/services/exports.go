@@ -98,17 +98,10 @@ func DefaultExportLimits() ExportLimits {
 	return ExportLimits{MaxFile: defaultMaxFile, Quota: defaultExportQuota, KeepDays: defaultKeepDays}
 }
 
-// ReadReport is what reading a file brought.
-type ReadReport struct {
-	Lines, BadLines, Events int64
-	// Message says what was odd about the file, empty if nothing was.
-	Message string
-}
-
 // readExport reads a file that lies on disk into the database. It may be called
 // again for a file that it has read, or has begun to read, and then leaves the
 // same rows.
-type readExport func(ctx context.Context, f ExportFile, open func() (io.ReadCloser, error)) (ReadReport, error)
+type readExport func(ctx context.Context, f ExportFile, open func() (io.ReadCloser, error)) (IngestReport, error)
 
 // Exports follows LogRocket's session exports: it lists them, gets the files,
 // keeps them, and has them read. A connection has one job, which works its way
@@ -141,9 +134,9 @@ type exportAddress struct {
 	at  time.Time
 }
 
-func newExports(d *db.DB, q *Queue, c *Connections, dir string, log *slog.Logger, now func() time.Time) *Exports {
+func newExports(d *db.DB, q *Queue, c *Connections, dir string, read readExport, log *slog.Logger, now func() time.Time) *Exports {
 	e := &Exports{
-		db: d, queue: q, connections: c, files: exportStore{dir}, log: log, now: now, every: exportsEvery, reading: make(chan struct{}, readingAtOnce),
+		db: d, queue: q, connections: c, files: exportStore{dir}, read: read, log: log, now: now, every: exportsEvery, reading: make(chan struct{}, readingAtOnce),
 		jitter: func(d time.Duration) time.Duration { return rand.N(max(d, 1)) },
 		stops:  map[ConnectionID]context.CancelFunc{}, fileStops: map[ExportFileID]context.CancelFunc{},
 		addresses: map[ConnectionID]map[string]exportAddress{}, paces: map[ConnectionID]*pace{},

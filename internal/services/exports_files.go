@@ -19,14 +19,13 @@ type ExportFileID = db.ExportFileID
 
 // readFile is one job: reading a file that lies on disk.
 func (e *Exports) readFile(ctx context.Context, org OrgID, id ExportFileID) (time.Duration, error) {
-	select {
+	select { // for the one that is being read
 	case e.reading <- struct{}{}:
 		defer func() { <-e.reading }()
-	default:
-		return 2 * time.Second, nil // another one is being read
+	case <-ctx.Done():
 	}
-	if e.queue.stopping() {
-		return time.Second, nil // the next start goes on
+	if ctx.Err() != nil || e.queue.stopping() { // the next start goes on
+		return 0, nil
 	}
 	o := e.db.Org(org)
 	f, err := o.ChangeExportFile(ctx, id, []string{db.ExportFetched}, func(f *db.ExportFile) { f.State, f.Message, f.ErrorKind = db.ExportReading, "", "" }, nil)

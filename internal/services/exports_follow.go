@@ -279,5 +279,8 @@ func (e *Exports) describe(conn Connection, row db.ExportFollow, t ExportTotals,
 	case row.Waiting != "":
 		return ExportsFailing, fmt.Sprintf("%s Tried %s without success; the next try is at %s.", strings.TrimSuffix(row.Message, " "), times(row.Failures), next)
 	}
+	if t.Unread > 0 {
+		return ExportsWorking, fmt.Sprintf("Reading files: %s to go.", plural(int(t.Unread), "file"))
+	}
 	return ExportsFollowing, fmt.Sprintf("All files are here. The list is looked at again at %s.", next)
 }

@@ -215,7 +215,7 @@ func (r *exportSite) open() {
 	}
 }
 
-func (r *exportSite) readOne(ctx context.Context, f ExportFile, open func() (io.ReadCloser, error)) (ReadReport, error) {
+func (r *exportSite) readOne(ctx context.Context, f ExportFile, open func() (io.ReadCloser, error)) (IngestReport, error) {
 	r.mu.Lock()
 	other := r.reader
 	r.mu.Unlock()
@@ -224,19 +224,19 @@ func (r *exportSite) readOne(ctx context.Context, f ExportFile, open func() (io.
 	}
 	file, err := open()
 	if err != nil {
-		return ReadReport{}, err
+		return IngestReport{}, err
 	}
 	defer file.Close()
 	z, err := gzip.NewReader(file)
 	if err != nil {
-		return ReadReport{}, err
+		return IngestReport{}, err
 	}
 	text, err := io.ReadAll(z)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.read[f.ID] += string(text)
 	lines := int64(bytes.Count(text, []byte("\n")))
-	return ReadReport{Lines: lines, Events: lines}, err
+	return IngestReport{Lines: lines, Events: lines}, err
 }
 
 // kill ends the services as abruptly as one process can: jobs are cut off.

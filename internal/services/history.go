@@ -29,6 +29,7 @@ const (
 	HistoryMembers     HistoryKind = "member"
 	HistoryViews       HistoryKind = "view"
 	HistoryGraphQL     HistoryKind = "graphql"
+	HistoryExports     HistoryKind = "export"
 	HistoryCalls       HistoryKind = "call"
 )
 
@@ -49,6 +50,7 @@ func HistoryKinds() []struct {
 		{HistorySignIns, "Sign-ins"},
 		{HistoryMembers, "Members"},
 		{HistoryViews, "Saved views"},
+		{HistoryExports, "Exports"},
 		{HistoryGraphQL, "GraphQL"},
 	}
 }

@@ -109,7 +109,7 @@ func Open(ctx context.Context, o Options) (*Services, error) {
 	s.Audits = newAudits(o.DB, s.queue, s.Connections, o.Log, o.Now)
 	s.Recordings = newRecordings(o.DB, s.queue, s.Connections, o.Log, o.Now)
 	s.GraphQL = newGraphQL(o.DB, s.queue, s.Asks, s.Connections, o.Log, o.Now)
-	s.Exports = newExports(o.DB, s.queue, s.Connections, o.FilesDir, o.Log, o.Now)
+	s.Exports = newExports(o.DB, s.queue, s.Connections, o.FilesDir, s.Recordings.Read, o.Log, o.Now)
 	if err := s.queue.open(); err != nil {
 		return nil, err
 	}

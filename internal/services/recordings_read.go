@@ -240,11 +240,3 @@ func readChunks(ctx context.Context, lines *eventlog.Reader, out chan<- []rawLin
 	}
 	return nil
 }
-
-// readFile is Read for who follows exports.
-func (r *Recordings) readFile(ctx context.Context, f ExportFile, open func() (io.ReadCloser, error)) (ReadReport, error) {
-	report, err := r.Read(ctx, f, open)
-	return ReadReport{Lines: report.Lines, BadLines: report.BadLines, Events: report.Events, Message: report.Message}, err
-}
-
-var _ readExport = (*Recordings)(nil).readFile
