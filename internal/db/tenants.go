@@ -154,9 +154,10 @@ func (d *DB) UpgradePasswordHashUnscoped(ctx context.Context, id UserID, hash st
 }
 
 // MembershipsUnscoped lists the organizations that a user belongs to, by name,
-// at most 200.
+// at most 200. Every page asks for it, so that it is read once between two
+// writes: who was given another role here has it with the next request.
 func (d *DB) MembershipsUnscoped(ctx context.Context, user UserID) ([]Membership, error) {
-	return list(ctx, d.r, "memberships", scanMembership, `
+	return list(ctx, keptReads{readers: d.r, d: d}, "memberships", scanMembership, `
 		SELECT `+membershipColumns+`
 		FROM memberships m
 		JOIN organizations o ON o.id = m.org_id
