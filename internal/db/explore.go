@@ -30,7 +30,7 @@ type SessionPage struct {
 // Sessions lists the mirror's sessions that a filter selects, newest first, at
 // most limit of them, and looks at hardly more than 20,000.
 func (o Org) Sessions(ctx context.Context, f SessionFilter, after Moment, limit int) (SessionPage, error) {
-	w, err := explore(ctx, o, f, after, ", "+sessionColumns, scanSession)
+	w, err := explore(ctx, o, f, after, ", "+sessionColumns, scanSessions())
 	if err != nil {
 		return SessionPage{}, err
 	}
@@ -47,7 +47,7 @@ func (o Org) Sessions(ctx context.Context, f SessionFilter, after Moment, limit 
 // fn fails or ctx ends. It reads some at a time and holds nothing open in
 // between: however long fn takes, nobody waits for it.
 func (o Org) EachSession(ctx context.Context, f SessionFilter, fn func(Session) error) error {
-	w, err := explore(ctx, o, f, Moment{}, ", "+sessionColumns, scanSession)
+	w, err := explore(ctx, o, f, Moment{}, ", "+sessionColumns, scanSessions())
 	if err != nil {
 		return err
 	}

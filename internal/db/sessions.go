@@ -100,14 +100,30 @@ const sessionColumns = `json_array(s.id, s.connection_id, s.vendor_id, coalesce(
 
 func scanSession(r scanner) (Session, error) { return scanPacked(r, scanSessionColumns) }
 
+// scanSessions is scanSession for one list after the other: what is scanned into
+// is allocated, and a session is large, so that all rows share one.
+func scanSessions() func(scanner) (Session, error) {
+	var s Session
+	scan := func(r scanner) (Session, error) {
+		s = Session{}
+		err := s.scan(r)
+		return s, err
+	}
+	return func(r scanner) (Session, error) { return scanPacked(r, scan) }
+}
+
 func scanSessionColumns(r scanner) (Session, error) {
 	var s Session
-	err := r.Scan(&s.ID, &s.Connection, &s.VendorID, &s.Customer, (*stamp)(&s.StartedAt), (*stamp)(&s.UpdatedAt), (*stamp)(&s.EndedAt),
+	err := s.scan(r)
+	return s, err
+}
+
+func (s *Session) scan(r scanner) error {
+	return r.Scan(&s.ID, &s.Connection, &s.VendorID, &s.Customer, (*stamp)(&s.StartedAt), (*stamp)(&s.UpdatedAt), (*stamp)(&s.EndedAt),
 		&s.Status, &s.LengthMS, &s.PageViewCount, &s.UserID, &s.UserIdentifier, &s.UserAnonymous, &s.UserName, &s.UserEmail,
 		&s.UserURL, &s.Browser, &s.BrowserVersion, &s.OS, &s.OSVersion, &s.Platform, &s.Country, &s.IPAddress, &s.CountryName,
 		&s.State, &s.City, &s.Rating, &s.ErrorCount, &s.WebURL, (*stamp)(&s.ListedAt), (*stamp)(&s.DetailedAt),
 		&s.UserPartial, &s.ViewportWidth, &s.ViewportHeight, &s.Deployment, &s.DetailFrom)
-	return s, err
 }
 
 // Session reads one session.
@@ -162,8 +178,9 @@ const timelineColumns = `json_array(s.id, s.connection_id, s.started_at, s.updat
 // went on: the other fields are empty.
 func (o Org) CustomerSessions(ctx context.Context, customer CustomerID, after Moment, limit int) ([]Session, error) {
 	at, id := after.args()
+	var s Session // one for all rows: what is scanned into is allocated, and it is large
 	scan := func(r scanner) (Session, error) {
-		s := Session{Customer: customer}
+		s = Session{Customer: customer}
 		err := r.Scan(&s.ID, &s.Connection, (*stamp)(&s.StartedAt), (*stamp)(&s.UpdatedAt), (*stamp)(&s.EndedAt), (*stamp)(&s.DetailedAt), &s.DetailFrom, &s.Status, &s.LengthMS, &s.PageViewCount, &s.Browser, &s.OS, &s.Platform,
 			&s.Country, &s.Rating, &s.ErrorCount, &s.WebURL, &s.UserURL, (*stamp)(&s.ListedAt))
 		return s, err

@@ -65,7 +65,7 @@ func (a *app) timelineDays(r *http.Request, items []services.TimelineItem) []tem
 }
 
 func timelineEntry(r *http.Request, item services.TimelineItem) templates.EntryView {
-	e := templates.EntryView{ID: fmt.Sprintf("%s-%d", item.Kind, item.ID), At: item.At}
+	e := templates.EntryView{ID: item.Kind + "-" + strconv.FormatInt(item.ID, 10), At: item.At}
 	switch {
 	case item.Session != nil:
 		s := item.Session
@@ -80,7 +80,7 @@ func timelineEntry(r *http.Request, item services.TimelineItem) templates.EntryV
 		if len(facts) > 0 {
 			e.Title += ": " + strings.Join(facts, ", ")
 		}
-		e.Href = orgPath(r, "sessions/%d", s.ID)
+		e.Href = templates.OrgPath(slugOf(r), "sessions/"+strconv.FormatInt(int64(s.ID), 10))
 		e.DetailURL = e.Href
 		e.Badges = templates.SessionBadges(templates.SessionRowView{
 			Rating: s.Rating, Errors: orUnknown(s.ErrorCount), Active: strings.EqualFold(s.Status, "active"),
