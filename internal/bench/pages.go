@@ -397,7 +397,7 @@ func (b *bench) weigh(ours *running, pages []page) error {
 			return err
 		}
 		kb := float64(len(a.body)) / 1024
-		b.line("HTML of "+p.name, fmt.Sprintf("%.1f KB, %.1f KB gzipped", kb, float64(n)/1024), "", true)
+		b.line("HTML of "+p.name, fmt.Sprintf("%.1f KB, %.1f KB gzipped", kb, float64(n)/1024), "≤ 15 KB", kb <= 15)
 		if p.name != "customer page, 50 rows" {
 			continue
 		}

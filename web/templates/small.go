@@ -64,9 +64,16 @@ func Unknown() templ.Component { return markup(`<span class="unknown">unknown</s
 // Age shows how long ago t was, with the exact time in the tooltip (UTC, and
 // the reader's own time once JavaScript runs). It keeps itself current. The
 // zero time is "never".
-func Age(t, now time.Time) templ.Component {
+func Age(t, now time.Time) templ.Component { return age(t, now) }
+
+// lastSeenCell is a cell that says when somebody was last seen.
+func lastSeenCell(t, now time.Time) templ.Component {
+	return `<td data-label="Last seen">` + age(t, now)
+}
+
+func age(t, now time.Time) markup {
 	if t.IsZero() {
-		return markup(`<span class="muted">never</span>`)
+		return `<span class="muted">never</span>`
 	}
 	return markup(`<relative-time datetime="` + machineTime(t) + `" title="` + FormatTime(t) + `">` + FormatAge(t, now) + `</relative-time>`)
 }
