@@ -7,7 +7,7 @@ import (
 	"sightline/internal/services/graphql"
 )
 
-func insertable(t *testing.T) *graphql.Schema {
+func insertable(t testing.TB) *graphql.Schema {
 	t.Helper()
 	object := func(name string, fields ...j) j { return j{"kind": "OBJECT", "name": name, "fields": fields} }
 	person := named("OBJECT", "Person")
@@ -73,4 +73,55 @@ func TestAFieldIsAddedWhereItBelongs(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Whatever a query is, adding a field leaves all of it there in its order.
+func FuzzAddingAFieldKeepsTheRest(f *testing.F) {
+	for _, a := range attempts {
+		f.Add(a.text, a.operation, "Person.email")
+	}
+	f.Add("{ people { ...F ... on Person { best { ...F } } } any { ... on Tag { word } } } fragment F on Person { tags { owner { ...G } } } fragment G on Person { email }", "", "Tag.owner")
+	f.Add("query A($i: In! = {e: RED, l: [1]}) { way(in: $i) { end { x } } } # no more", "A", "Only.here")
+	s := insertable(f)
+	f.Fuzz(func(t *testing.T, text, operation, field string) {
+		of, name, _ := strings.Cut(field, ".")
+		out, at, problem := s.Insert(text, operation, of, name)
+		if problem != "" {
+			if out != text {
+				t.Errorf("%q became %q although %s", text, out, problem)
+			}
+			return
+		}
+		if strings.TrimSpace(text) == "" {
+			return
+		}
+		if at < 0 || at > len(out) {
+			t.Fatalf("%d is not in %q", at, out)
+		}
+		d, problems := graphql.Parse(out)
+		if d == nil {
+			if strings.Contains(problems[0].Text, "the most") || strings.Contains(problems[0].Text, "more than") {
+				return // what was added made it too large
+			}
+			t.Fatalf("%q becomes %q: %v", text, out, problems)
+		}
+		rest := letters(out)
+		for _, r := range letters(text) {
+			i := strings.IndexRune(rest, r)
+			if i < 0 {
+				t.Fatalf("%q becomes %q, and something is gone", text, out)
+			}
+			rest = rest[i+len(string(r)):]
+		}
+	})
+}
+
+// letters is a text without what a layout may change.
+func letters(s string) string {
+	return strings.Map(func(r rune) rune {
+		if strings.ContainsRune(" \t\r\n,\ufeff\"\\", r) {
+			return -1
+		}
+		return r
+	}, s)
 }
