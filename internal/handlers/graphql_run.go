@@ -1,11 +1,8 @@
 package handlers
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
-	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -141,13 +138,14 @@ func (a *app) addAnswer(r *http.Request, v *templates.GraphQLRunView, run servic
 	}
 	switch v.Show {
 	case "json":
-		v.Text, v.TextCut = beginningOf(indented(answer))
+		return addTree(v, answer, q, here)
 	case "raw":
 		v.Text, v.TextCut = beginningOf(string(answer.Raw))
 	default:
 		path := q.Get("list")
 		t := answer.Rows(path)
-		v.CSVURL = v.URL + "/table.csv?list=" + url.QueryEscape(pathOrDot(t.List.Path))
+		list := "?list=" + url.QueryEscape(pathOrDot(t.List.Path))
+		v.CSVURL, v.RowsURL = v.URL+"/table.csv"+list, v.URL+"/table.json"+list
 		people, err := a.GraphQL.People(r.Context(), orgOf(r), t, shownRows)
 		if err != nil {
 			return err
@@ -160,8 +158,8 @@ func (a *app) addAnswer(r *http.Request, v *templates.GraphQLRunView, run servic
 				}
 			}
 		}
-		if c, ok := t.Chart(q.Get("y")); ok {
-			v.Chart = graphQLChart(c)
+		if c, ok := t.Chart(q.Get("x"), q.Get("y")); ok {
+			v.Chart = answerChart(c, here, pathOrDot(t.List.Path))
 		}
 	}
 	return nil
@@ -169,15 +167,6 @@ func (a *app) addAnswer(r *http.Request, v *templates.GraphQLRunView, run servic
 
 func answerError(n int, message, code, extensions string, path, places []string) templates.AnswerErrorView {
 	return templates.AnswerErrorView{Number: n, Message: message, Code: code, Extensions: extensions, Path: strings.Join(path, " › "), Places: strings.Join(places, "; ")}
-}
-
-// indented is an answer's JSON on lines. What is cut off has no such form.
-func indented(a services.RunAnswer) string {
-	var out bytes.Buffer
-	if json.Indent(&out, a.Raw, "", "  ") != nil {
-		return a.Data.Indented()
-	}
-	return out.String()
 }
 
 // beginningOf is as much of a text as a page shows.
@@ -263,34 +252,6 @@ func cellView(here answerPlace, c services.GraphQLCell, list string) templates.A
 	return v
 }
 
-// graphQLChart draws points as bars, the last ones if there are too many; nil if
-// there is a number that no bar can show.
-func graphQLChart(c services.GraphQLChart) *templates.ChartView {
-	v := &templates.ChartView{Caption: c.Y + " by " + c.X, Unit: c.Y, Step: c.X, Parts: []templates.ChartPart{{Label: c.Y, Tone: "neutral"}}, Scale: 1}
-	first := max(0, len(c.Values)-maxBars)
-	if first > 0 {
-		v.Caption += fmt.Sprintf(", the last %d of %d", maxBars, len(c.Values))
-	}
-	for _, n := range c.Values[first:] {
-		if n < 0 || n > 1e15 {
-			return nil
-		}
-		if n != math.Trunc(n) {
-			v.Scale = 100
-		}
-	}
-	for i := first; i < len(c.Values); i++ {
-		bar := templates.ChartBar{Values: []int64{int64(math.Round(c.Values[i] * float64(v.Scale)))}}
-		if len(c.Times) > 0 {
-			bar.Label, bar.Short = c.Times[i].Format("2 Jan 2006, 15:04"), c.Times[i].Format("2 Jan")
-		} else {
-			bar.Label, bar.Short = c.Labels[i], ""
-		}
-		v.Bars = append(v.Bars, bar)
-	}
-	return v
-}
-
 // stopGraphQL handles POST /graphql/runs/{id}/stop.
 func (a *app) stopGraphQL(w http.ResponseWriter, r *http.Request) error {
 	id := services.GraphQLRunID(idParam(r, "id"))
@@ -325,13 +286,30 @@ func (a *app) graphQLCSV(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// graphQLRows handles GET /graphql/runs/{id}/table.json.
+func (a *app) graphQLRows(w http.ResponseWriter, r *http.Request) error {
+	run, answer, err := a.runAnswer(r)
+	if err != nil {
+		return err
+	}
+	a.sendFile(w, r, fmt.Sprintf("graphql-%d-rows.json", run.ID), jsonType, func(to io.Writer) error {
+		return services.WriteGraphQLRows(to, answer.Rows(r.URL.Query().Get("list")))
+	})
+	return nil
+}
+
 // graphQLJSON handles GET /graphql/runs/{id}/answer.json: the answer as it came.
+// What is no JSON, or the beginning of some, is a text.
 func (a *app) graphQLJSON(w http.ResponseWriter, r *http.Request) error {
 	run, answer, err := a.runAnswer(r)
 	if err != nil {
 		return err
 	}
-	a.sendFile(w, r, fmt.Sprintf("graphql-%d.json", run.ID), jsonType, func(to io.Writer) error {
+	name, kind := fmt.Sprintf("graphql-%d.json", run.ID), jsonType
+	if !answer.Readable || answer.Cut {
+		name, kind = fmt.Sprintf("graphql-%d.txt", run.ID), "text/plain; charset=utf-8"
+	}
+	a.sendFile(w, r, name, kind, func(to io.Writer) error {
 		_, err := to.Write(answer.Raw)
 		return err
 	})

@@ -285,9 +285,6 @@ func trendChart(results []services.ScheduledResult, name string) (chart *templat
 	return chart, ""
 }
 
-// maxCharted is the largest number that a bar shows.
-const maxCharted = 1e15
-
 // trendNumber reads a schedule's results and which number is asked for.
 func (a *app) trendNumber(r *http.Request) (services.QuerySchedule, []services.ScheduledResult, string, error) {
 	s, err := a.GraphQL.Schedule(r.Context(), orgOf(r), services.ScheduleID(idParam(r, "id")))

@@ -87,8 +87,8 @@ func (a *app) graphQLSchema(w http.ResponseWriter, r *http.Request) error {
 // lockField is the switch for mutations.
 func (a *app) lockField(r *http.Request, conn services.ConnectionID, v *templates.SchemaView) error {
 	from, err := a.GraphQL.Lock(r.Context(), orgOf(r), conn)
-	v.Lock = &templates.FieldView{ID: "role", Name: "role", Label: "Who may run mutations", Value: from.String(), Hint: "Mutations change data at LogRocket. Every one is in the history."}
-	v.Locks = []templates.OptionView{{Label: "Nobody: they are locked"}, {Value: "support", Label: "Support and above"}, {Value: "admin", Label: "Admins and owners"}, {Value: "owner", Label: "Owners"}}
+	v.Lock = &templates.FieldView{ID: "role", Name: "role", Label: "Who may run mutations", Value: from.String(), Hint: "A mutation changes data at LogRocket, and Sightline cannot take it back. Each is in the history with its text. Forms and schedules never run one."}
+	v.Locks = []templates.OptionView{{Label: "Nobody: mutations are locked"}, {Value: "support", Label: "Support and above"}, {Value: "admin", Label: "Admins and owners"}, {Value: "owner", Label: "Owners"}}
 	return err
 }
 

@@ -104,9 +104,17 @@ func TestAQueryIsRunAndItsAnswerShownInEachWay(t *testing.T) {
 	a.wants(t, 200, "with data and 1 error", "visits of &lt;i&gt;2&lt;/i&gt; unknown", "GONE", "line 2, column 9", "people › 1 › visits",
 		"ada@example.com", "2 entries", `href="#error-1"`, "people (2 rows)", "people › tags (2 rows)")
 	b.get(path+"?list=people/tags").wants(t, 200, "people.email", "&lt;script&gt;", "vip")
-	b.get(path+"?show=json").wants(t, 200, "&#34;email&#34;: &#34;ada@example.com&#34;")
+	b.get(path+"?show=json").wants(t, 200, "<details open", "&#34;ada@example.com&#34;", "[2 entries]")
+	if found := b.get(path + "?show=json&find=VIP"); found.status != 200 || !strings.Contains(found.body, "1 place has it") || !strings.Contains(found.body, "<mark>&#34;vip&#34;</mark>") || strings.Contains(found.body, `"tree-key">errors<`) {
+		t.Errorf("search: %d %s", found.status, found.body)
+	}
+	b.get(path+"?show=json&at=data/people/1").wants(t, 200, "&#34;=1+1&#34;", "The whole answer")
+	b.get(path+"?show=json&at=data/people/9").wants(t, 404)
 	b.get(path+"?show=raw").wants(t, 200, "&#34;path&#34;:[&#34;people&#34;,1,&#34;visits&#34;]")
 	if file := b.get(path + "/table.csv?list=people"); file.status != 200 || !strings.Contains(file.body, "email,visits,tags\r\n") || !strings.Contains(file.body, "'=1+1,,") {
+		t.Errorf("file: %d %q", file.status, file.body)
+	}
+	if file := b.get(path + "/table.json?list=people"); file.status != 200 || !strings.HasPrefix(file.body, "[\n{\"email\":\"ada@example.com\",\"visits\":3,\"tags\":") || !strings.Contains(file.body, `"visits":null`) || !json.Valid([]byte(file.body)) {
 		t.Errorf("file: %d %q", file.status, file.body)
 	}
 	if file := b.get(path + "/answer.json"); file.status != 200 || file.body != peopleAnswered {

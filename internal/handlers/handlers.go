@@ -187,6 +187,7 @@ func (a *app) routes() []route {
 		{"GET", "/graphql/runs/{id}", services.Viewer, a.graphQLRun},
 		{"POST", "/graphql/runs/{id}/stop", services.Support, a.stopGraphQL},
 		{"GET", "/graphql/runs/{id}/table.csv", services.Viewer, a.graphQLCSV},
+		{"GET", "/graphql/runs/{id}/table.json", services.Viewer, a.graphQLRows},
 		{"GET", "/graphql/runs/{id}/answer.json", services.Viewer, a.graphQLJSON},
 		{"GET", "/graphql/saved", services.Viewer, a.savedQueries},
 		{"GET", "/graphql/saved/{id}", services.Viewer, a.savedQuery},

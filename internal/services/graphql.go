@@ -61,6 +61,11 @@ type (
 	GraphQLChange = graphql.Change
 	// GraphQLCell is a cell of a table.
 	GraphQLCell = graphql.Cell
+	// GraphQLTree is an answer to unfold, GraphQLTreeQuery what is shown of it.
+	GraphQLTree      = graphql.Tree
+	GraphQLTreeQuery = graphql.TreeQuery
+	// GraphQLTwig is a node of it.
+	GraphQLTwig = graphql.Twig
 )
 
 // The kinds of what stands in a cell.
@@ -68,7 +73,9 @@ const (
 	CellAbsent = graphql.Absent
 	CellNull   = graphql.Null
 	CellNumber = graphql.Number
+	CellText   = graphql.Text
 	CellList   = graphql.List
+	CellObject = graphql.Object
 )
 
 // How a form asks for a variable.

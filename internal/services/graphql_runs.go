@@ -153,7 +153,7 @@ func (g *GraphQL) locked(ctx context.Context, org OrgID, role Role, conn Connect
 	case err != nil:
 		return "", err
 	case from == NoRole:
-		return "This is a mutation: it changes data. Mutations are locked for this connection; an admin can allow them on its page.", nil
+		return "This is a mutation: it changes data. Mutations are locked for this connection. An admin can unlock them on the page of its schema.", nil
 	case role < from:
 		return fmt.Sprintf("This is a mutation: it changes data. For this connection that takes the role %s.", from), nil
 	}
@@ -264,6 +264,15 @@ type RunAnswer struct {
 // Rows makes a table of the answer, of the list at a path: see
 // [graphql.Answer.Table].
 func (a RunAnswer) Rows(path string) GraphQLTable { return a.Table(a.doc, a.op, path) }
+
+// Tree makes a tree of the whole answer, with its errors and extensions.
+func (a RunAnswer) Tree(q GraphQLTreeQuery) (GraphQLTree, error) {
+	root, err := graphql.ReadNode(a.Raw)
+	if err != nil {
+		return GraphQLTree{}, fmt.Errorf("read an answer: %w", err)
+	}
+	return root.Tree(q), nil
+}
 
 // Stop ends a run that is open. What was sent may have had its effect.
 func (g *GraphQL) Stop(ctx context.Context, actor Actor, id GraphQLRunID) error {

@@ -2,6 +2,7 @@ package services
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -153,6 +154,31 @@ func WriteGraphQLCSV(w io.Writer, t GraphQLTable) error {
 		}
 	}
 	return f.flush()
+}
+
+// WriteGraphQLRows writes a table as a file of ours: a JSON list of objects, one
+// for each row, by its columns' labels. Values are as the server sent them, but
+// those that are not there are null.
+func WriteGraphQLRows(w io.Writer, t GraphQLTable) error {
+	var keys []string
+	for _, c := range t.Columns {
+		key := c.Label
+		for n := 2; slices.Contains(keys, key); n++ {
+			key = fmt.Sprintf("%s (%d)", c.Label, n)
+		}
+		keys = append(keys, key)
+	}
+	f := newJSONFile(w, keys)
+	fields := make([]any, len(keys))
+	for _, row := range t.Rows {
+		for i, c := range row {
+			fields[i] = json.RawMessage(c.JSON())
+		}
+		if err := f.row(fields); err != nil {
+			return err
+		}
+	}
+	return f.end()
 }
 
 // userColumn are the names of columns that hold LogRocket's ids of users.

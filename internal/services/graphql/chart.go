@@ -25,8 +25,8 @@ type Chart struct {
 	Times  []time.Time
 	Labels []string
 	Values []float64
-	// Others are further columns that could be Y.
-	Others []string
+	// Xs and Ys are the columns that could be X and Y, with these, in their order.
+	Xs, Ys []string
 }
 
 var (
@@ -35,47 +35,48 @@ var (
 )
 
 // Chart finds a chart in the table; ok is false if its shape is none: fewer than
-// two rows, no number, or nothing to set it against. y names the column of the
-// numbers; empty takes the first.
-func (t Table) Chart(y string) (Chart, bool) {
+// two rows, no number, or nothing to set it against. x and y name the columns;
+// empty, or one that does not fit, is the first time, else label, and the first
+// number.
+func (t Table) Chart(x, y string) (Chart, bool) {
 	if len(t.Rows) < 2 || len(t.Rows) > maxTimePoints {
 		return Chart{}, false
 	}
-	var numbers []int
-	times, labels := -1, -1
+	var numbers, times, labels []int
 	for i, c := range t.Columns {
 		switch {
 		case c.List != "" || c.Parent:
-		case times < 0 && t.isTime(i):
-			times = i
+		case t.isTime(i):
+			times = append(times, i)
 		case t.isNumber(i) && !idName.MatchString(c.Label):
 			numbers = append(numbers, i)
-		case labels < 0 && t.isLabel(i):
-			labels = i
+		case t.isLabel(i):
+			labels = append(labels, i)
 		}
 	}
-	if len(numbers) == 0 || times < 0 && labels < 0 {
+	against := append(slices.Clone(times), labels...)
+	if len(numbers) == 0 || len(against) == 0 {
 		return Chart{}, false
 	}
-	at := numbers[0]
-	for _, i := range numbers {
-		if t.Columns[i].Label == y {
+	var out Chart
+	across, up := t.named(against, x, &out.Xs), t.named(numbers, y, &out.Ys)
+	out.X, out.Y = t.Columns[across].Label, t.Columns[up].Label
+	t.points(&out, across, up, slices.Contains(times, across))
+	return out, len(out.Values) >= 2
+}
+
+// named is the column of a label, or the first; labels are those of all.
+func (t Table) named(columns []int, label string, labels *[]string) int {
+	at := columns[0]
+	for _, i := range slices.Backward(columns) {
+		if t.Columns[i].Label == label {
 			at = i
 		}
 	}
-	out := Chart{Y: t.Columns[at].Label}
-	for _, i := range numbers {
-		if i != at {
-			out.Others = append(out.Others, t.Columns[i].Label)
-		}
+	for _, i := range columns {
+		*labels = append(*labels, t.Columns[i].Label)
 	}
-	x := labels
-	if times >= 0 {
-		x = times
-	}
-	out.X = t.Columns[x].Label
-	t.points(&out, x, at, times >= 0)
-	return out, len(out.Values) >= 2
+	return at
 }
 
 func (t Table) points(c *Chart, x, y int, timed bool) {

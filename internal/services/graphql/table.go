@@ -54,7 +54,12 @@ type Cell struct {
 	// Error is the place of the answer's error about it in Answer.Errors, from 1;
 	// 0 for none.
 	Error int
+
+	node *Node
 }
+
+// JSON is the value as the server sent it; null for what is not there.
+func (c Cell) JSON() string { return c.node.String() }
 
 // Table is an answer, or one of its lists, as rows.
 type Table struct {
@@ -303,7 +308,7 @@ func cellOf(n *Node) Cell {
 	if n == nil {
 		return Cell{}
 	}
-	c := Cell{Kind: n.Kind, Text: n.Text}
+	c := Cell{Kind: n.Kind, Text: n.Text, node: n}
 	switch n.Kind {
 	case Object:
 		c.Text = n.String()

@@ -172,7 +172,10 @@ func TestTooManyRowsAndColumnsAreLeftOutAndCounted(t *testing.T) {
 
 func TestAChartIsFoundWhereThereIsOne(t *testing.T) {
 	for _, tt := range []struct{ name, query, body, want string }{
-		{"a day and a number", "{ d { day n m } }", `{"data":{"d":[{"day":"2026-11-02","n":3,"m":1},{"day":"2026-11-01","n":2,"m":null},{"day":null,"n":5,"m":4}]}}`, "day/n [2 3] times 2 others m"},
+		{"a day and a number", "{ d { day n m } }", `{"data":{"d":[{"day":"2026-11-02","n":3,"m":1},{"day":"2026-11-01","n":2,"m":null},{"day":null,"n":5,"m":4}]}}`, "day/n [2 3] times 2 of day by n m"},
+		{"a chosen number", "{ d { day n m } }?y=m", `{"data":{"d":[{"day":"2026-11-02","n":3,"m":1},{"day":"2026-11-01","n":2,"m":7}]}}`, "day/m [7 1] times 2 of day by n m"},
+		{"a chosen label", "{ d { name n day } }?x=name", `{"data":{"d":[{"name":"x","n":3,"day":"2026-11-02"},{"name":"y","n":1,"day":"2026-11-01"}]}}`, "name/n [3 1] labels x y of day name"},
+		{"a choice that is none", "{ d { name n day } }?x=n", `{"data":{"d":[{"name":"x","n":3,"day":"2026-11-02"},{"name":"y","n":1,"day":"2026-11-01"}]}}`, "day/n [1 3] times 2 of day name"},
 		{"milliseconds", "{ d { at n } }", `{"data":{"d":[{"at":1763800000000,"n":1},{"at":1763900000000,"n":2.5}]}}`, "at/n [1 2.5] times 2"},
 		{"a label", "{ d { name n id } }", `{"data":{"d":[{"name":"x","n":3,"id":1},{"name":"y","n":1,"id":2}]}}`, "name/n [3 1] labels x y"},
 		{"the same label twice", "{ d { name n } }", `{"data":{"d":[{"name":"x","n":3},{"name":"x","n":1}]}}`, ""},
@@ -180,8 +183,13 @@ func TestAChartIsFoundWhereThereIsOne(t *testing.T) {
 		{"one row", "{ d { name n } }", `{"data":{"d":[{"name":"x","n":3}]}}`, ""},
 		{"no numbers", "{ d { name n } }", `{"data":{"d":[{"name":"x","n":"3"},{"name":"y","n":"4"}]}}`, ""},
 	} {
-		d, o, a := answer(t, tt.query, tt.body)
-		c, ok := a.Table(d, o, "").Chart("")
+		query, choice, _ := strings.Cut(tt.query, "?")
+		d, o, a := answer(t, query, tt.body)
+		x, isX := strings.CutPrefix(choice, "x=")
+		if !isX {
+			x = ""
+		}
+		c, ok := a.Table(d, o, "").Chart(x, strings.TrimPrefix(choice, "y="))
 		got := ""
 		if ok {
 			got = fmt.Sprintf("%s/%s %v", c.X, c.Y, c.Values)
@@ -190,8 +198,11 @@ func TestAChartIsFoundWhereThereIsOne(t *testing.T) {
 			} else {
 				got += " labels " + strings.Join(c.Labels, " ")
 			}
-			if len(c.Others) > 0 {
-				got += " others " + strings.Join(c.Others, " ")
+			if len(c.Xs)+len(c.Ys) > 2 {
+				got += " of " + strings.Join(c.Xs, " ")
+			}
+			if len(c.Ys) > 1 {
+				got += " by " + strings.Join(c.Ys, " ")
 			}
 		}
 		if got != tt.want {
@@ -224,7 +235,7 @@ func FuzzNoAnswerBreaksATable(f *testing.F) {
 					t.Fatalf("a row of %d cells under %d columns", len(r), len(other.Columns))
 				}
 			}
-			other.Chart("")
+			other.Chart("", "")
 		}
 		_ = a.Data.Indented()
 	})
