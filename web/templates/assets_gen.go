@@ -4,7 +4,7 @@ package templates
 
 // Where the built files are served; the hash is that of their content.
 const (
-	urlCSS     = "/static/app.7b9bdfc762b0.css"
+	urlCSS     = "/static/app.fbe0f869b472.css"
 	urlAppJS   = "/static/app.6ae2a7ef5ece.js"
 	urlThemeJS = "/static/theme.d329c1c2cbae.js"
 	urlGraphQL = "/static/graphql.4939bd53745f.js"

@@ -107,7 +107,7 @@ type place struct {
 // twig shows a node; ok is false if nothing in it was searched for.
 func (b *treeBuilder) twig(n *Node, key, path string, at place) (t Twig, ok bool) {
 	t = Twig{Key: key, Kind: n.Kind, Text: n.Text, Count: len(n.Nodes), Path: path, From: min(at.from, len(n.Nodes))}
-	t.Open = b.q.All || at.depth < 2
+	t.Open = b.q.All || at.depth < 3
 	if b.find != "" {
 		// A place in a list is no key that anybody searches for.
 		t.Hit = strings.Contains(strings.ToLower(n.Key), b.find) || n.Kind != List && n.Kind != Object && strings.Contains(strings.ToLower(n.shown()), b.find)

@@ -38,7 +38,7 @@ func TestATreeShowsWhatIsAskedFor(t *testing.T) {
 		want string
 		hits int
 	}{
-		{TreeQuery{}, "+(data+(people(0(email=Ada@x n=1) 1(email=bob a/b~=)) total=2) errors+())", 0},
+		{TreeQuery{}, "+(data+(people+(0(email=Ada@x n=1) 1(email=bob a/b~=)) total=2) errors+())", 0},
 		{TreeQuery{All: true}, "+(data+(people+(0+(email=Ada@x n=1) 1+(email=bob a/b~=)) total=2) errors+())", 0},
 		{TreeQuery{Find: " ada "}, "+(data+(people+(0+(email*=Ada@x))))", 1},
 		{TreeQuery{Find: "EMAIL"}, "+(data+(people+(0+(email*=Ada@x) 1+(email*=bob))))", 2},
