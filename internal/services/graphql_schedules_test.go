@@ -21,10 +21,16 @@ type scheduleSite struct {
 }
 
 func newScheduleSite(t *testing.T, query string) *scheduleSite {
+	s := stoppedScheduleSite(t, query)
+	s.start()
+	return s
+}
+
+// stoppedScheduleSite is one where no job runs yet.
+func stoppedScheduleSite(t *testing.T, query string) *scheduleSite {
 	s := &scheduleSite{rocketSite: newRocketSite(t, sandbox.DialectContract)}
 	s.s.GraphQL.now = func() time.Time { return time.UnixMilli(s.at.Load()).UTC() }
 	s.set("2026-11-23T10:30:00Z") // a Monday
-	s.start()
 	s.save(SavedQuery{Name: "People", Query: query})
 	return s
 }
@@ -172,6 +178,36 @@ func TestAScheduleAsksOnceForEachTime(t *testing.T) {
 	}
 	if _, err := s.s.GraphQL.Get(t.Context(), 1, got[0].ID); err == nil {
 		t.Error("its results are still there")
+	}
+}
+
+func TestAScheduleNeverAsksTwiceAtOnce(t *testing.T) {
+	s := stoppedScheduleSite(t, "{ users(first: 1) { email } }")
+	q := s.schedule(QuerySchedule{Every: EveryHour})
+	if _, err := s.s.GraphQL.RunSchedule(t.Context(), s.actor, q.ID, "a"); err != nil {
+		t.Fatal(err)
+	}
+	var no *Error
+	if _, err := s.s.GraphQL.RunSchedule(t.Context(), s.actor, q.ID, "b"); !errors.As(err, &no) || no.Kind != Conflict {
+		t.Errorf("asked beside the one that is open: %v", err)
+	}
+	s.set("2026-11-23T11:00:00Z")
+	if err := s.s.GraphQL.startDue(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if list, err := s.s.GraphQL.Results(t.Context(), 1, q.ID, time.Time{}, 10); err != nil || len(list) != 1 {
+		t.Fatalf("%d are open, %v", len(list), err)
+	}
+	s.start() // the time that has come is asked once the other has ended
+	_, err := waitFor(t.Context(), 20*time.Second, func() (int, bool, error) {
+		if err := s.s.GraphQL.startDue(t.Context()); err != nil {
+			return 0, false, err
+		}
+		list, err := s.s.GraphQL.Results(t.Context(), 1, q.ID, time.Time{}, 10)
+		return len(list), len(list) == 2 && !list[0].State.Open(), err
+	})
+	if err != nil || s.now(q.ID).NextAt.Format(time.RFC3339) != "2026-11-23T12:00:00Z" {
+		t.Errorf("next at %s, %v", s.now(q.ID).NextAt, err)
 	}
 }
 
