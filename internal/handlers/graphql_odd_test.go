@@ -226,3 +226,30 @@ func TestNoMutationGetsPastTheLock(t *testing.T) {
 		}
 	}
 }
+
+// Of several operations each takes its own variables: those of another one stay
+// in the form and are not sent.
+func TestVariablesOfAnotherOperationStay(t *testing.T) {
+	v, s := newWorkbench(t)
+	var got []map[string]any
+	v.answer = func(_ string, variables map[string]any) (int, string) {
+		got = append(got, variables)
+		return 200, `{"data":{"a":1}}`
+	}
+	b := s.as(t, "support@example.com")
+	const query, values = "query A($n: Int!) { a(n: $n) } query B($m: Int) { a(m: $m) }", `{"n": 7, "m": 2}`
+	for i, operation := range []string{"A", "B"} {
+		a := b.post(graphQLAt, "connection", "1", "query", query, "operation", operation, "variables", values, "do", "run", "token", fmt.Sprint("own", i))
+		if a.status != 303 {
+			t.Fatalf("%s was not run: %d %s", operation, a.status, between(a.body, `<div class="note`, "</ul>"))
+		}
+		b.until(a.location, "The server answered.", "&#34;m&#34;", "&#34;n&#34;")
+	}
+	b.post(graphQLAt, "connection", "1", "query", query, "operation", "B", "variables", `{"m": 2, "typo": 1}`, "do", "run", "token", "typo").wants(t, 422, "no variable $typo")
+	b.post(graphQLAt, "connection", "1", "query", query, "operation", "A", "variables", `{"m": 2}`, "do", "run", "token", "missing").wants(t, 422, "$n needs a value")
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if fmt.Sprint(got) != "[map[n:7] map[m:2]]" {
+		t.Errorf("%v was sent", got)
+	}
+}

@@ -132,6 +132,13 @@ func (g *GraphQL) Check(ctx context.Context, actor Actor, f GraphQLForm) (GraphQ
 		schema = nil
 	}
 	wrong := c.chosen.CheckVariables(schema, values)
+	for _, other := range c.Operations { // what only another one takes is not sent, and stays for that
+		for _, v := range other.Variables {
+			if !c.chosen.Takes(v.Name) {
+				delete(wrong, v.Name)
+			}
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(wrong)) {
 		c.Variables = append(c.Variables, GraphQLProblem{Text: wrong[name]})
 	}

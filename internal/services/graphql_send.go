@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"sightline/internal/db"
 	"sightline/internal/services/graphql"
@@ -63,6 +64,14 @@ func (g *GraphQL) send(ctx context.Context, org OrgID, run GraphQLRun) error {
 	if why := notAskedFor(run.AuthorName, ParseRole(member.Role)); run.Schedule != 0 && why != "" {
 		return failed(why, string(Denied))
 	}
+	values, problem := graphql.ReadVariables(run.Variables)
+	if problem != nil {
+		return failed("This version of Sightline cannot read the variables.", "internal")
+	}
+	variables, err := json.Marshal(op.Own(values))
+	if err != nil {
+		return err
+	}
 	if err := g.db.Org(org).StartGraphQLRun(ctx, run.ID, g.now()); err != nil {
 		return err
 	}
@@ -77,21 +86,27 @@ func (g *GraphQL) send(ctx context.Context, org OrgID, run GraphQLRun) error {
 		delete(g.stops, run.ID)
 		g.mu.Unlock()
 	}()
-	answer, err := client.ExecuteGraphQL(calling, logrocket.GraphQLRequest{Query: doc.Wire(op), OperationName: op.Name, Variables: json.RawMessage(run.Variables)})
+	answer, err := client.ExecuteGraphQL(calling, logrocket.GraphQLRequest{Query: doc.Wire(op), OperationName: op.Name, Variables: variables})
 	if err != nil {
 		if ctx.Err() != nil {
 			return g.endLost(context.WithoutCancel(ctx), org, run.ID)
 		}
-		msg, kind := said(conn, err, g.now())
-		if e := new(upstream.Error); errors.As(err, &e) && e.Kind == upstream.NotFound {
-			msg = fmt.Sprintf("There is no GraphQL at the address of %s (connection “%s”)%s. The operator can check the address that is set for it.", conn.Vendor, conn.Name, answered(e))
-		}
-		if run.Kind == graphql.Mutation && mayHaveArrived(err) {
-			msg += " We do not know whether the mutation was carried out."
-		}
+		msg, kind := saidOfRun(conn, run, err, g.now())
 		return failed(msg, kind)
 	}
 	return g.answered(ctx, org, run, answer)
+}
+
+// saidOfRun is what went wrong with a run, as a sentence and a kind.
+func saidOfRun(conn Connection, run GraphQLRun, err error, now time.Time) (msg, kind string) {
+	msg, kind = said(conn, err, now)
+	if e := new(upstream.Error); errors.As(err, &e) && e.Kind == upstream.NotFound {
+		msg = fmt.Sprintf("There is no GraphQL at the address of %s (connection “%s”)%s. The operator can check the address that is set for it.", conn.Vendor, conn.Name, answered(e))
+	}
+	if run.Kind == graphql.Mutation && mayHaveArrived(err) {
+		msg += " We do not know whether the mutation was carried out."
+	}
+	return msg, kind
 }
 
 // answered stores an answer, or the beginning of one that is too long to keep.

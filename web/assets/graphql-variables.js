@@ -4,15 +4,17 @@ import { getNullableType, isEnumType, isInputObjectType, isListType, isNonNullTy
 
 // variablesLanguage is JSON that knows the variables of an operation. current
 // returns the schema and the operation, either of which may be missing.
+//
+// A variable that another operation takes is no mistake: it stays for that.
 export function variablesLanguage(current) {
   return [
     json(),
     jsonLanguage.data.of({ autocomplete: context => complete(context, current()) }),
-    linter(view => problems(view.state.doc.toString(), current().operation), { delay: 400 }),
+    linter(view => problems(view.state.doc.toString(), current()), { delay: 400 }),
   ]
 }
 
-function problems(text, operation) {
+function problems(text, { operation, operations }) {
   if (!text.trim()) return []
   const mark = (from, to, message) => [{ from, to, severity: 'error', message }]
   let values
@@ -24,10 +26,10 @@ function problems(text, operation) {
   }
   if (values === null || typeof values !== 'object' || Array.isArray(values)) return mark(0, text.length, 'The variables are one object, such as {"first": 10}.')
   if (!operation) return []
-  const known = (operation.variableDefinitions ?? []).map(v => v.variable.name.value)
+  const known = operations.flatMap(o => o.variableDefinitions ?? []).map(v => v.variable.name.value)
   return Object.keys(values).filter(name => !known.includes(name)).flatMap(name => {
     const from = Math.max(0, text.indexOf(JSON.stringify(name)))
-    return [{ from, to: Math.min(from + name.length + 2, text.length), severity: 'warning', message: `The operation has no variable $${name}, so it is not used.` }]
+    return [{ from, to: Math.min(from + name.length + 2, text.length), severity: 'error', message: `The query has no variable $${name}.` }]
   })
 }
 

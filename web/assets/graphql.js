@@ -17,7 +17,7 @@ function workbench(form) {
   const chosen = () => operations.length === 1 ? operations[0] : operations.find(o => o.name?.value === chooser?.value)
 
   const query = editor(form.elements.namedItem('query'), nonce, () => run(), queryLanguage())
-  const variables = editor(form.elements.namedItem('variables'), nonce, () => run(), variablesLanguage(() => ({ schema, operation: chosen() })))
+  const variables = editor(form.elements.namedItem('variables'), nonce, () => run(), variablesLanguage(() => ({ schema, operation: chosen(), operations })))
 
   // run presses the button. If no operation of several is chosen yet, it is the
   // one at the cursor.

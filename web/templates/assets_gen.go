@@ -7,6 +7,6 @@ const (
 	urlCSS     = "/static/app.fbe0f869b472.css"
 	urlAppJS   = "/static/app.6ae2a7ef5ece.js"
 	urlThemeJS = "/static/theme.d329c1c2cbae.js"
-	urlGraphQL = "/static/graphql.4939bd53745f.js"
+	urlGraphQL = "/static/graphql.600152c87cfa.js"
 	urlFavicon = "/static/favicon.6c7ac739bdd4.svg"
 )

