@@ -191,7 +191,7 @@ func (o Org) RecordingTextsOf(ctx context.Context, id RecordingID, kind TextKind
 
 // TextCounts are how often a text came.
 type TextCounts struct {
-	Text EventTextID
+	TextID EventTextID
 	// Recordings are those that have it, BadRecordings those in which it failed.
 	Recordings, BadRecordings int64
 	Times, Bad, Timed         int64
@@ -206,14 +206,14 @@ func (o Org) TextPatterns(ctx context.Context, conns []ConnectionID, kind TextKi
 	_, err := list(ctx, o.db.r, "patterns", func(s scanner) (struct{}, error) {
 		var c TextCounts
 		var packed []byte
-		if err := s.Scan(&c.Text, &c.Recordings, &c.BadRecordings, &c.Times, &c.Bad, &c.Timed, &packed); err != nil {
+		if err := s.Scan(&c.TextID, &c.Recordings, &c.BadRecordings, &c.Times, &c.Bad, &c.Timed, &packed); err != nil {
 			return struct{}{}, err
 		}
-		i, ok := at[c.Text]
+		i, ok := at[c.TextID]
 		if !ok {
 			i = len(out)
-			at[c.Text] = i
-			out = append(out, TextCounts{Text: c.Text})
+			at[c.TextID] = i
+			out = append(out, TextCounts{TextID: c.TextID})
 		}
 		t := &out[i]
 		t.Recordings, t.BadRecordings, t.Times, t.Bad, t.Timed = t.Recordings+c.Recordings, t.BadRecordings+c.BadRecordings, t.Times+c.Times, t.Bad+c.Bad, t.Timed+c.Timed

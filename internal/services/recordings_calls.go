@@ -106,7 +106,9 @@ func (r *recorder) closeCalls() {
 
 // end hands over what is open.
 func (r *recorder) end() {
-	r.closeBlock()
+	for len(r.open) > 0 {
+		r.closeBlock()
+	}
 	for _, id := range r.waiting {
 		if p, ok := r.pending[id]; ok {
 			delete(r.pending, id)

@@ -13,6 +13,9 @@ const (
 	// blockEvents and blockBytes bound a block of lines: what is read to show one of
 	// them.
 	blockEvents, blockBytes = 256, 128 << 10
+	// ahead is how many events are looked at beyond a block to bring them into the
+	// order of time: files are nearly in it.
+	ahead = 128
 	// callsPerRow is how many network calls are packed into a row.
 	callsPerRow = 1000
 	// maxPending bounds the calls that wait for their answer. Of more, the oldest
@@ -37,7 +40,8 @@ type recorder struct {
 	begin  time.Time // when it began, as far as is known
 	trust  bool      // begin is out of the id
 	last   time.Time
-	open   []openEvent
+	open   []*openEvent
+	free   []*openEvent // to be used again
 	bytes  int
 	events int64 // in closed blocks
 	blocks int
@@ -94,10 +98,15 @@ func (r *recorder) name(key recordingKey) {
 func (r *recorder) add(l rawLine, e eventlog.Event) {
 	at := r.when(e)
 	e.At = at
-	r.open = append(r.open, openEvent{
-		eventlog.Entry{Number: l.number, At: at.UnixMilli(), Lane: e.Lane, Failed: e.Failed(), Raw: l.raw}, e,
-	})
-	if r.bytes += len(l.raw); len(r.open) >= blockEvents || r.bytes >= blockBytes {
+	var o *openEvent
+	if n := len(r.free); n > 0 {
+		o, r.free = r.free[n-1], r.free[:n-1]
+	} else {
+		o = new(openEvent)
+	}
+	*o = openEvent{eventlog.Entry{Number: l.number, At: at.UnixMilli(), Lane: e.Lane, Failed: e.Failed(), Raw: l.raw}, e}
+	r.open = append(r.open, o)
+	if r.bytes += len(l.raw); len(r.open) >= blockEvents+ahead || r.bytes >= 2*blockBytes {
 		r.closeBlock()
 	}
 }
@@ -126,27 +135,36 @@ func (r *recorder) when(e eventlog.Event) time.Time {
 	return at
 }
 
-// closeBlock hands the open events over as a block. Files are nearly in the order
-// of time; inside of a block they are brought into it.
+// closeBlock hands the first of the open events over as a block, in the order of
+// time.
 func (r *recorder) closeBlock() {
 	if len(r.open) == 0 {
 		return
 	}
-	slices.SortStableFunc(r.open, func(a, b openEvent) int { return cmp.Compare(a.entry.At, b.entry.At) })
-	entries := make([]eventlog.Entry, len(r.open))
+	byTime := func(a, b *openEvent) int { return cmp.Compare(a.entry.At, b.entry.At) }
+	if !slices.IsSortedFunc(r.open, byTime) {
+		slices.SortStableFunc(r.open, byTime)
+	}
+	count, bytes := 0, 0
+	for count < min(len(r.open), blockEvents) && (count == 0 || bytes+len(r.open[count].entry.Raw) <= blockBytes) {
+		bytes += len(r.open[count].entry.Raw)
+		count++
+	}
+	entries := make([]eventlog.Entry, count)
 	var span eventlog.Span
-	for n := range r.open {
-		o := &r.open[n]
+	for n, o := range r.open[:count] {
 		entries[n] = o.entry
 		span.Add(o.entry)
 		r.take(r.events+int64(n), o.event)
+		*o = openEvent{} // the line's room is let go of
 	}
-	r.events += int64(len(entries))
+	r.events += int64(count)
+	r.bytes -= bytes
 	r.spans = append(r.spans, span)
 	r.i.writer.put(block{rec: r, number: r.blocks, entries: entries})
 	r.blocks++
-	clear(r.open)
-	r.open, r.bytes = r.open[:0], 0
+	r.free = append(r.free, r.open[:count]...)
+	r.open = slices.Delete(r.open, 0, count)
 }
 
 // take counts an event at its place.
