@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/sha256"
-	"database/sql"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -187,4 +186,4 @@ func copyFile(from, to string) error {
 }
 
 // closing closes a database and keeps the first error.
-func closing(d *sql.DB, err *error) { *err = errors.Join(*err, d.Close()) }
+func closing(d io.Closer, err *error) { *err = errors.Join(*err, d.Close()) }

@@ -33,7 +33,8 @@ func main() {
 	requests := flag.Int("requests", 300, "requests of each measurement of one page")
 	only := flag.Bool("make", false, "make the databases and measure nothing")
 	pages := flag.String("pages", "", "measure only the pages whose name holds this, and nothing else")
-	part := flag.String("part", "", "measure only the program, pages, growth, archive, store, ingest or busy")
+	part := flag.String("part", "", "measure only the program, pages, growth, archive, store, ingest, busy or export")
+	exports := flag.String("exports", "10,1000", "the sizes of the export files, in MB unpacked, whose reading's memory is measured")
 	bare := flag.Bool("bare", false, "be the bare server that is measured against")
 	flag.Parse()
 	if *bare {
@@ -50,6 +51,13 @@ func main() {
 	}
 	slices.Sort(counts)
 	b := &bench{sizes: counts, requests: *requests, only: *pages, part: *part}
+	for s := range strings.SplitSeq(*exports, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(s))
+		if err != nil || n < 1 {
+			log.Fatalf("bench: %q is no number of megabytes", s)
+		}
+		b.exportSizes = append(b.exportSizes, n)
+	}
 	if err := b.run(context.Background(), *only); err != nil {
 		log.Fatalf("bench: %v", err)
 	}
@@ -61,6 +69,8 @@ type bench struct {
 	requests int
 	only     string // pages whose name holds it
 	part     string
+	// exportSizes are in MB, the first the one that the others are compared with.
+	exportSizes []int
 
 	tmp          string
 	binary, self string // what is measured, and this program
@@ -70,6 +80,13 @@ type bench struct {
 }
 
 func (b *bench) run(ctx context.Context, makeOnly bool) (err error) {
+	if b.part == "export" && !makeOnly { // which needs no made database
+		if b.tmp, err = os.MkdirTemp("", "sightline-bench-"); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(b.tmp)) }()
+		return b.exports(ctx)
+	}
 	dirs := make([]string, len(b.sizes))
 	for i, n := range b.sizes {
 		dir, took, err := made(ctx, madeRoot, n)
@@ -117,6 +134,11 @@ func (b *bench) run(ctx context.Context, makeOnly bool) (err error) {
 	if b.measures("ingest") {
 		if err := b.ingest(ctx); err != nil {
 			return fmt.Errorf("ingest: %w", err)
+		}
+	}
+	if b.measures("export") {
+		if err := b.exports(ctx); err != nil {
+			return fmt.Errorf("export files: %w", err)
 		}
 	}
 	if b.measures("busy") {
