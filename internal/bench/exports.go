@@ -363,8 +363,7 @@ func (x *exportBench) bareStore(ctx context.Context) (*sql.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = s.db.ExecContext(ctx, `DROP TRIGGER event_texts_fts_insert`)
-	return s.db, err
+	return s.db, nil
 }
 
 func inOne(ctx context.Context, d *sql.DB, fn func(tx *sql.Tx) error) error {

@@ -115,6 +115,55 @@ func errorKey(e SessionError) string {
 	return "title:" + CutIdentity(strings.Join(words, " "))
 }
 
+// NormalizeMessage is a message without what differs from one time to the next:
+// UUIDs, long hexadecimal ids and numbers of four figures and more become "*".
+// Shorter numbers stay: they are status codes and sizes of things as often as ids.
+func NormalizeMessage(s string) string {
+	var b strings.Builder
+	part := func(r byte) bool {
+		return r >= '0' && r <= '9' || r|0x20 >= 'a' && r|0x20 <= 'z' || r == '-'
+	}
+	for i := 0; i < len(s); {
+		if !part(s[i]) {
+			b.WriteByte(s[i])
+			i++
+			continue
+		}
+		end := i
+		for end < len(s) && part(s[end]) {
+			end++
+		}
+		if word := s[i:end]; len(word) >= 4 && isID(word) {
+			b.WriteByte('*')
+		} else {
+			maskFigures(&b, word)
+		}
+		i = end
+	}
+	return b.String()
+}
+
+// maskFigures writes a word with its numbers of four figures and more masked.
+func maskFigures(b *strings.Builder, word string) {
+	for i := 0; i < len(word); {
+		end := i
+		for end < len(word) && word[end] >= '0' && word[end] <= '9' {
+			end++
+		}
+		switch {
+		case end == i:
+			b.WriteByte(word[i])
+			i++
+			continue
+		case end-i >= 4:
+			b.WriteByte('*')
+		default:
+			b.WriteString(word[i:end])
+		}
+		i = end
+	}
+}
+
 // Page reads one page.
 func (o Org) Page(ctx context.Context, id PageID) (Page, error) {
 	return one(ctx, o.db.r, "page", scanPage, `

@@ -100,3 +100,18 @@ func FuzzPackedLoads(f *testing.F) {
 		}
 	})
 }
+
+func TestMessagesLoseWhatDiffersEachTime(t *testing.T) {
+	for in, want := range map[string]string{
+		"Request failed with status code 404":                     "Request failed with status code 404",
+		"order 4711 of 550e8400-e29b-41d4-a716-446655440000 gone": "order * of * gone",
+		`{"id":"deadbeefdeadbeef01","n":12}, t=1763812800123ms`:   `{"id":"*","n":12}, t=*ms`,
+		"über 12345":       "über *",
+		"a-b-c 2025-11-22": "a-b-c *-11-22",
+		"":                 "",
+	} {
+		if got := NormalizeMessage(in); got != want {
+			t.Errorf("%q became %q, want %q", in, got, want)
+		}
+	}
+}

@@ -146,10 +146,14 @@ func (o Org) PutRecordingTexts(ctx context.Context, id RecordingID, startedAt ti
 		if err := o.coming(ctx, tx, id); err != nil {
 			return err
 		}
+		fresh := int64(-1) // the first text that is new: those behind it are, too
 		for _, t := range texts {
 			text, err := one(ctx, tx, "event text", scanInt, `SELECT id FROM event_texts WHERE org_id = ? AND kind = ? AND text = ?`, o.id, t.Kind, t.Text)
 			if errors.Is(err, ErrNotFound) {
 				text, err = insert(ctx, tx, "event text", `INSERT INTO event_texts (org_id, kind, text) VALUES (?, ?, ?)`, o.id, t.Kind, t.Text)
+				if fresh < 0 {
+					fresh = text
+				}
 			}
 			if err != nil {
 				return err
@@ -161,7 +165,12 @@ func (o Org) PutRecordingTexts(ctx context.Context, id RecordingID, startedAt ti
 				return err
 			}
 		}
-		return nil
+		if fresh < 0 {
+			return nil
+		}
+		_, err := exec(ctx, tx, "search index", `
+			INSERT INTO event_texts_fts (rowid, text) SELECT (t.org_id << 40) | t.id, t.text FROM event_texts t WHERE t.id >= ? AND t.org_id = ?`, fresh, o.id)
+		return err
 	})
 }
 

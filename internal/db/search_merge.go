@@ -12,6 +12,8 @@ const (
 	mergeIdentities      = `INSERT INTO identities_fts (identities_fts, rank) VALUES ('merge', ?)`
 	beginHighlightsMerge = `INSERT INTO highlights_fts (highlights_fts, rank) VALUES ('merge', -?)`
 	mergeHighlights      = `INSERT INTO highlights_fts (highlights_fts, rank) VALUES ('merge', ?)`
+	beginTextsMerge      = `INSERT INTO event_texts_fts (event_texts_fts, rank) VALUES ('merge', -?)`
+	mergeTexts           = `INSERT INTO event_texts_fts (event_texts_fts, rank) VALUES ('merge', ?)`
 )
 
 // MergeSearch makes one segment of the search indexes' many, which every search
@@ -19,7 +21,7 @@ const (
 // many index pages, each a transaction of its own, and calls pause between
 // them, whose error ends it: what was merged by then stays merged.
 func (d *DB) MergeSearch(ctx context.Context, pages int, pause func() error) error {
-	for _, index := range [][2]string{{beginIdentitiesMerge, mergeIdentities}, {beginHighlightsMerge, mergeHighlights}} {
+	for _, index := range [][2]string{{beginIdentitiesMerge, mergeIdentities}, {beginHighlightsMerge, mergeHighlights}, {beginTextsMerge, mergeTexts}} {
 		statement := index[0]
 		for {
 			var did int64

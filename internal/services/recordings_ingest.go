@@ -171,7 +171,7 @@ func (i *ingest) show(ctx context.Context) error {
 }
 
 // textsAtOnce is how many texts of a recording one transaction stores.
-const textsAtOnce = 100
+const textsAtOnce = 200
 
 // startOf is when a recording began, by its id: one that begins with "6-" is a
 // UUID of version 7, whose first 48 bits are a time in milliseconds.

@@ -3,6 +3,7 @@ package services
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"sightline/internal/db"
@@ -251,6 +252,12 @@ func (r *recorder) text(kind db.TextKind, method, raw string) *textStat {
 		if text = db.NormalizePage(raw); method != "" && text != "" {
 			text = method + " " + text
 		}
+	case db.TextConsole, db.TextConsoleError, db.TextError:
+		// What is logged beside the words is an object of its own each time.
+		if i := strings.Index(raw, " {"); i > 0 && kind != db.TextError {
+			raw = raw[:i] + " {…}"
+		}
+		text = db.NormalizeMessage(raw)
 	}
 	text = shortTo(db.CleanText(text), maxEventText)
 	key := textKey{kind, text}

@@ -33,7 +33,8 @@ type PlaceOfHit = db.PlaceOfHit
 type RecordingQuery struct {
 	// Text is searched for inside of texts, in capitals or not; one of less than
 	// three characters at their beginning. Addresses are compared without query
-	// and ids, also this one. Empty means any.
+	// and ids, messages without long numbers and ids, also those in this one. Empty
+	// means any.
 	Text string
 	// Exactly, if not 0, is the one text to look for, as patterns name it.
 	Exactly EventTextID
@@ -127,7 +128,8 @@ func (r *Recordings) Search(ctx context.Context, org OrgID, q RecordingQuery) (R
 // match finds the texts that hold a text.
 func (r *Recordings) match(ctx context.Context, org OrgID, kinds []TextKind, text string) (ids []EventTextID, narrowed bool, err error) {
 	addresses := slices.DeleteFunc(slices.Clone(kinds), func(k TextKind) bool { return k != TextPage && k != TextEndpoint })
-	words := slices.DeleteFunc(slices.Clone(kinds), func(k TextKind) bool { return k == TextPage || k == TextEndpoint })
+	messages := slices.DeleteFunc(slices.Clone(kinds), func(k TextKind) bool { return k != TextConsole && k != TextConsoleError && k != TextError })
+	words := slices.DeleteFunc(slices.Clone(kinds), func(k TextKind) bool { return slices.Contains(addresses, k) || slices.Contains(messages, k) })
 	address := strings.TrimSpace(text)
 	if method, rest, ok := strings.Cut(address, " "); ok && method == strings.ToUpper(method) && strings.Contains(rest, "/") {
 		address = strings.TrimSpace(rest)
@@ -138,7 +140,7 @@ func (r *Recordings) match(ctx context.Context, org OrgID, kinds []TextKind, tex
 	for _, part := range []struct {
 		kinds []TextKind
 		text  string
-	}{{addresses, address}, {words, text}} {
+	}{{addresses, address}, {messages, db.NormalizeMessage(text)}, {words, text}} {
 		if len(part.kinds) == 0 {
 			continue
 		}

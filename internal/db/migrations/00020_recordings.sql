@@ -91,16 +91,13 @@ CREATE TABLE event_texts (
     UNIQUE (org_id, kind, text)
 ) STRICT;
 
--- id is organization * 2^40 + text, so that a search walks its own part alone.
+-- id is organization * 2^40 + text, so that a search walks its own part alone. Who
+-- adds texts puts them into the index, many at once: a trigger would have it
+-- written out after each one.
 CREATE VIEW event_texts_search AS SELECT (org_id << 40) | id AS id, text FROM event_texts;
 CREATE VIRTUAL TABLE event_texts_fts USING fts5 (
     text, content = 'event_texts_search', content_rowid = 'id', tokenize = 'trigram'
 );
--- +goose StatementBegin
-CREATE TRIGGER event_texts_fts_insert AFTER INSERT ON event_texts BEGIN
-    INSERT INTO event_texts_fts (rowid, text) VALUES ((new.org_id << 40) | new.id, new.text);
-END;
--- +goose StatementEnd
 -- +goose StatementBegin
 CREATE TRIGGER event_texts_fts_delete AFTER DELETE ON event_texts BEGIN
     INSERT INTO event_texts_fts (event_texts_fts, rowid, text) VALUES ('delete', (old.org_id << 40) | old.id, old.text);
