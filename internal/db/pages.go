@@ -27,10 +27,11 @@ func NormalizePage(address string) string {
 		host, tail, _ := strings.Cut(rest, "/")
 		host = strings.ToLower(host[strings.LastIndexByte(host, '@')+1:])
 		scheme = strings.ToLower(scheme)
-		for s, port := range map[string]string{"http": ":80", "https": ":443"} {
-			if scheme == s {
-				host = strings.TrimSuffix(host, port)
-			}
+		switch scheme {
+		case "http":
+			host = strings.TrimSuffix(host, ":80")
+		case "https":
+			host = strings.TrimSuffix(host, ":443")
 		}
 		site, path = scheme+"://"+host, "/"+tail
 	}

@@ -250,7 +250,7 @@ func (r *recorder) text(kind db.TextKind, method, raw string) *textStat {
 		text = db.NormalizePage(raw)
 	case db.TextEndpoint:
 		if text = db.NormalizePage(raw); method != "" && text != "" {
-			text = method + " " + text
+			text = db.CleanText(method) + " " + text
 		}
 	case db.TextConsole, db.TextConsoleError, db.TextError:
 		// What is logged beside the words is an object of its own each time.
@@ -259,7 +259,10 @@ func (r *recorder) text(kind db.TextKind, method, raw string) *textStat {
 		}
 		text = db.NormalizeMessage(raw)
 	}
-	text = shortTo(db.CleanText(text), maxEventText)
+	if kind != db.TextPage && kind != db.TextEndpoint { // they are clean
+		text = db.CleanText(text)
+	}
+	text = shortTo(text, maxEventText)
 	key := textKey{kind, text}
 	t, ok := r.texts[key]
 	switch {
