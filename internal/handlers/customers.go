@@ -106,7 +106,7 @@ type timelineKind struct{ key, label string }
 func timelineKinds() []timelineKind {
 	return []timelineKind{
 		{"", "Everything"}, {services.TimelineSession, "Sessions"},
-		{services.TimelineOfHighlight, "Highlights"}, {services.TimelineOfEdit, "Traits"},
+		{services.TimelineOfRecording, "Recordings"}, {services.TimelineOfHighlight, "Highlights"}, {services.TimelineOfEdit, "Traits"},
 	}
 }
 

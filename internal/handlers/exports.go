@@ -470,7 +470,7 @@ func (a *app) exportFileView(r *http.Request, f services.ExportFile) (templates.
 		return v, err
 	}
 	for _, rec := range recordings {
-		v.Recordings = append(v.Recordings, templates.LinkView{Label: recordingName(rec), Href: orgPath(r, "exports/%d", rec.ID)})
+		v.Recordings = append(v.Recordings, templates.LinkView{Label: recordingName(rec), Href: recordingPath(r, rec.ID)})
 	}
 	faults, err := a.Recordings.BadLines(r.Context(), orgOf(r), f.ID)
 	if err != nil {

@@ -19,6 +19,15 @@ func (a *app) session(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	v := a.sessionView(r, d)
+	visit, err := a.Recordings.OfSession(r.Context(), orgOf(r), d.Session)
+	if err != nil {
+		return err
+	}
+	for _, rec := range visit {
+		v.Recordings = append(v.Recordings, templates.LinkView{
+			Label: fmt.Sprintf("%s, %s", templates.Plural(rec.Events(), "event", "events"), templates.FormatDuration(rec.Length())), Href: recordingPath(r, rec.ID),
+		})
+	}
 	if v.Inline {
 		return a.render(w, r, http.StatusOK, templates.SessionDetail(v))
 	}

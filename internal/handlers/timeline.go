@@ -58,7 +58,11 @@ func (a *app) timelineDays(r *http.Request, items []services.TimelineItem) []tem
 			errs += max(0, orUnknown(item.Session.ErrorCount))
 		}
 		last := &days[len(days)-1]
-		last.Entries = append(last.Entries, timelineEntry(r, item))
+		entry := timelineEntry(r, item)
+		if item.Recording != nil {
+			entry.Meta = plainText(recordingMeta(*item.Recording, items))
+		}
+		last.Entries = append(last.Entries, entry)
 	}
 	note()
 	return days
@@ -104,8 +108,36 @@ func timelineEntry(r *http.Request, item services.TimelineItem) templates.EntryV
 		e.Href = orgPath(r, "customers/%d/traits/%d", idParam(r, "id"), t.ID)
 		e.Badges = templates.StateBadge(t.State)
 		e.Meta = plainText(byWhom("edited", t.Author) + tail(" · ", t.Reason))
+	case item.Recording != nil:
+		rec := item.Recording
+		e.Icon, e.Tone = "film", "logrocket"
+		e.Title = "Recording: " + templates.Plural(rec.Events(), "event", "events") + ", " + templates.FormatDuration(rec.EndedAt.Sub(rec.StartedAt))
+		e.Href = recordingPath(r, rec.ID)
+		if rec.Errors > 0 {
+			e.Badges = templates.Badge(templates.Plural(rec.Errors, "error", "errors"), "bad", "bug")
+		} else if rec.FailedCalls > 0 {
+			e.Badges = templates.Badge(templates.Plural(rec.FailedCalls, "failed call", "failed calls"), "warn", "triangle-alert")
+		}
 	}
 	return e
+}
+
+// recordingMeta says with what a recording was made, and of which Raygun session
+// on the same page it tells the same visit.
+func recordingMeta(rec services.Recorded, items []services.TimelineItem) string {
+	meta := []string{}
+	for _, m := range []string{rec.Country, recordingDevice(services.Recording{Recording: rec})} {
+		if m != "" {
+			meta = append(meta, m)
+		}
+	}
+	for _, item := range items {
+		if item.Session != nil && services.SameVisit(rec, *item.Session) {
+			meta = append(meta, "the same visit as the session of "+templates.FormatClock(item.Session.StartedAt))
+			break
+		}
+	}
+	return strings.Join(meta, " · ")
 }
 
 // byWhom says who did something, as far as that is known.

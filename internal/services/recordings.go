@@ -86,6 +86,9 @@ func (r *Recordings) Remove(ctx context.Context, org OrgID, id RecordingID) erro
 
 const noRecording = "There is no such recording here. It may have been removed, or read anew from its file."
 
+// Recorded is a recording as it is stored: see [db.Recording].
+type Recorded = db.Recording
+
 // Recording is a recording for people.
 type Recording struct {
 	db.Recording

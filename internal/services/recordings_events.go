@@ -21,6 +21,26 @@ const (
 	searchedBlocks = 300
 )
 
+// EventLane is what kind of thing an event is: see [eventlog.Lane].
+type EventLane = eventlog.Lane
+
+// The lanes.
+const (
+	LaneOther      = eventlog.Other
+	LaneNavigation = eventlog.Navigation
+	LaneInput      = eventlog.Input
+	LaneNetwork    = eventlog.Network
+	LaneConsole    = eventlog.Console
+	LaneError      = eventlog.Error
+	LaneCustom     = eventlog.Custom
+)
+
+// CallAsked is the part of a network call that asks.
+const CallAsked = eventlog.Request
+
+// ParseEventLane finds a lane by its name.
+func ParseEventLane(name string) (EventLane, bool) { return eventlog.ParseLane(name) }
+
 // EventFilter selects events of a recording.
 type EventFilter struct {
 	Lanes  []eventlog.Lane // none means all

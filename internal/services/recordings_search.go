@@ -70,6 +70,18 @@ type RecordingHits struct {
 	Narrowed bool
 }
 
+// Text returns a text that recordings are searched by.
+func (r *Recordings) Text(ctx context.Context, org OrgID, id EventTextID) (string, error) {
+	texts, err := r.db.Org(org).EventTexts(ctx, []EventTextID{id})
+	if err != nil {
+		return "", err
+	}
+	if len(texts) == 0 {
+		return "", &Error{Kind: NotFound, Msg: "Nothing in this organization's recordings has that text any more."}
+	}
+	return texts[0].Text, nil
+}
+
 // maxMatches is how many texts one search looks at.
 const maxMatches = 200
 

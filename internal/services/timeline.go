@@ -5,6 +5,8 @@ import (
 	"context"
 	"slices"
 	"time"
+
+	"sightline/internal/db"
 )
 
 // The kinds of things on a timeline.
@@ -12,6 +14,7 @@ const (
 	TimelineSession     = "session"
 	TimelineOfHighlight = "highlight"
 	TimelineOfEdit      = "edit"
+	TimelineOfRecording = "recording"
 )
 
 // TimelineItem is one thing that happened to a customer. The field that Kind
@@ -23,6 +26,13 @@ type TimelineItem struct {
 	Session   *Session
 	Highlight *TimelineHighlight
 	Edit      *TimelineEdit
+	Recording *db.Recording
+}
+
+// SameVisit says whether a recording and a Raygun session of one customer are of
+// one visit: their times overlap.
+func SameVisit(rec db.Recording, s Session) bool {
+	return !s.StartedAt.After(rec.EndedAt.Add(visitSlack)) && !lastSign(s).Before(rec.StartedAt.Add(-visitSlack))
 }
 
 // Cursor is the item's place.
@@ -63,6 +73,12 @@ func (c *Customers) timelineKinds() []timelineKind {
 			rows, err := c.db.Org(org).TimelineHighlights(ctx, id, after, limit)
 			return timelineItems(rows, func(h *TimelineHighlight) TimelineItem {
 				return TimelineItem{At: h.CreatedAt, Kind: TimelineOfHighlight, ID: int64(h.ID), Highlight: h}
+			}), err
+		}},
+		{TimelineOfRecording, func(ctx context.Context, org OrgID, id CustomerID, after Moment, limit int) ([]TimelineItem, error) {
+			rows, err := c.db.Org(org).CustomerRecordings(ctx, id, time.Time{}, time.Time{}, after, limit)
+			return timelineItems(rows, func(r *db.Recording) TimelineItem {
+				return TimelineItem{At: r.StartedAt, Kind: TimelineOfRecording, ID: int64(r.ID), Recording: r}
 			}), err
 		}},
 		{TimelineSession, func(ctx context.Context, org OrgID, id CustomerID, after Moment, limit int) ([]TimelineItem, error) {
