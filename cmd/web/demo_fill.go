@@ -26,8 +26,8 @@ const (
 )
 
 // fillMirror does what a team would have done before: it fetches the last
-// week's sessions, pins a few people for everybody and asks for one set of
-// highlights, so that the first page has something to show. A kept demo is
+// week's sessions, pins a few people for everybody, asks for one set of
+// highlights and follows exports, so that the first page has something to show. A kept demo is
 // filled once a day: what was asked before is not asked again.
 func fillMirror(ctx context.Context, svc *services.Services, actors []services.Actor, people []sandbox.Customer) error {
 	ctx, cancel := context.WithTimeout(ctx, demoFillTime)
@@ -56,7 +56,36 @@ func fillMirror(ctx context.Context, svc *services.Services, actors []services.A
 	if err := followV3(ctx, svc, owner, list); err != nil {
 		return err
 	}
-	return pinAndAsk(ctx, svc, actors, list, people[:min(demoPins, len(people))])
+	if err := pinAndAsk(ctx, svc, actors, list, people[:min(demoPins, len(people))]); err != nil {
+		return err
+	}
+	return followExports(ctx, svc, owner, list)
+}
+
+// demoExportDays is from how many days ago on the demo follows exports: some
+// hundred files, read in the background within a minute.
+const demoExportDays = 1
+
+// followExports has LogRocket's exports followed, unless they are already.
+func followExports(ctx context.Context, svc *services.Services, actor services.Actor, list []services.Connection) error {
+	for _, c := range list {
+		if c.Vendor != services.LogRocket {
+			continue
+		}
+		st, err := svc.Exports.Status(ctx, actor.Org, c.ID)
+		if err != nil {
+			return err
+		}
+		if !st.Form.From.IsZero() {
+			continue
+		}
+		from := time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, -demoExportDays)
+		faults, err := svc.Exports.Follow(ctx, actor, c.ID, services.ExportForm{From: from, ExportLimits: services.DefaultExportLimits()})
+		if err != nil || len(faults) > 0 {
+			return fmt.Errorf("follow exports: %v %w", faults, err)
+		}
+	}
+	return nil
 }
 
 // fetchDetails has the details of the newest sessions fetched, as a member

@@ -552,7 +552,7 @@ func (a *app) recordingLine(w http.ResponseWriter, r *http.Request) error {
 	}
 	path := recordingPath(r, rec.ID)
 	v := templates.RecordingLineView{
-		BackURL: recordingMoment(r, rec.ID, e.Place) + fmt.Sprintf("#e%d", e.Place), Name: recordingName(rec), Place: e.Place, Stack: e.Stack,
+		BackURL: recordingMoment(r, rec.ID, e.Place), Name: recordingName(rec), Place: e.Place, Stack: e.Stack,
 		AppURL: a.Recordings.URLAt(r.Context(), orgOf(r), rec.Recording, e.At),
 	}
 	fact := func(term, text string) {

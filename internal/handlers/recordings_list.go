@@ -48,7 +48,7 @@ func recordingPath(r *http.Request, id services.RecordingID) string {
 }
 
 func recordingMoment(r *http.Request, id services.RecordingID, place int64) string {
-	return recordingPath(r, id) + fmt.Sprintf("?event=%d", place)
+	return recordingPath(r, id) + fmt.Sprintf("?event=%d#e%d", place, place)
 }
 
 // recordingsInput is what the address says about which recordings, or moments in

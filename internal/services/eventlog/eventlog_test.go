@@ -74,6 +74,8 @@ func TestEverySpellingIsRead(t *testing.T) {
 			at(eventlog.Event{Type: "lr.network.RequestEvent", Lane: eventlog.Network, Part: eventlog.Request, ReqID: "0-1", Method: "POST", URL: "https://api.example.com/a?b=c", Took: -1, Size: -1})},
 		{"response", `{"type":"lr.network.ResponseEvent","time":1763812800123,"reqId":7,"status":"502"}`,
 			at(eventlog.Event{Type: "lr.network.ResponseEvent", Lane: eventlog.Network, Part: eventlog.Response, ReqID: "7", Status: 502, Took: -1, Size: -1})},
+		{"a length in the headers", `{"type":"lr.network.ResponseEvent","time":1763812800123,"reqId":7,"status":200,"headers":{"Content-Length":"1234","x":{"y":1}}}`,
+			at(eventlog.Event{Type: "lr.network.ResponseEvent", Lane: eventlog.Network, Part: eventlog.Response, ReqID: "7", Status: 200, Took: -1, Size: 1234})},
 		{"streamed response", `{"type":"networkResponse","time":1763812800123,"url":"/a","method":"GET","statusCode":200,"duration":81.5,"responseSize":9}`,
 			at(eventlog.Event{Type: "networkResponse", Lane: eventlog.Network, Part: eventlog.Whole, Method: "GET", URL: "/a", Status: 200, Took: 81500 * time.Microsecond, Size: 9})},
 		{"network status", `{"type":"lr.network.NetworkStatusEvent","time":1763812800123,"online":false}`, at(eventlog.Event{Type: "lr.network.NetworkStatusEvent", Lane: eventlog.Network, Text: "false"})},

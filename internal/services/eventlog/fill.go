@@ -1,6 +1,7 @@
 package eventlog
 
 import (
+	"bytes"
 	"strings"
 	"time"
 
@@ -179,6 +180,26 @@ func stack(v gojson.RawMessage) string {
 	return validCut(strings.TrimSuffix(b.String(), "\n"), maxStack)
 }
 
+// contentLength is the size that the headers of an answer tell, -1 if none.
+func contentLength(headers gojson.RawMessage) int64 {
+	if !bytes.Contains(headers, []byte("ontent-")) { // most lines, without taking them apart
+		return -1
+	}
+	var all map[string]gojson.RawMessage
+	if gojson.Unmarshal(headers, &all) != nil {
+		return -1
+	}
+	for name, value := range all {
+		if !strings.EqualFold(name, "content-length") {
+			continue
+		}
+		if n, ok := number(value); ok && n >= 0 && n < 1<<53 {
+			return int64(n)
+		}
+	}
+	return -1
+}
+
 // call reads a network call. One that was answered and has no id, or tells how
 // long it took and its address, is whole by itself.
 func (f *fields) call(e *Event, kind string) {
@@ -192,6 +213,8 @@ func (f *fields) call(e *Event, kind string) {
 	}
 	if n, ok := number(first2(f.Size, f.ResponseSize)); ok && n >= 0 && n < 1<<53 {
 		e.Size = int64(n)
+	} else if kind == "response" {
+		e.Size = contentLength(f.Headers)
 	}
 	e.Part = Request
 	if kind == "response" {

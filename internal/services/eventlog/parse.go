@@ -43,6 +43,7 @@ type fields struct {
 	Status, StatusCode               gojson.RawMessage
 	StatusCode2                      gojson.RawMessage `json:"status_code"`
 	Duration, Size, ResponseSize     gojson.RawMessage
+	Headers                          gojson.RawMessage
 
 	LogLevel, Level, Args, Message  gojson.RawMessage
 	ErrorType, ExceptionType, Stack gojson.RawMessage
@@ -252,7 +253,7 @@ func (f *fields) all() []*gojson.RawMessage {
 		&f.RecordingID, &f.RecordingID2, &f.SessionID, &f.SessionID2, &f.ID, &f.UserID, &f.UserID2, &f.Email, &f.Name, &f.UserTraits, &f.Traits,
 		&f.Browser, &f.OS, &f.Device, &f.BrowserVersion, &f.OSVersion, &f.Release, &f.Country, &f.City,
 		&f.URL, &f.Href, &f.Title, &f.Text, &f.Selector, &f.Method, &f.ReqID, &f.RequestID, &f.RequestID2, &f.Status, &f.StatusCode, &f.StatusCode2,
-		&f.Duration, &f.Size, &f.ResponseSize, &f.LogLevel, &f.Level, &f.Args, &f.Message,
+		&f.Duration, &f.Size, &f.ResponseSize, &f.Headers, &f.LogLevel, &f.Level, &f.Args, &f.Message,
 		&f.ErrorType, &f.ExceptionType, &f.Stack, &f.StackTrace, &f.StackTrace2, &f.EventName, &f.Action, &f.Online,
 	}
 }
