@@ -117,7 +117,7 @@ func (i *ingest) recorder(e eventlog.Event) *recorder {
 		i.made[key] = now
 		return now
 	}
-	if len(i.order) > maxFileRecordings {
+	if len(i.order) >= maxFileRecordings {
 		return nil
 	}
 	i.current = i.add(key, true)

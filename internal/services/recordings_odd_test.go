@@ -1,0 +1,81 @@
+package services
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestOddFilesEndInAReport reads what is no export file, or a hostile one: each
+// ends in a sentence, and nothing else is harmed.
+func TestOddFilesEndInAReport(t *testing.T) {
+	whole := zip(busyFile(300))
+	var many, texts bytes.Buffer
+	for i := range 150 {
+		fmt.Fprintf(&many, `{"type":"lr.Metadata","time":1763812800000,"recordingID":"5-%d","sessionID":0}`+"\n", i)
+	}
+	for i := range maxRecordingTexts + 50 {
+		fmt.Fprintf(&texts, `{"type":"customEvent","time":1763812800000,"name":"event number %d"}`+"\n", i)
+	}
+	tests := []struct {
+		name, want       string
+		file             []byte
+		recordings       int
+		bad, events, gon int64 // gon is texts that are left out
+	}{
+		{"empty", "The file is empty.", nil, 0, 0, 0, 0},
+		{"a picture", "No line of it is an event", []byte("\x89PNG\r\n\x1a\n\x00\x00"), 0, 3, 0, 0},
+		{"truncated", "The file breaks off", whole[:len(whole)/2], 1, -1, -1, 0},
+		{"many recordings", "", many.Bytes(), maxFileRecordings, 150 - maxFileRecordings, maxFileRecordings, 0},
+		{"many texts", "", texts.Bytes(), 1, 0, maxRecordingTexts + 50, 50},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newRecordingSite(t)
+			report, list := s.ingest("x", tt.file)
+			if !strings.HasPrefix(report.Message, tt.want) || (report.Message == "") != (tt.want == "") || report.Recordings != tt.recordings || len(list) != tt.recordings {
+				t.Errorf("report %+v, %d recordings", report, len(list))
+			}
+			if tt.bad >= 0 && (report.BadLines != tt.bad || report.Events != tt.events) {
+				t.Errorf("report %+v", report)
+			}
+			if tt.gon > 0 && list[0].TextsLeft != tt.gon {
+				t.Errorf("%d texts were left out, want %d", list[0].TextsLeft, tt.gon)
+			}
+			if bad, err := s.r.BadLines(t.Context(), 1, 1); err != nil || tt.bad > 0 && int64(len(bad)) != min(tt.bad, keptBadLines) {
+				t.Errorf("%d bad lines are kept (%v)", len(bad), err)
+			}
+		})
+	}
+}
+
+// TestTimesThatAreMissingOrWrongAreMended reads events that tell no time, a time
+// since the beginning, and one that cannot be.
+func TestTimesThatAreMissingOrWrongAreMended(t *testing.T) {
+	s := newRecordingSite(t)
+	begin := startOf(firstPair)
+	var b strings.Builder
+	for _, when := range []string{
+		fmt.Sprintf(`"time":%d`, begin.UnixMilli()), `"session_time":1500`, `"none":1`, `"time":"1999-01-01T00:00:00Z"`,
+		`"time":"2150-01-01T00:00:00Z"`, fmt.Sprintf(`"timestamp":"%s"`, begin.Add(2*time.Second).Format(time.RFC3339Nano)),
+	} {
+		fmt.Fprintf(&b, `{"type":"x",%s}`+"\n", when)
+	}
+	report, list := s.ingest("https://exports.example.com/"+firstPair+"/4.jsonl.gz", []byte(b.String()))
+	if report.Recordings != 1 || list[0].VendorRecording != firstPair || list[0].VendorSession != "4" || !list[0].StartedAt.Equal(begin) || list[0].Length() != 2*time.Second {
+		t.Fatalf("report %+v, recordings %+v", report, list)
+	}
+	page, err := s.r.Events(t.Context(), 1, list[0].ID, EventFilter{}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []time.Duration
+	for _, e := range page.Events {
+		got = append(got, e.At.Sub(begin))
+	}
+	if fmt.Sprint(got) != "[0s 1.5s 1.5s 1.5s 1.5s 2s]" {
+		t.Errorf("times %v", got)
+	}
+}
