@@ -42,6 +42,9 @@ func Normalize(s string) string {
 // valid UTF-8 in NFC, trimmed, without control characters such as NUL, which
 // SQLite's text functions stop at.
 func CleanText(s string) string {
+	if printable(s) { // most texts are, and each pass over them costs
+		return strings.TrimSpace(s)
+	}
 	s = strings.Map(func(r rune) rune {
 		if r == utf8.RuneError || unicode.IsControl(r) {
 			return -1
@@ -49,6 +52,16 @@ func CleanText(s string) string {
 		return r
 	}, s)
 	return strings.TrimSpace(norm.NFC.String(s))
+}
+
+// printable says whether a text is nothing but printable ASCII.
+func printable(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 // LooksLikeEmail says whether text is one bare email address, so that an

@@ -52,7 +52,7 @@ type recorder struct {
 	first   string // the first address
 	counts  db.RecordingCounts
 	texts   map[textKey]*textStat
-	seen    map[textKey]*textStat // by the text as it is written, some of them
+	seen    map[writtenText]*textStat // some of them
 	list    []*textStat
 	pending map[string]pendingCall
 	waiting []string // the pending calls in the order in which they were asked
@@ -70,6 +70,12 @@ type textKey struct {
 	text string
 }
 
+// writtenText is a text as it is written; method is of an endpoint.
+type writtenText struct {
+	kind         db.TextKind
+	method, text string
+}
+
 // textStat counts one text.
 type textStat struct{ db.RecordingText }
 
@@ -81,7 +87,7 @@ type pendingCall struct {
 }
 
 func newRecorder(i *ingest, key recordingKey, sure bool) *recorder {
-	r := &recorder{i: i, sure: sure, texts: map[textKey]*textStat{}, seen: map[textKey]*textStat{}, pending: map[string]pendingCall{}}
+	r := &recorder{i: i, sure: sure, texts: map[textKey]*textStat{}, seen: map[writtenText]*textStat{}, pending: map[string]pendingCall{}}
 	r.name(key)
 	r.sure = sure
 	return r
@@ -237,14 +243,16 @@ func (r *recorder) text(kind db.TextKind, method, raw string) *textStat {
 	if raw == "" {
 		return nil
 	}
-	written := textKey{kind, raw}
-	if kind == db.TextEndpoint {
-		written.text = method + " " + raw
+	if kind == db.TextPage || kind == db.TextEndpoint {
+		if i := strings.IndexAny(raw, "?#"); i >= 0 {
+			raw = raw[:i]
+		}
 	}
+	written := writtenText{kind, method, raw}
 	if t, ok := r.seen[written]; ok {
 		return t
 	}
-	text := written.text
+	text := raw
 	switch kind {
 	case db.TextPage:
 		text = db.NormalizePage(raw)
