@@ -45,7 +45,7 @@ func screens() []screen {
 	for i := range twice {
 		twice[i].twice = true
 	}
-	return slices.Concat(customerScreens(), explorerScreens(), logrocketScreens(), twice)
+	return slices.Concat(customerScreens(), explorerScreens(), logrocketScreens(), recordingScreens(), twice)
 }
 
 // customerScreens are those about customers and their sessions.
