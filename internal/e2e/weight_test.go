@@ -1,8 +1,12 @@
 package e2e_test
 
 import (
+	"bytes"
+	"fmt"
+	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"sightline/internal/services/sandbox"
 )
@@ -16,10 +20,7 @@ func TestPagesAreLight(t *testing.T) {
 	v := s.visitor(t, "owner")
 	insight := manySessions(v)
 	customer := lookUp(v, "ada.lovelace@example.com")
-	pages := []struct {
-		name, path string
-		rows, most int // most is in KB of 1,024 bytes
-	}{
+	weigh(v, []weight{
 		{name: "home", path: "/o/acme/", most: 9},
 		{name: "lookup", path: "/o/acme/lookup?q=ada", most: 10},
 		{name: "lookup of many", path: "/o/acme/lookup?q=example", rows: 25, most: 15},
@@ -33,9 +34,29 @@ func TestPagesAreLight(t *testing.T) {
 		{name: "a connection's settings", path: "/o/acme/settings/connections/1", most: 16},
 		{name: "members", path: "/o/acme/settings/members", most: 9},
 		{name: "insight", path: insight, most: 34},
-	}
+		{name: "GraphQL", path: graphQLAt, most: 11},
+	})
+	followExports(v)
+	recording := recordingIn(v, uploadExport(v, "long.jsonl", longExport()))
+	weigh(v, []weight{
+		{name: "recordings", path: recordingsAt, rows: 50, most: 43},
+		{name: "moments found", path: recordingsAt + "?q=api&what=request", rows: 50, most: 39},
+		{name: "patterns", path: recordingsAt + "/patterns", rows: 20, most: 28},
+		{name: "export files", path: filesAt, rows: 50, most: 38},
+		{name: "recording", path: recording, rows: 150, most: 75},
+		{name: "requests of a recording", path: recording + "?view=requests", rows: 150, most: 84},
+	})
+}
+
+// weight is how large a page may be.
+type weight struct {
+	name, path string
+	rows, most int // most is in KB of 1,024 bytes
+}
+
+func weigh(v *visitor, pages []weight) {
 	for _, p := range pages {
-		t.Run(p.name, func(t *testing.T) {
+		v.t.Run(p.name, func(t *testing.T) {
 			body := v.open(p.path).body
 			if got := strings.Count(body, "<tr"); got < p.rows {
 				t.Errorf("%s has %d rows, want at least %d to measure", p.path, got, p.rows)
@@ -46,4 +67,89 @@ func TestPagesAreLight(t *testing.T) {
 			}
 		})
 	}
+}
+
+// longExport is a recording of 400 events: pages, requests and what they
+// answered, and words on the console.
+func longExport() []byte {
+	began := time.Now().Add(-20 * time.Minute).UnixMilli()
+	var b bytes.Buffer
+	for n := range 100 {
+		for k, line := range []string{
+			`"type":"lr.browser.NavigationEvent","url":"https://shop.example.com/product/%d"`,
+			`"type":"lr.network.RequestEvent","reqId":"%[1]d","method":"GET","url":"https://api.example.com/api/products/%[1]d/reviews"`,
+			`"type":"lr.network.ResponseEvent","reqId":"%d","status":200`,
+			`"type":"lr.core.LogEvent","level":"WARN","args":["stock is low","%d left"]`,
+		} {
+			fmt.Fprintf(&b, `{"time":%d,`+line+"}\n", began+int64(n)*8000+int64(k)*150, n)
+		}
+	}
+	return b.Bytes()
+}
+
+// What a page needs of style and scripts is small too, as it goes over the wire:
+// 60 KB, and 280 KB where there is an editor.
+func TestStyleAndScriptsOfPagesAreLight(t *testing.T) {
+	s := newSite(t, sandbox.Options{Customers: 20, Sessions: 100, Days: 5})
+	v := s.visitor(t, "owner")
+	followExports(v)
+	for _, p := range []struct {
+		name, path string
+		files      int // at least so many are needed
+		most       int // in KB of 1,024 bytes
+	}{
+		{name: "home", path: "/o/acme/", files: 2, most: 60},
+		{name: "recordings", path: recordingsAt, files: 2, most: 60},
+		{name: "recording", path: recordingOf(v, alwaysRecorded), files: 2, most: 60},
+		{name: "GraphQL", path: graphQLAt, files: 3, most: 280},
+	} {
+		t.Run(p.name, func(t *testing.T) {
+			files, total := neededBy(v.open(p.path)), 0
+			for _, f := range files {
+				total += compressedSize(t, s.address+f)
+			}
+			t.Logf("%d bytes: %s", total, strings.Join(files, " "))
+			if len(files) < p.files {
+				t.Errorf("%s needs %q, want at least %d files", p.path, files, p.files)
+			}
+			if total > p.most<<10 {
+				t.Errorf("%s needs %d bytes of style and scripts, want at most %d KB", p.path, total, p.most)
+			}
+		})
+	}
+}
+
+// neededBy lists the style sheets and scripts that a page names.
+func neededBy(p page) []string {
+	var out []string
+	for _, l := range all(p.doc, "link") {
+		if attr(l, "rel") == "stylesheet" {
+			out = append(out, attr(l, "href"))
+		}
+	}
+	for _, s := range all(p.doc, "script") {
+		if src := attr(s, "src"); src != "" {
+			out = append(out, src)
+		}
+	}
+	return out
+}
+
+// compressedSize is how many bytes of a file come over the wire with gzip.
+func compressedSize(t *testing.T, address string) int {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Accept-Encoding", "gzip")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := readAll(t, res.Body)
+	if res.StatusCode != http.StatusOK || res.Header.Get("Content-Encoding") != "gzip" {
+		t.Errorf("%s came as %d, %q", address, res.StatusCode, res.Header.Get("Content-Encoding"))
+	}
+	return len(body)
 }
