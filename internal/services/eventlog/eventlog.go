@@ -79,6 +79,10 @@ type Reader struct {
 // beginning is how much of a bad line is kept.
 const beginning = 1 << 10
 
+// maxPacked is how often a file may be packed: once as it is stored, and once more
+// by what carried it here.
+const maxPacked = 2
+
 // NewReader begins to read a file. It looks at the first two bytes to find out
 // whether it is gzipped: what a server says about it is not to be trusted.
 func NewReader(r io.Reader, o Options) (*Reader, error) {
@@ -86,23 +90,29 @@ func NewReader(r io.Reader, o Options) (*Reader, error) {
 		o.MaxLine = MaxLine
 	}
 	rd := &Reader{maxLine: o.MaxLine}
-	packed := bufio.NewReaderSize(r, 64<<10)
-	head, err := packed.Peek(2)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("read the file: %w", err)
-	}
-	rd.limit = &limited{r: packed, left: o.MaxBytes, bounded: o.MaxBytes > 0}
-	if bytes.Equal(head, []byte{0x1f, 0x8b}) {
-		rd.stats.Gzip = true
-		z, err := gzip.NewReader(packed)
-		switch {
-		case faultOf(err) != "":
+	rd.limit = &limited{left: o.MaxBytes, bounded: o.MaxBytes > 0}
+	for range maxPacked + 1 {
+		content := bufio.NewReaderSize(r, 64<<10)
+		head, err := content.Peek(2)
+		if faultOf(err) != "" {
 			rd.ended, rd.stats.Fault = io.EOF, faultOf(err)
-		case err != nil:
+		} else if err != nil && !errors.Is(err, io.EOF) {
 			return nil, fmt.Errorf("read the file: %w", err)
-		default:
-			rd.limit.r = z
 		}
+		r, rd.limit.r = content, content
+		if !bytes.Equal(head, []byte{0x1f, 0x8b}) {
+			break
+		}
+		rd.stats.Gzip = true
+		z, err := gzip.NewReader(content)
+		if faultOf(err) != "" {
+			rd.ended, rd.stats.Fault = io.EOF, faultOf(err)
+			break
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read the file: %w", err)
+		}
+		r = z
 	}
 	rd.in = bufio.NewReaderSize(rd.limit, 256<<10)
 	return rd, nil

@@ -213,6 +213,11 @@ func TestBrokenFilesEndInAFault(t *testing.T) {
 		{"exactly at the limit", zipped(t, `{"type":"x"}`), 12, "", true},
 		{"two in one", append(bytes.Clone(whole), whole...), 0, "", true},
 		{"empty", nil, 0, "", false},
+		{"packed twice", zipped(t, string(whole)), 0, "", true},
+		{"packed twice and cut", zipped(t, string(whole[:len(whole)/2])), 0, eventlog.FaultTruncated, true},
+		{"packed twice, the inner one cut in its header", zipped(t, string(whole[:5])), 0, eventlog.FaultTruncated, false},
+		{"a bomb in a file", zipped(t, string(bomb)), 1 << 20, eventlog.FaultTooLarge, true},
+		{"packed three times", zipped(t, string(zipped(t, string(whole)))), 0, "", false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
