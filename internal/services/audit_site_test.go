@@ -1,9 +1,7 @@
 package services
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -157,24 +155,12 @@ func (r *auditSite) open() {
 	}
 }
 
-// kill ends the services as abruptly as one process can: jobs are cut off.
 func (r *auditSite) kill() {
 	r.t.Helper()
-	if r.store == nil {
-		return
+	if r.store != nil {
+		killed(r.t, r.s, r.store)
+		r.store = nil
 	}
-	now, cancel := context.WithCancel(context.Background())
-	cancel()
-	err := r.s.Stop(now)
-	if errors.Is(err, context.DeadlineExceeded) {
-		later, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		err = r.s.queue.stop(later)
-	}
-	if err := errors.Join(err, r.store.Close()); err != nil {
-		r.t.Errorf("kill: %v", err)
-	}
-	r.store = nil
 }
 
 func (r *auditSite) follow(on bool) {

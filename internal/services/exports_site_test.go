@@ -5,7 +5,6 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -239,24 +238,12 @@ func (r *exportSite) readOne(ctx context.Context, f ExportFile, open func() (io.
 	return IngestReport{Lines: lines, Events: lines}, err
 }
 
-// kill ends the services as abruptly as one process can: jobs are cut off.
 func (r *exportSite) kill() {
 	r.t.Helper()
-	if r.store == nil {
-		return
+	if r.store != nil {
+		killed(r.t, r.s, r.store)
+		r.store = nil
 	}
-	now, cancel := context.WithCancel(context.Background())
-	cancel()
-	err := r.s.Stop(now)
-	if errors.Is(err, context.DeadlineExceeded) {
-		later, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		err = r.s.queue.stop(later)
-	}
-	if err := errors.Join(err, r.store.Close()); err != nil {
-		r.t.Errorf("kill: %v", err)
-	}
-	r.store = nil
 }
 
 func (r *exportSite) form() ExportForm {

@@ -95,27 +95,28 @@ func (r *rocketSite) start() {
 	}
 }
 
-// kill ends the services as abruptly as one process can: jobs are cut off.
-func (r *rocketSite) kill() {
-	r.t.Helper()
-	if r.store == nil {
-		return
-	}
+// killed ends services as abruptly as one process can: jobs are cut off.
+func killed(t *testing.T, s *Services, store *db.DB) {
+	t.Helper()
 	now, cancel := context.WithCancel(context.Background())
 	cancel()
-	err := r.s.Stop(now)
+	err := s.Stop(now)
 	if errors.Is(err, context.DeadlineExceeded) { // a slow machine: the jobs were told, but are not done
 		later, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		err = r.s.queue.stop(later)
+		err = s.queue.stop(later)
 	}
-	if err != nil {
-		r.t.Errorf("stop: %v", err)
+	if err := errors.Join(err, store.Close()); err != nil {
+		t.Errorf("kill: %v", err)
 	}
-	if err := r.store.Close(); err != nil {
-		r.t.Errorf("close: %v", err)
+}
+
+func (r *rocketSite) kill() {
+	r.t.Helper()
+	if r.store != nil {
+		killed(r.t, r.s, r.store)
+		r.store = nil
 	}
-	r.store = nil
 }
 
 func (r *rocketSite) restart() {
