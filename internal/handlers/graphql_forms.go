@@ -70,6 +70,9 @@ func (a *app) queryForm(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if wantsPart(r) {
+		return a.runStatus(w, r, a.formRunView(r, f, run))
+	}
 	return a.queryFormPage(w, r, http.StatusOK, f, f.Typed(run), nil, &run)
 }
 
@@ -117,7 +120,7 @@ func (a *app) queryFormPage(w http.ResponseWriter, r *http.Request, status int, 
 		}
 	}
 	if run != nil {
-		view := a.runView(r, *run)
+		view := a.formRunView(r, f, *run)
 		if !view.Open {
 			if err := a.addAnswer(r, &view, *run, answerPlace{path: here, keep: []templates.HiddenView{{Name: "run", Value: view.ID}}}); err != nil {
 				return err
@@ -139,6 +142,13 @@ func (a *app) queryFormPage(w http.ResponseWriter, r *http.Request, status int, 
 		v.Asked = append(v.Asked, item)
 	}
 	return a.page(w, r, status, f.Title, "graphql", templates.QueryForm(v))
+}
+
+// formRunView is a run on the page of the form that asked it.
+func (a *app) formRunView(r *http.Request, f services.QueryForm, run services.GraphQLRun) templates.GraphQLRunView {
+	v := a.runView(r, run)
+	v.HereURL = orgPath(r, "graphql/forms/%d?run=%d", f.ID, run.ID)
+	return v
 }
 
 // withValues is what stands behind a form's address to begin with values.

@@ -3,7 +3,10 @@ package handlers_test
 import (
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
+
+	"sightline/internal/services"
 )
 
 const formsAt = graphQLAt + "/forms"
@@ -131,4 +134,38 @@ func TestAFormOfAChangedQueryStillOnlyReads(t *testing.T) {
 	}
 	admin.post("/o/acme/settings/connections/1/remove", "confirm", "1").wants(t, 303)
 	viewer.get(path).wants(t, 200, "was removed")
+}
+
+// Whoever may ask through a form may stop what they asked, and nothing else; the
+// form is where they wait and come back to.
+func TestWhatIsAskedThroughAFormIsStoppedByWhoeverAsked(t *testing.T) {
+	v, s := newWorkbench(t)
+	let := make(chan struct{})
+	answer := sync.OnceFunc(func() { close(let) })
+	t.Cleanup(answer)
+	v.answer = func(string, map[string]any) (int, string) { <-let; return 200, peopleAnswered }
+	s.member(t, s.org, "another@example.com", services.Viewer)
+	admin, viewer, another := s.as(t, "admin@example.com"), s.as(t, "viewer@example.com"), s.as(t, "another@example.com")
+	path := admin.publishes(admin.saves("1", "P", "{ people { email } }"), "role", "viewer")
+	at := viewer.send(path, viewer.get(path).fields(t, path)).location
+	run := graphQLAt + "/runs/" + at[strings.LastIndex(at, "=")+1:]
+
+	page := viewer.get(at)
+	page.wants(t, 200, "Waiting for the server", `hx-get="`+at+`"`, `href="`+at+`"`)
+	viewer.get(at, "HX-Request", "true", "HX-Request-Type", "partial").wants(t, 200, "Waiting for the server", run+"/stop")
+	if a := another.get(at); a.status != 200 || strings.Contains(a.body, run+"/stop") {
+		t.Errorf("another viewer is offered to stop it: %d", a.status)
+	}
+	if a := another.post(run + "/stop"); a.status != http.StatusForbidden || !strings.Contains(a.body, "somebody else asked") {
+		t.Errorf("another viewer stopped it: %d %s", a.status, a.body)
+	}
+	if a := viewer.send(run+"/stop", page.fields(t, run+"/stop")); a.status != http.StatusSeeOther || a.location != at {
+		t.Errorf("stopped: %d, then %s", a.status, a.location)
+	}
+	answer()
+	viewer.get(at).wants(t, 200, "Stopped while the server was answering")
+	if a := viewer.get(at, "HX-Request", "true", "HX-Request-Type", "partial"); a.header.Get("HX-Refresh") != "true" {
+		t.Error("whoever waits is not shown the end")
+	}
+	viewer.post(run+"/stop").wants(t, 303) // it has ended, so there is nothing to stop
 }

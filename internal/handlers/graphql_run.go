@@ -31,10 +31,7 @@ func (a *app) graphQLRun(w http.ResponseWriter, r *http.Request) error {
 	}
 	v := a.runView(r, run)
 	if wantsPart(r) {
-		if !v.Open {
-			w.Header().Set("HX-Refresh", "true")
-		}
-		return a.render(w, r, http.StatusOK, templates.GraphQLStatus(v))
+		return a.runStatus(w, r, v)
 	}
 	names, err := a.connectionNames(r)
 	if err != nil {
@@ -49,6 +46,14 @@ func (a *app) graphQLRun(w http.ResponseWriter, r *http.Request) error {
 	return a.page(w, r, http.StatusOK, v.Name, "graphql", templates.GraphQLRun(v))
 }
 
+// runStatus answers whoever waits for a run on a page.
+func (a *app) runStatus(w http.ResponseWriter, r *http.Request, v templates.GraphQLRunView) error {
+	if !v.Open {
+		w.Header().Set("HX-Refresh", "true")
+	}
+	return a.render(w, r, http.StatusOK, templates.GraphQLStatus(v))
+}
+
 // runView is a run without its answer.
 func (a *app) runView(r *http.Request, run services.GraphQLRun) templates.GraphQLRunView {
 	v := templates.GraphQLRunView{
@@ -58,7 +63,8 @@ func (a *app) runView(r *http.Request, run services.GraphQLRun) templates.GraphQ
 	if run.Schedule != 0 {
 		v.BackURL = schedulePath(r, run.Schedule)
 	}
-	if v.Open && may(r, services.Support) {
+	v.HereURL = v.URL
+	if v.Open && run.MayStop(actorOf(r)) {
 		v.StopURL = v.URL + "/stop"
 	}
 	return v
@@ -252,13 +258,17 @@ func cellView(here answerPlace, c services.GraphQLCell, list string) templates.A
 	return v
 }
 
-// stopGraphQL handles POST /graphql/runs/{id}/stop.
+// stopGraphQL handles POST /graphql/runs/{id}/stop; back names the page to come
+// back to.
 func (a *app) stopGraphQL(w http.ResponseWriter, r *http.Request) error {
+	if err := r.ParseForm(); err != nil {
+		return badForm(err)
+	}
 	id := services.GraphQLRunID(idParam(r, "id"))
 	if err := a.GraphQL.Stop(r.Context(), actorOf(r), id); err != nil {
 		return err
 	}
-	return a.redirect(w, r, runPath(r, id), "", "")
+	return a.redirect(w, r, backTo(r, r.PostForm.Get("back"), runPath(r, id)), "", "")
 }
 
 // runAnswer finds the answer of the run that the path names.

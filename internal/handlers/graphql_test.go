@@ -68,7 +68,7 @@ func newWorkbench(t *testing.T) (*workbench, *site) {
 	}}
 	v.Server = httptest.NewServer(v)
 	t.Cleanup(v.Close)
-	s := newSiteWith(t, siteOptions{vendors: services.Vendors{LogRocketURL: v.URL, LogRocketAppURL: v.URL, Timeout: 5 * time.Second}, now: time.Now})
+	s := newSiteWith(t, siteOptions{vendors: services.Vendors{LogRocketURL: v.URL, LogRocketAppURL: v.URL, Timeout: time.Minute}, now: time.Now})
 	if _, problems, err := s.services.Connections.Add(t.Context(), services.CommandLine(s.org.ID), services.ConnectionForm{
 		Vendor: services.LogRocket, Name: "Web app", Key: services.NewSecret("acme:web:key"),
 	}); err != nil || len(problems) > 0 {

@@ -185,7 +185,8 @@ func (a *app) routes() []route {
 		{"GET", "/graphql", services.Viewer, a.graphQL},
 		{"POST", "/graphql", services.Support, a.postGraphQL},
 		{"GET", "/graphql/runs/{id}", services.Viewer, a.graphQLRun},
-		{"POST", "/graphql/runs/{id}/stop", services.Support, a.stopGraphQL},
+		// Who may stop a run the service knows: one's own takes no more than reading.
+		{"POST", "/graphql/runs/{id}/stop", services.Viewer, a.stopGraphQL},
 		{"GET", "/graphql/runs/{id}/table.csv", services.Viewer, a.graphQLCSV},
 		{"GET", "/graphql/runs/{id}/table.json", services.Viewer, a.graphQLRows},
 		{"GET", "/graphql/runs/{id}/answer.json", services.Viewer, a.graphQLJSON},

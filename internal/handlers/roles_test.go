@@ -27,8 +27,8 @@ func TestEveryRouteAsksForItsRole(t *testing.T) {
 		members[role] = s.as(t, role.String()+"@example.com")
 	}
 	// What a viewer may change is their own; whose a view is the service knows, and
-	// who may ask through a form.
-	own := []string{"/graphql/forms/{id}",
+	// who may ask through a form and stop that.
+	own := []string{"/graphql/forms/{id}", "/graphql/runs/{id}/stop",
 		"/customers/{id}/pin", "/settings/members/{id}/remove", "/account/name", "/account/password", "/account/sign-out-elsewhere",
 	}
 	param := regexp.MustCompile(`\{[a-z]+\}`)

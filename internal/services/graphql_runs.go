@@ -279,14 +279,24 @@ func (a RunAnswer) Tree(q GraphQLTreeQuery) (GraphQLTree, error) {
 	return root.Tree(q), nil
 }
 
-// Stop ends a run that is open. What was sent may have had its effect.
+// MayStop reports whether the actor may stop a run: their own, or any with the
+// role support.
+func (r GraphQLRun) MayStop(actor Actor) bool {
+	return actor.Role >= Support || actor.Role >= Viewer && actor.User != 0 && actor.User == r.Author
+}
+
+// Stop ends a run that is open. What was sent may have had its effect. Denied
+// without MayStop.
 func (g *GraphQL) Stop(ctx context.Context, actor Actor, id GraphQLRunID) error {
-	if err := mayGraphQL(actor); err != nil {
+	run, err := g.Get(ctx, actor.Org, id)
+	if err != nil {
 		return err
 	}
-	run, err := g.Get(ctx, actor.Org, id)
-	if err != nil || !run.State.Open() {
-		return err
+	if !run.MayStop(actor) {
+		return &Error{Kind: Denied, Msg: "Stopping what somebody else asked takes the role support. An admin can give it to you."}
+	}
+	if !run.State.Open() {
+		return nil
 	}
 	msg := "Stopped before it was sent."
 	if run.State == GraphQLSending {
