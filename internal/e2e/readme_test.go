@@ -25,6 +25,7 @@ func TestPictureOfTheReadme(t *testing.T) {
 	openTraitForm(v, ada, "usr_ada").submit("/traits", url.Values{"new-key": {"plan", "seats"}, "new-value": {"Team", "12"}}).submit("/traits", url.Values{"reason": {"Ticket 4711"}})
 	highlight(v, "ada.lovelace@example.com", "Why did the payment fail?")
 	lookUp(v, "grace.hopper@example.com")
+	eventually(t, "the recordings are there", func() bool { return v.open("/o/acme/exports/files").shows("All files are here") })
 	b := newTab(t, newBrowser(t), address, look{width: 1280, height: 860})
 	b.signIn("support@example.com", "see-what-happened")
 	b.open(strings.TrimPrefix(ada, address))

@@ -38,7 +38,7 @@ func recordingScreens() []screen {
 		}},
 		{name: "recordings-none", path: recordingsAt + "?from=2020-01-01&until=2020-01-02", twice: true},
 		{name: "recordings-wrong", path: recordingsAt + "?about=nobody&from=yesterday", twice: true},
-		{name: "recordings-search", path: recordingsAt + "?q=a&what=request", twice: true},
+		{name: "recordings-search", path: recordingsAt + "?q=api&what=request", twice: true},
 		{name: "patterns", path: recordingsAt + "/patterns"},
 		{name: "patterns-wrong", path: recordingsAt + "/patterns?from=2026-01-02&until=2026-01-01", twice: true},
 		{name: "export-files", path: filesAt},
@@ -241,4 +241,29 @@ func (s *site) showsAllFiles(b *tab, l look) {
 		return strings.Contains(b.text("body"), "All files are here")
 	})
 	b.loaded()
+}
+
+// A recording of somebody whose browser says pages about itself leaves the
+// names of others their room.
+func TestLongTextsLeaveNamesTheirRoom(t *testing.T) {
+	s := newSite(t, sandbox.Options{Customers: 20, Sessions: 100, Days: 5})
+	v := s.visitor(t, "owner")
+	followExports(v)
+	uploadExport(v, "odd.jsonl", hostileExport())
+	b := newTab(t, newBrowser(t), s.address, look{width: 1280})
+	b.signIn("owner@example.com", sitePassword)
+	for _, path := range []string{recordingsAt, recordingsAt + "?q=thatislonger"} {
+		b.open(path)
+		b.loaded()
+		got := value(b, "measure the table", chromedp.Evaluate[string](`(() => {
+			const cells = [...document.querySelectorAll('td[data-label="Who"]')], wrap = document.querySelector(".table-wrap") ?? document.querySelector("main table").parentElement
+			if (!cells.length) return "nobody is named"
+			if (wrap.scrollWidth > wrap.clientWidth) return "the table is " + wrap.scrollWidth + " px wide in " + wrap.clientWidth + " px"
+			const least = Math.min(...cells.map(c => c.getBoundingClientRect().width))
+			return least < 100 ? "names have " + least + " px" : ""
+		})()`))
+		if got != "" {
+			t.Errorf("%s: %s", path, got)
+		}
+	}
 }
