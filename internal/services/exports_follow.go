@@ -282,5 +282,8 @@ func (e *Exports) describe(conn Connection, row db.ExportFollow, t ExportTotals,
 	if t.Unread > 0 {
 		return ExportsWorking, fmt.Sprintf("Reading files: %s to go.", plural(int(t.Unread), "file"))
 	}
+	if t.Waiting > 0 {
+		return ExportsFollowing, fmt.Sprintf("%s could not be had so far; the next try is at %s.", plural(int(t.Waiting), "file"), next)
+	}
 	return ExportsFollowing, fmt.Sprintf("All files are here. The list is looked at again at %s.", next)
 }

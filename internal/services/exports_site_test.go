@@ -221,6 +221,11 @@ func (r *exportSite) readOne(ctx context.Context, f ExportFile, open func() (io.
 	if other != nil {
 		return other(ctx, f, open)
 	}
+	return r.readWhole(open, f)
+}
+
+// readWhole writes down what a file holds.
+func (r *exportSite) readWhole(open func() (io.ReadCloser, error), f ExportFile) (IngestReport, error) {
 	file, err := open()
 	if err != nil {
 		return IngestReport{}, err

@@ -215,7 +215,10 @@ func TestFilesThatCannotBeHadAreSaidSo(t *testing.T) {
 	form := r.form()
 	form.MaxFile = MinExportFile
 	r.follow(form)
-	r.until("all but one", func(st ExportStatus) bool { return st.Totals.Done == 4 && st.State == ExportsFollowing })
+	st := r.until("all but one", func(st ExportStatus) bool { return st.Totals.Done == 4 && st.State == ExportsFollowing })
+	if !strings.Contains(st.Sentence, "1 file could not be had") {
+		t.Errorf("while a file is to be tried again: %s", st.Sentence)
+	}
 	r.force(`UPDATE export_files SET next_at = 0`)
 	if err := r.s.Exports.LookNow(t.Context(), r.actor, r.conn); err != nil {
 		t.Fatal(err)
@@ -299,28 +302,27 @@ func TestExportsSurviveKills(t *testing.T) {
 	}
 	r := newExportSite(t, v)
 	defer close(hold)
-	reads := 0
+	reads, cutting := 0, true
 	r.reader = func(ctx context.Context, f ExportFile, open func() (io.ReadCloser, error)) (IngestReport, error) {
 		r.mu.Lock()
 		reads++
-		if reads%3 == 1 { // cut off within
-			r.mu.Unlock()
+		cut := cutting && reads%3 == 1
+		r.mu.Unlock()
+		if cut { // within
 			<-ctx.Done()
 			return IngestReport{}, ctx.Err()
 		}
-		r.reader, reads = nil, reads+1
-		r.mu.Unlock()
-		defer func() {
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			r.reader = nil
-		}()
-		return r.readOne(ctx, f, open)
+		return r.readWhole(open, f)
 	}
 	r.follow(r.form())
-	for range 12 {
+	const kills = 12
+	for kill := range kills {
 		time.Sleep(150 * time.Millisecond) // anywhere
 		r.kill()
+		if kill == kills-1 {
+			cutting = false
+			v.set(func() { v.get = nil })
+		}
 		r.open()
 		r.force(`UPDATE export_follows SET next_at = 0`)
 		if err := r.s.Exports.LookNow(t.Context(), r.actor, r.conn); err != nil {
