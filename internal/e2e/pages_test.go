@@ -41,7 +41,7 @@ func publicScreens() []screen {
 
 // screens are seen by a member.
 func screens() []screen {
-	twice := slices.Concat(oddRocketScreens(), batchScreens(), graphQLScreens(), keptRocketScreens(), settingsScreens())
+	twice := slices.Concat(oddRocketScreens(), batchScreens(), graphQLScreens(), formScreens(), keptRocketScreens(), settingsScreens())
 	for i := range twice {
 		twice[i].twice = true
 	}

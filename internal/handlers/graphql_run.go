@@ -194,7 +194,7 @@ func pathOrDot(path string) string {
 func tableView(here answerPlace, t services.GraphQLTable) *templates.AnswerTableView {
 	v := &templates.AnswerTableView{
 		List:   templates.FieldView{ID: "list", Name: "list", Label: "Rows are", Value: pathOrDot(t.List.Path)},
-		Filter: templates.FilterView{Action: here.path, Submit: "Show"}, Hidden: append(slices.Clone(here.keep), templates.HiddenView{Name: "show", Value: "table"}),
+		Filter: templates.FilterView{Action: here.path, Submit: "Show", Name: "Rows"}, Hidden: append(slices.Clone(here.keep), templates.HiddenView{Name: "show", Value: "table"}),
 	}
 	for _, l := range t.Lists {
 		label := l.Label

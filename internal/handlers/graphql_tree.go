@@ -62,7 +62,7 @@ func twigView(t services.GraphQLTwig, here answerPlace) templates.TwigView {
 // answerChart is the chart of a table with the choice of its columns.
 func answerChart(c services.GraphQLChart, here answerPlace, list string) *templates.AnswerChartView {
 	v := &templates.AnswerChartView{
-		Title: c.Y + " by " + c.X, Filter: templates.FilterView{Action: here.path, Submit: "Draw"},
+		Title: c.Y + " by " + c.X, Filter: templates.FilterView{Action: here.path, Submit: "Draw", Name: "Chart"},
 		Hidden: append(here.keep[:len(here.keep):len(here.keep)], templates.HiddenView{Name: "show", Value: "table"}, templates.HiddenView{Name: "list", Value: list}),
 		X:      templates.FieldView{ID: "x", Name: "x", Label: "Across", Value: c.X}, Y: templates.FieldView{ID: "y", Name: "y", Label: "Upwards", Value: c.Y},
 		Chart: graphQLChart(c),
