@@ -17,7 +17,7 @@ type graphQLForm struct {
 	saved             services.SavedQuery // ID 0 for none
 	check             services.GraphQLCheck
 	problems          services.Problems
-	anyway, checked   bool
+	checked           bool
 	saveOpen          bool
 	// docs is the type that is shown beside the editor, search what is looked for
 	// there.

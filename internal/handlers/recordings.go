@@ -127,7 +127,7 @@ func (a *app) recordingView(r *http.Request, rec services.Recording) (templates.
 	}
 	v.Tabs = recordingParts(r, rec)
 	var err error
-	if v.Strip, err = a.recordingStrip(r, rec); err != nil {
+	if v.Strip, v.Lanes, err = a.recordingStrip(r, rec); err != nil {
 		return v, err
 	}
 	v.Sessions, err = a.recordingSessions(r, rec)
@@ -145,16 +145,16 @@ func recordingParts(r *http.Request, rec services.Recording) []templates.TabView
 }
 
 // recordingStrip shows how much happened over a recording's time, with links to
-// its moments.
-func (a *app) recordingStrip(r *http.Request, rec services.Recording) (*templates.ChartView, error) {
+// its moments, and the same for each lane.
+func (a *app) recordingStrip(r *http.Request, rec services.Recording) (*templates.ChartView, []templates.RecordingLaneView, error) {
 	if rec.Length() < 2*time.Second || rec.Events() < 10 {
-		return nil, nil
+		return nil, nil, nil
 	}
 	slices, err := a.Recordings.Overview(r.Context(), orgOf(r), rec, stripBars)
 	if err != nil || len(slices) == 0 {
-		return nil, err
+		return nil, nil, err
 	}
-	v := &templates.ChartView{Caption: "Events over time", Unit: "events", Step: "From", Parts: []templates.ChartPart{{Label: "Failures", Tone: "bad"}, {Label: "Other events", Tone: "neutral"}}}
+	v := &templates.ChartView{FirstFirst: true, Caption: "Events over time", Unit: "events", Step: "From", Parts: []templates.ChartPart{{Label: "Failures", Tone: "bad"}, {Label: "Other events", Tone: "neutral"}}}
 	for _, s := range slices {
 		all := 0
 		for _, n := range s.Lanes {
@@ -163,7 +163,34 @@ func (a *app) recordingStrip(r *http.Request, rec services.Recording) (*template
 		offset := offsetText(s.From.Sub(rec.StartedAt))
 		v.Bars = append(v.Bars, templates.ChartBar{Label: offset, Short: offset, Values: []int64{int64(s.Failed), int64(all - s.Failed)}, Href: recordingPath(r, rec.ID) + query(valuesOf("at", strconv.FormatInt(s.From.UnixMilli(), 10)))})
 	}
-	return v, nil
+	return v, recordingLaneViews(r, rec, slices), nil
+}
+
+// recordingLaneViews are the lanes that a recording has, each with where in its
+// time they are.
+func recordingLaneViews(r *http.Request, rec services.Recording, slices []services.OverviewSlice) []templates.RecordingLaneView {
+	var out []templates.RecordingLaneView
+	for _, l := range recordingLanes() {
+		n := laneCount(rec, l.lane)
+		if n == 0 {
+			continue
+		}
+		v := templates.RecordingLaneView{
+			Href: recordingPath(r, rec.ID) + query(valuesOf("lane", l.lane.String())), Label: l.label, Count: templates.FormatCount(n),
+			Bad: l.lane == services.LaneError, Box: fmt.Sprintf("0 0 %d 1", len(slices)),
+		}
+		most := 0
+		for _, s := range slices {
+			most = max(most, s.Lanes[l.lane])
+		}
+		for i, s := range slices {
+			if k := s.Lanes[l.lane]; k > 0 {
+				v.Paths[min(2, 3*k/(most+1))] += fmt.Sprintf("M%d 0h1v1h-1z", i)
+			}
+		}
+		out = append(out, v)
+	}
+	return out
 }
 
 // offsetText writes how long after its beginning a moment of a recording is:

@@ -61,6 +61,9 @@ func TestARecordingIsReadThroughThePages(t *testing.T) {
 	if strings.Contains(page.body, "<script>alert(1)") || strings.Contains(page.body, "Grace <b>") {
 		t.Error("what was recorded stands in the page as markup")
 	}
+	if n := strings.Count(page.body, `class="lane-bar"`); n != 7 {
+		t.Errorf("%d lanes are drawn", n)
+	}
 	next := regexp.MustCompile(`href="([^"]*from=\d+[^"]*)"`).FindStringSubmatch(page.body)
 	if next == nil {
 		t.Fatal("no next page of events")

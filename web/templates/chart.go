@@ -1,6 +1,7 @@
 package templates
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -25,6 +26,8 @@ type ChartView struct {
 	Banded bool
 	// Scale divides the values when they are told, 0 for 1: bars are whole numbers.
 	Scale int64
+	// FirstFirst lists the numbers in the order of the bars; else the last is first.
+	FirstFirst bool
 }
 
 // ChartPart is one part of every bar. Tone is good, okay, warn, bad or neutral.
@@ -238,4 +241,16 @@ func share(part, whole int64) float64 {
 		return 0
 	}
 	return float64(part) / float64(whole)
+}
+
+// rows are the places of the bars in the order of the table.
+func (c ChartView) rows() []int {
+	out := make([]int, len(c.Bars))
+	for i := range out {
+		out[i] = i
+	}
+	if !c.FirstFirst {
+		slices.Reverse(out)
+	}
+	return out
 }

@@ -283,7 +283,7 @@ func Chart(c ChartView) templ.Component {
 				}()
 			}
 			ctx = templ.InitializeContext(ctx)
-			for i := len(c.Bars) - 1; i >= 0; i-- {
+			for _, i := range c.rows() {
 				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 24, "<tr><td>")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
