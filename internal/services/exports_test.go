@@ -418,6 +418,10 @@ func TestFilesAreUploadedOnce(t *testing.T) {
 	if n := len(r.onDisk()); n != 2 {
 		t.Errorf("%v lie on disk", r.onDisk())
 	}
+	// A kill between a rule's two steps: the row lets go of a file that still lies
+	// there.
+	r.force(`UPDATE export_files SET stored = 0, dropped_at = 1 WHERE id = 1`)
+	r.force(`UPDATE export_totals SET stored = (SELECT sum(stored) FROM export_files)`)
 	// What a killed process left, and what belongs to nobody, is swept away.
 	for _, name := range []string{"upload-123", "99.gz", "98.part"} {
 		if err := os.WriteFile(filepath.Join(r.dir, "1", name), []byte("x"), 0o600); err != nil {
@@ -427,6 +431,9 @@ func TestFilesAreUploadedOnce(t *testing.T) {
 	r.kill()
 	r.open()
 	r.has(2)
+	if left := r.onDisk(); len(left) != 1 || filepath.Base(left[0]) != "2.gz" {
+		t.Errorf("%v lie on disk", left)
+	}
 }
 
 type brokenReader struct{}
