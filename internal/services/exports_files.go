@@ -50,6 +50,11 @@ func (e *Exports) readFile(ctx context.Context, org OrgID, id ExportFileID) (tim
 				row.Lines, row.BadLines, row.Events = report.Lines, report.BadLines, report.Events
 			case reading.Err() != nil: // Sightline stops: the next start reads it
 				row.State = db.ExportFetched
+			case errors.Is(err, os.ErrNotExist): // a database that was put back without its files
+				row.State, row.ErrorKind, row.Message, row.Stored = db.ExportFailed, "missing", missingExport, 0
+				if row.Origin == db.ExportFollowed {
+					row.State, row.Validator, row.Received = db.ExportListed, "", 0
+				}
 			case errors.As(err, &own):
 				row.State, row.ErrorKind, row.Message = db.ExportFailed, "unreadable", own.Msg
 			default:
@@ -97,6 +102,8 @@ func (e *Exports) drop(ctx context.Context, f ExportFile) error {
 	return errors.Join(err, e.files.remove(f))
 }
 
+const missingExport = "The file is not where it was put. It may have been removed from the disk, or the database was restored without its files."
+
 const noExportFile = "There is no such file in this organization."
 
 // File finds a file.
@@ -121,7 +128,7 @@ func (e *Exports) Open(ctx context.Context, org OrgID, id ExportFileID) (*os.Fil
 	}
 	file, err := e.files.open(f)
 	if errors.Is(err, os.ErrNotExist) {
-		err = &Error{Kind: NotFound, Msg: "The file is not where it was put. It may have been removed from the disk, or the database was restored without its files.", Err: err}
+		err = &Error{Kind: NotFound, Msg: missingExport, Err: err}
 	}
 	return file, f, err
 }

@@ -507,3 +507,30 @@ func TestAnExportFileThatIsWholeIsNotFetchedAgain(t *testing.T) {
 		t.Errorf("the file was fetched %d times", v.gets[0])
 	}
 }
+
+// A database that was put back without its files gets them again where it can.
+func TestExportFilesThatAreMissingAreFetchedAgain(t *testing.T) {
+	r := newExportSite(t, &exportVendor{files: 1})
+	r.follow(r.form())
+	r.settled()
+	if _, _, err := r.s.Exports.Upload(t.Context(), r.actor, r.conn, "mine", bytes.NewReader(lineOf(7))); err != nil {
+		t.Fatal(err)
+	}
+	r.until("both", func(st ExportStatus) bool { return st.Totals.Done == 2 })
+	r.force(`UPDATE export_files SET state = 'fetched', read_at = NULL`)
+	r.force(`UPDATE export_totals SET done = 0, unread = 2`)
+	r.kill()
+	if err := os.RemoveAll(r.dir); err != nil {
+		t.Fatal(err)
+	}
+	r.read = map[ExportFileID]string{}
+	r.open()
+	r.until("missed", func(st ExportStatus) bool { return st.Totals.Unread == 0 })
+	if err := r.s.Exports.LookNow(t.Context(), r.actor, r.conn); err != nil {
+		t.Fatal(err)
+	}
+	r.until("fetched again", func(st ExportStatus) bool { return st.Totals.Done == 1 && st.Totals.Failed == 1 })
+	if f, err := r.s.Exports.File(t.Context(), 1, 2); err != nil || f.State != db.ExportFailed || f.Message != missingExport || f.Stored != 0 {
+		t.Errorf("%+v, %v", f, err)
+	}
+}
