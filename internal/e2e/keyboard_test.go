@@ -97,6 +97,9 @@ func (b *tab) keyboardJob(l look) {
 	b.waitText("Ready")
 
 	// All of it is in the history.
+	if l.width < 640 { // where the bar has room for four
+		b.press("the rest of the navigation", `e.matches(".mainnav-more")`)
+	}
 	b.press("the history in the navigation", `/\/history$/.test(e.getAttribute("href") ?? "")`)
 	b.waitPath(`/history$`)
 	b.waitText(`(?s)highlights.*plan`)

@@ -21,7 +21,7 @@ func TestPagesAreLight(t *testing.T) {
 	insight := manySessions(v)
 	customer := lookUp(v, "ada.lovelace@example.com")
 	weigh(v, []weight{
-		{name: "home", path: "/o/acme/", most: 9},
+		{name: "home", path: "/o/acme/", most: 10},
 		{name: "lookup", path: "/o/acme/lookup?q=ada", most: 10},
 		{name: "lookup of many", path: "/o/acme/lookup?q=example", rows: 25, most: 15},
 		{name: "customer", path: customer, most: 19},
