@@ -288,3 +288,9 @@ func hitPlace(s string) services.PlaceOfHit {
 	}
 	return services.PlaceOfHit{StartedAt: time.UnixMilli(n[0]).UTC(), Recording: services.RecordingID(n[1]), Text: services.EventTextID(n[2])}
 }
+
+// recordingName names a recording by whose it is and when it began.
+func recordingName(rec services.Recording) string {
+	who := orText(orText(rec.CustomerName, rec.CustomerEmail), orText(orText(rec.UserName, rec.UserEmail), rec.UserID))
+	return orText(who, "Somebody") + ", " + templates.FormatTime(rec.StartedAt)
+}
