@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/graphql-go/graphql"
@@ -92,7 +93,21 @@ func field[T any](t graphql.Output, desc string, f func(T) any) *graphql.Field {
 	}}
 }
 
+// fillShared has the library fill what all of its schemas share. It does so when
+// they are first asked for, without a lock, and several sandboxes in one process
+// would get in each other's way there.
+var fillShared = sync.OnceFunc(func() {
+	nothing := graphql.NewObject(graphql.ObjectConfig{Name: "Query", Fields: graphql.Fields{"nothing": {Type: graphql.String}}})
+	_, _ = graphql.NewSchema(graphql.SchemaConfig{Query: nothing})
+	for _, e := range []*graphql.Enum{graphql.TypeKindEnumType, graphql.DirectiveLocationEnumType} {
+		v := e.Values()[0]
+		e.Serialize(v.Value)
+		e.ParseValue(v.Name)
+	}
+})
+
 func (k *rocket) newSchema() (graphql.Schema, error) {
+	fillShared()
 	text, num := graphql.String, graphql.Int
 	pageView := graphql.NewObject(graphql.ObjectConfig{Name: "PageView", Description: "One page opened in a session.", Fields: graphql.Fields{
 		"url": field(text, "Address of the page.", func(v PageView) any { return v.URL }), "title": field(text, "", func(v PageView) any { return v.Name }),

@@ -41,6 +41,20 @@ func TestGraphQLTellsItsSchema(t *testing.T) {
 	}
 }
 
+// The library's own types are shared by every schema and filled when first used.
+func TestGraphQLOfSeveralSandboxesAtOnce(t *testing.T) {
+	for range 4 {
+		t.Run("", func(t *testing.T) {
+			t.Parallel()
+			s, _ := start(t, sandbox.Options{})
+			got := ask(t, s, `{ __schema { types { kind } directives { locations } } __type(name: "Query") { kind } }`, nil, 200)
+			if len(got.Data["__schema"].(map[string]any)["types"].([]any)) < 8 {
+				t.Errorf("got %+v", got)
+			}
+		})
+	}
+}
+
 func TestGraphQLQueries(t *testing.T) {
 	s, _ := start(t, sandbox.Options{})
 	got := ask(t, s, `query A($e: String!, $n: Int) { sessions(userEmail: $e, first: $n) { recordingID sessionID startedAt durationMs userEmail url pageViews { url loadTimeMs time } errors { message } } user(email: $e) { userID traits { name value } sessions(hasErrors: true) { userID } } }`,
