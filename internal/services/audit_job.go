@@ -21,35 +21,25 @@ const (
 	maxAuditText = 4000 // of the description
 )
 
-// run is one job: a turn, if it is due and nobody else has it.
+// run is one job.
 func (a *Audits) run(ctx context.Context, org OrgID, conn ConnectionID) (time.Duration, error) {
 	o := a.db.Org(org)
-	now := a.now()
-	claimed, err := o.ClaimAudit(ctx, conn, now, now.Add(syncLease))
-	if errors.Is(err, db.ErrNotFound) {
-		row, err := o.AuditFollow(ctx, conn)
-		if err != nil || !row.Enabled {
-			return 0, err
-		}
-		if early := row.NextAt.Sub(now); early > 0 && early <= syncEarly {
-			return early, nil
-		}
-		return 0, nil
-	}
-	if err != nil {
-		return 0, err
-	}
-	end, stop := a.turn(ctx, org, claimed)
-	var after db.AuditFollow
-	err = persist(ctx, func(ctx context.Context) (err error) {
-		after, err = o.EndAudit(ctx, conn, claimed, end)
-		return err
-	})
-	// What is stored has milliseconds, the clock has more.
-	if err != nil || stop && after.NextAt.UnixMilli() == end.NextAt.UnixMilli() {
-		return 0, err
-	}
-	return max(after.NextAt.Sub(a.now()), time.Millisecond), nil
+	return turns[db.AuditFollow]{
+		claim: func(ctx context.Context, now time.Time) (db.AuditFollow, error) {
+			return o.ClaimAudit(ctx, conn, now, now.Add(syncLease))
+		},
+		row: func(ctx context.Context) (db.AuditFollow, error) { return o.AuditFollow(ctx, conn) },
+		next: func(f db.AuditFollow) time.Time {
+			if !f.Enabled {
+				return time.Time{}
+			}
+			return f.NextAt
+		},
+		work: func(ctx context.Context, f db.AuditFollow) (db.SyncOutcome, bool) { return a.turn(ctx, org, f) },
+		end: func(ctx context.Context, f db.AuditFollow, end db.SyncOutcome) (db.AuditFollow, error) {
+			return o.EndAudit(ctx, conn, f, end)
+		},
+	}.run(ctx, a.now)
 }
 
 // auditWalk is a turn through a log.
@@ -239,23 +229,12 @@ func auditSentence(conn Connection, err error, now time.Time) string {
 // meanwhile: the cursor stands where the last page was stored.
 func (a *Audits) afterError(ctx context.Context, conn Connection, row db.AuditFollow, err error) (end db.SyncOutcome, stop bool) {
 	now := a.now()
-	if ctx.Err() != nil { // Sightline stops: the next start goes on
-		return db.SyncOutcome{NextAt: now, Failures: row.Failures, Waiting: row.Waiting, Message: row.Message}, true
-	}
-	if r, ok := db.IsRefused(err); ok {
-		if r.Why == db.RefusedRemoved {
-			return db.SyncOutcome{NextAt: now}, true
-		}
-		return db.SyncOutcome{NextAt: later(r.Until, now.Add(time.Minute)), Failures: row.Failures, Waiting: waitBlocked, Message: strings.TrimSuffix(refusedSentence(conn, r), fromMirror)}, false
-	}
-	var own *Error
-	if errors.As(err, &own) && own.Kind == Conflict { // removed meanwhile
-		return db.SyncOutcome{NextAt: now}, true
+	if end, stop, ok := cutShort(ctx, conn, db.SyncOutcome{Failures: row.Failures, Waiting: row.Waiting, Message: row.Message}, err, now); ok {
+		return end, stop
 	}
 	a.log.WarnContext(ctx, "audit log was not read", "org", int64(conn.Org), "connection", int64(row.Connection), "failures", row.Failures+1, "err", err)
 	end = db.SyncOutcome{Failures: row.Failures + 1, Waiting: waitDown, FailedAt: now, Message: auditSentence(conn, err, now)}
-	// 1, 2, 4 … minutes, at most an hour, and up to a fifth more or less.
-	pause := min(maxSyncPause, time.Minute<<min(row.Failures, 10))
+	pause := pauseAfter(row.Failures)
 	switch {
 	case auditRefusal(err) && (row.ReadAt.IsZero() || row.Waiting == waitDoubt):
 		end.Waiting, end.NextAt = db.AuditRefused, now

@@ -16,43 +16,42 @@ import (
 	"sightline/internal/services/upstream"
 )
 
-// run is one job: a turn, if it is due and nobody else has it.
+// run is one job.
 func (e *Exports) run(ctx context.Context, org OrgID, conn ConnectionID) (time.Duration, error) {
 	o := e.db.Org(org)
-	now := e.now()
-	claimed, err := o.ClaimExports(ctx, conn, now, now.Add(exportsLimit+time.Minute))
-	if errors.Is(err, db.ErrNotFound) {
-		row, err := o.ExportFollow(ctx, conn)
-		if err != nil || !row.Enabled {
-			return 0, err
-		}
-		if early := row.NextAt.Sub(now); early > 0 && early <= syncEarly {
-			return early, nil
-		}
-		return 0, nil
-	}
-	if err != nil {
-		return 0, err
-	}
-	working, stop := context.WithCancel(ctx)
+	return turns[db.ExportFollow]{
+		claim: func(ctx context.Context, now time.Time) (db.ExportFollow, error) {
+			return o.ClaimExports(ctx, conn, now, now.Add(exportsLimit+time.Minute))
+		},
+		row: func(ctx context.Context) (db.ExportFollow, error) { return o.ExportFollow(ctx, conn) },
+		next: func(f db.ExportFollow) time.Time {
+			if !f.Enabled {
+				return time.Time{}
+			}
+			return f.NextAt
+		},
+		work: func(ctx context.Context, f db.ExportFollow) (db.SyncOutcome, bool) {
+			ctx, stop := context.WithCancel(ctx)
+			defer stop()
+			e.stopWith(conn, stop)
+			defer e.stopWith(conn, nil)
+			return e.turn(ctx, org, f)
+		},
+		end: func(ctx context.Context, f db.ExportFollow, end db.SyncOutcome) (db.ExportFollow, error) {
+			return o.EndExports(ctx, conn, f, end)
+		},
+	}.run(ctx, e.now)
+}
+
+// stopWith remembers what cuts off the turn of a connection; nil that it has none.
+func (e *Exports) stopWith(conn ConnectionID, stop context.CancelFunc) {
 	e.mu.Lock()
+	defer e.mu.Unlock()
+	if stop == nil {
+		delete(e.stops, conn)
+		return
+	}
 	e.stops[conn] = stop
-	e.mu.Unlock()
-	end, over := e.turn(working, org, claimed)
-	stop()
-	e.mu.Lock()
-	delete(e.stops, conn)
-	e.mu.Unlock()
-	var after db.ExportFollow
-	err = persist(ctx, func(ctx context.Context) (err error) {
-		after, err = o.EndExports(ctx, conn, claimed, end)
-		return err
-	})
-	// What is stored has milliseconds, the clock has more.
-	if err != nil || !after.Enabled || over && after.NextAt.UnixMilli() == end.NextAt.UnixMilli() {
-		return 0, err
-	}
-	return max(after.NextAt.Sub(e.now()), time.Millisecond), nil
 }
 
 // exportWalk is a turn.
@@ -321,28 +320,17 @@ func byteSize(n int64) string {
 // stands where the last page was stored, and each file where it stopped.
 func (e *Exports) afterError(ctx context.Context, conn Connection, row db.ExportFollow, err error) (end db.SyncOutcome, over bool) {
 	now := e.now()
-	if ctx.Err() != nil { // paused, or Sightline stops: the next start goes on
-		return db.SyncOutcome{NextAt: now, Failures: row.Failures, Waiting: row.Waiting, Message: row.Message}, true
-	}
 	var full *full
-	if errors.As(err, &full) {
+	if errors.As(err, &full) && ctx.Err() == nil {
 		return db.SyncOutcome{NextAt: now.Add(e.every), Waiting: full.why, FailedAt: now, Message: full.msg}, false
 	}
-	if r, ok := db.IsRefused(err); ok {
-		if r.Why == db.RefusedRemoved {
-			return db.SyncOutcome{NextAt: now}, true
-		}
-		return db.SyncOutcome{NextAt: later(r.Until, now.Add(time.Minute)), Failures: row.Failures, Waiting: waitBlocked, Message: strings.TrimSuffix(refusedSentence(conn, r), fromMirror)}, false
-	}
-	var own *Error
-	if errors.As(err, &own) && own.Kind == Conflict { // removed meanwhile
-		return db.SyncOutcome{NextAt: now}, true
+	if end, over, ok := cutShort(ctx, conn, db.SyncOutcome{Failures: row.Failures, Waiting: row.Waiting, Message: row.Message}, err, now); ok {
+		return end, over
 	}
 	e.log.WarnContext(ctx, "exports could not be followed", "org", int64(conn.Org), "connection", int64(row.Connection), "failures", row.Failures+1, "err", err)
 	msg, _ := said(conn, err, now)
 	end = db.SyncOutcome{Failures: row.Failures + 1, Waiting: waitDown, FailedAt: now, Message: msg}
-	// 1, 2, 4 … minutes, at most an hour, and up to a fifth less.
-	pause := min(maxSyncPause, time.Minute<<min(row.Failures, 10))
+	pause := pauseAfter(row.Failures)
 	switch {
 	case errors.Is(err, syscall.ENOSPC):
 		end.Waiting, end.Message = waitDisk, "The disk is full, so no file can be kept. Make room; it goes on by itself."

@@ -107,31 +107,20 @@ func (s *Syncs) wake(ctx context.Context, org OrgID, conn ConnectionID) error {
 	return err
 }
 
-// run is one job: a turn, if it is due and nobody else has it.
+// run is one job. A sync that is switched off still has what people asked for.
 func (s *Syncs) run(ctx context.Context, org OrgID, conn ConnectionID) (time.Duration, error) {
 	o := s.db.Org(org)
-	now := s.now()
-	claimed, err := o.ClaimSync(ctx, conn, now, now.Add(syncLease))
-	if errors.Is(err, db.ErrNotFound) {
-		row, err := o.Sync(ctx, conn)
-		if err != nil {
-			return 0, err
-		}
-		if early := row.NextAt.Sub(now); early > 0 && early <= syncEarly {
-			return early, nil
-		}
-		return 0, nil
-	}
-	if err != nil {
-		return 0, err
-	}
-	end, stop := s.turn(ctx, org, claimed)
-	after, err := o.EndSync(context.WithoutCancel(ctx), conn, claimed, end)
-	// What is stored has milliseconds, the clock has more.
-	if err != nil || stop && after.NextAt.UnixMilli() == end.NextAt.UnixMilli() {
-		return 0, err
-	}
-	return max(after.NextAt.Sub(s.now()), time.Millisecond), nil
+	return turns[db.Sync]{
+		claim: func(ctx context.Context, now time.Time) (db.Sync, error) {
+			return o.ClaimSync(ctx, conn, now, now.Add(syncLease))
+		},
+		row:  func(ctx context.Context) (db.Sync, error) { return o.Sync(ctx, conn) },
+		next: func(f db.Sync) time.Time { return f.NextAt },
+		work: func(ctx context.Context, f db.Sync) (db.SyncOutcome, bool) { return s.turn(ctx, org, f) },
+		end: func(ctx context.Context, f db.Sync, end db.SyncOutcome) (db.Sync, error) {
+			return o.EndSync(ctx, conn, f, end)
+		},
+	}.run(ctx, s.now)
 }
 
 // turn works until there is nothing to do now. stop says that there will be
@@ -207,8 +196,7 @@ func (s *Syncs) afterError(ctx context.Context, v syncView, err error) (end db.S
 	}
 	s.log.WarnContext(ctx, "sync failed", "org", int64(v.org), "connection", int64(v.conn.ID), "failures", v.sync.Failures+1, "err", err)
 	end = db.SyncOutcome{Failures: v.sync.Failures + 1, Waiting: waitInternal, FailedAt: now, Message: "Something in Sightline itself failed; the log has the cause."}
-	// 1, 2, 4 … minutes, at most an hour, and up to a fifth more or less.
-	pause := min(maxSyncPause, time.Minute<<min(v.sync.Failures, 10))
+	pause := pauseAfter(v.sync.Failures)
 	switch kind := upstream.KindOf(err); kind {
 	case "":
 	case upstream.RateLimited:
