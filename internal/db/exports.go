@@ -12,6 +12,9 @@ type ExportLimits struct {
 	MaxFile, Quota int64
 	// KeepDays is how long a file is kept after it was read; 0 is for ever.
 	KeepDays int
+	// KeepRecordings is for how many days after they began recordings are kept; 0
+	// is for ever.
+	KeepRecordings int
 	// Rate is bytes a second; 0 is as they come.
 	Rate int64
 }
@@ -41,13 +44,13 @@ type ExportFollow struct {
 }
 
 const exportFollowColumns = `connection_id, enabled, from_at, app, cursor, pages, next_at, claimed_until IS NOT NULL, failures, waiting, message,
-	since, listed_at, ended_at, failed_at, max_file, quota, keep_days, rate`
+	since, listed_at, ended_at, failed_at, max_file, quota, keep_days, keep_recordings, rate`
 
 func scanExportFollow(s scanner) (ExportFollow, error) {
 	var f ExportFollow
 	var from, next, since, listed, ended, failed sql.NullInt64
 	err := s.Scan(&f.Connection, &f.Enabled, &from, &f.App, &f.Cursor, &f.Pages, &next, &f.Working, &f.Failures, &f.Waiting, &f.Message,
-		&since, &listed, &ended, &failed, &f.MaxFile, &f.Quota, &f.KeepDays, &f.Rate)
+		&since, &listed, &ended, &failed, &f.MaxFile, &f.Quota, &f.KeepDays, &f.KeepRecordings, &f.Rate)
 	f.From, f.NextAt, f.Since, f.ListedAt, f.EndedAt, f.FailedAt = timeOf(from), timeOf(next), timeOf(since), timeOf(listed), timeOf(ended), timeOf(failed)
 	return f, err
 }
@@ -73,15 +76,15 @@ func (o Org) ExportFollows(ctx context.Context) ([]ExportFollow, error) {
 func (o Org) SetExportFollow(ctx context.Context, f ExportFollow, then TxFunc, e HistoryEntry) error {
 	return o.changeConnection(ctx, e, f.Connection, func(tx *sql.Tx) (int64, error) {
 		n, err := exec(ctx, tx, "exports", `
-			INSERT INTO export_follows AS f (connection_id, org_id, enabled, from_at, since, max_file, quota, keep_days, rate)
-			SELECT id, org_id, ?1, ?2, CASE WHEN ?1 THEN ?3 END, ?4, ?5, ?6, ?7 FROM connections
-			WHERE id = ?8 AND org_id = ?9 AND vendor = 'logrocket' AND removed_at IS NULL
+			INSERT INTO export_follows AS f (connection_id, org_id, enabled, from_at, since, max_file, quota, keep_days, keep_recordings, rate)
+			SELECT id, org_id, ?1, ?2, CASE WHEN ?1 THEN ?3 END, ?4, ?5, ?6, ?7, ?8 FROM connections
+			WHERE id = ?9 AND org_id = ?10 AND vendor = 'logrocket' AND removed_at IS NULL
 			ON CONFLICT (connection_id) DO UPDATE SET enabled = excluded.enabled, since = coalesce(f.since, excluded.since),
 				cursor = CASE WHEN excluded.from_at < f.from_at THEN '' ELSE f.cursor END,
 				ended_at = CASE WHEN excluded.from_at < f.from_at THEN NULL ELSE f.ended_at END,
 				pages = f.pages + 1, from_at = excluded.from_at, max_file = excluded.max_file, quota = excluded.quota,
-				keep_days = excluded.keep_days, rate = excluded.rate, next_at = 0, failures = 0, waiting = '', message = ''`,
-			f.Enabled, ms(f.From), ms(e.At), f.MaxFile, f.Quota, f.KeepDays, f.Rate, f.Connection, o.id)
+				keep_days = excluded.keep_days, keep_recordings = excluded.keep_recordings, rate = excluded.rate, next_at = 0, failures = 0, waiting = '', message = ''`,
+			f.Enabled, ms(f.From), ms(e.At), f.MaxFile, f.Quota, f.KeepDays, f.KeepRecordings, f.Rate, f.Connection, o.id)
 		if err != nil || n == 0 || then == nil {
 			return n, err
 		}
@@ -144,6 +147,27 @@ func (d *DB) SettleExportsUnscoped(ctx context.Context, after ConnectionID, limi
 		SELECT f.org_id, f.connection_id, f.next_at FROM export_follows f JOIN connections c ON c.id = f.connection_id
 		WHERE f.connection_id > ? AND c.removed_at IS NULL AND f.enabled = 1
 		ORDER BY f.connection_id LIMIT ?`, after, limit)
+}
+
+// Keeping is for how many days what came by a connection's exports is kept:
+// files after they were read, recordings after they began. 0 is for ever.
+type Keeping struct {
+	Org                      OrgID
+	Connection               ConnectionID
+	KeepDays, KeepRecordings int
+}
+
+// KeepingsUnscoped lists what is not kept for ever, of every organization, by
+// connection, at most limit, after the given one. Paused and removed
+// connections are among them.
+func (d *DB) KeepingsUnscoped(ctx context.Context, after ConnectionID, limit int) ([]Keeping, error) {
+	return list(ctx, d.r, "exports", func(s scanner) (k Keeping, err error) {
+		err = s.Scan(&k.Org, &k.Connection, &k.KeepDays, &k.KeepRecordings)
+		return k, err
+	}, `
+		SELECT org_id, connection_id, keep_days, keep_recordings FROM export_follows
+		WHERE connection_id > ? AND (keep_days > 0 OR keep_recordings > 0)
+		ORDER BY connection_id LIMIT ?`, after, limit)
 }
 
 // ExportPlace is how an export list goes on behind a page: App and Cursor as in

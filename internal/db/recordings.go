@@ -100,6 +100,19 @@ func (o Org) CustomerRecordings(ctx context.Context, customer CustomerID, from, 
 		ORDER BY r.started_at DESC, r.id DESC LIMIT ?`, customer, o.id, at, id, lowerMS(from), upperMS(to), limit)
 }
 
+// RecordingsBefore lists the recordings of a connection that began before a
+// time, the oldest first.
+func (o Org) RecordingsBefore(ctx context.Context, conn ConnectionID, before time.Time, limit int) ([]RecordingID, error) {
+	ids, err := list(ctx, o.db.r, "recordings", scanInt, `
+		SELECT r.id FROM recordings r WHERE r.connection_id = ? AND r.org_id = ? AND r.state = 'shown' AND r.started_at < ?
+		ORDER BY r.started_at, r.id LIMIT ?`, conn, o.id, ms(before), limit)
+	out := make([]RecordingID, len(ids))
+	for i, id := range ids {
+		out[i] = RecordingID(id)
+	}
+	return out, err
+}
+
 // FileRecordings lists the recordings that a file brought, at most 1000.
 func (o Org) FileRecordings(ctx context.Context, file ExportFileID) ([]Recording, error) {
 	return list(ctx, o.db.r, "file's recordings", scanRecording, `

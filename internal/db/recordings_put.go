@@ -241,10 +241,14 @@ func (o Org) letGo(ctx context.Context, q querier, id RecordingID) error {
 }
 
 // HideRecording takes a shown recording off the pages; it is to be removed then.
-// then runs in the same transaction with its id.
-func (o Org) HideRecording(ctx context.Context, id RecordingID, then TxFunc) error {
+// then runs in the same transaction with its id. The entry is written with it,
+// unless it is nil.
+func (o Org) HideRecording(ctx context.Context, id RecordingID, then TxFunc, e *HistoryEntry) error {
 	return o.write(ctx, func(tx *sql.Tx) error {
-		if err := must(exec(ctx, tx, "recording", `UPDATE recordings SET state = 'going' WHERE id = ? AND org_id = ? AND state = 'shown'`, id, o.id)); err != nil || then == nil {
+		if err := must(exec(ctx, tx, "recording", `UPDATE recordings SET state = 'going' WHERE id = ? AND org_id = ? AND state = 'shown'`, id, o.id)); err != nil {
+			return err
+		}
+		if err := o.note(ctx, tx, e); err != nil || then == nil {
 			return err
 		}
 		return then(ctx, tx, int64(id))

@@ -25,7 +25,12 @@ func (a *app) exportFollow(r *http.Request, st services.ExportStatus) templates.
 	}
 	v.Label, v.Tone, v.Icon = exportStateBadge(st.State)
 	if n := st.Form.KeepDays; n > 0 {
-		v.Keep = fmt.Sprintf("A file is let go of %s after it was read. What was read out of it stays.", templates.Plural(n, "day", "days"))
+		v.Keep = fmt.Sprintf("A file is let go of %s after it was read.", templates.Plural(n, "day", "days"))
+	}
+	if n := st.Form.KeepRecordings; n > 0 {
+		v.Keep += fmt.Sprintf(" A recording is removed %s after it began.", templates.Plural(n, "day", "days"))
+	} else {
+		v.Keep += " What was read out of them stays."
 	}
 	if t.Files > 0 {
 		v.Stats = []templates.StatView{
@@ -112,12 +117,12 @@ func (a *app) exportForm(w http.ResponseWriter, r *http.Request) error {
 	if from.IsZero() {
 		from = a.now().AddDate(0, 0, -7)
 	}
-	typed := exportTyped{from: from.UTC().Format(time.DateOnly), maxFile: megabytes(st.Form.MaxFile), quota: megabytes(st.Form.Quota), keep: strconv.Itoa(st.Form.KeepDays), rate: strconv.FormatInt(st.Form.Rate>>10, 10)}
+	typed := exportTyped{from: from.UTC().Format(time.DateOnly), maxFile: megabytes(st.Form.MaxFile), quota: megabytes(st.Form.Quota), keep: strconv.Itoa(st.Form.KeepDays), keepRecordings: strconv.Itoa(st.Form.KeepRecordings), rate: strconv.FormatInt(st.Form.Rate>>10, 10)}
 	return a.exportFormPage(w, r, http.StatusOK, st, typed, nil)
 }
 
 // exportTyped is the form as it was typed.
-type exportTyped struct{ from, maxFile, quota, keep, rate string }
+type exportTyped struct{ from, maxFile, quota, keep, keepRecordings, rate string }
 
 func megabytes(n int64) string { return strconv.FormatInt(n>>20, 10) }
 
@@ -130,11 +135,12 @@ func (a *app) exportFormPage(w http.ResponseWriter, r *http.Request, status int,
 	}
 	v := templates.ExportFormView{
 		BackURL: orgPath(r, "exports/files"), Action: followPath(r, st.Connection.ID), Name: st.Connection.Name, Submit: submit,
-		From:     templates.FieldView{ID: "from", Name: "from", Label: "From (UTC)", Value: t.from, Error: p["from"], Required: true, Hint: "The first day wanted. An earlier day walks the list again; nothing is fetched twice."},
-		MaxFile:  numberField(p, "max_file", "Largest file, in MB", t.maxFile, "A larger one is skipped, and said so."),
-		Quota:    numberField(p, "quota", "Room for files, in MB", t.quota, "When files fill it, following stops until there is room. Events that were read are not counted."),
-		KeepDays: numberField(p, "keep_days", "Keep files for, in days", t.keep, "After that a file that was read is let go of; its events stay. 0 keeps files for ever."),
-		Rate:     numberField(p, "rate", "Pace, in KB a second", t.rate, "0 is as quickly as they come."),
+		From:           templates.FieldView{ID: "from", Name: "from", Label: "From (UTC)", Value: t.from, Error: p["from"], Required: true, Hint: "The first day wanted. An earlier day walks the list again; nothing is fetched twice."},
+		MaxFile:        numberField(p, "max_file", "Largest file, in MB", t.maxFile, "A larger one is skipped, and said so."),
+		Quota:          numberField(p, "quota", "Room for files, in MB", t.quota, "When files fill it, following stops until there is room. Events that were read are not counted."),
+		KeepDays:       numberField(p, "keep_days", "Keep files for, in days", t.keep, "After that a file that was read is let go of; its events stay. 0 keeps files for ever."),
+		KeepRecordings: numberField(p, "keep_recordings", "Keep recordings for, in days", t.keepRecordings, "A recording that began longer ago is removed with its events, also one that a file brings later. 0 keeps recordings for ever."),
+		Rate:           numberField(p, "rate", "Pace, in KB a second", t.rate, "0 is as quickly as they come."),
 	}
 	return a.page(w, r, status, "Follow exports", "exports", templates.ExportForm(v))
 }
@@ -150,7 +156,7 @@ func (a *app) followExports(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	p := r.PostForm
-	t := exportTyped{from: p.Get("from"), maxFile: p.Get("max_file"), quota: p.Get("quota"), keep: p.Get("keep_days"), rate: p.Get("rate")}
+	t := exportTyped{from: p.Get("from"), maxFile: p.Get("max_file"), quota: p.Get("quota"), keep: p.Get("keep_days"), keepRecordings: p.Get("keep_recordings"), rate: p.Get("rate")}
 	problems := services.Problems{}
 	form := services.ExportForm{}
 	if form.From, err = time.Parse(time.DateOnly, strings.TrimSpace(t.from)); err != nil {
@@ -164,7 +170,7 @@ func (a *app) followExports(w http.ResponseWriter, r *http.Request) error {
 		return n * unit
 	}
 	form.MaxFile, form.Quota, form.Rate = number("max_file", t.maxFile, 1<<20), number("quota", t.quota, 1<<20), number("rate", t.rate, 1<<10)
-	form.KeepDays = int(number("keep_days", t.keep, 1))
+	form.KeepDays, form.KeepRecordings = int(number("keep_days", t.keep, 1)), int(number("keep_recordings", t.keepRecordings, 1))
 	if len(problems) == 0 {
 		if problems, err = a.Exports.Follow(r.Context(), actorOf(r), id, form); err != nil {
 			return err

@@ -31,6 +31,8 @@ func TestExportsAreFollowedThroughThePages(t *testing.T) {
 				"quota":     {"-1", "whole number"},
 				"keep_days": {"99999", "Choose 0 to"},
 				"rate":      {"1", "or 0 for no limit"},
+
+				"keep_recordings": {"-1", "whole number"},
 			} {
 				bad := cloneValues(form)
 				bad.Set(field, tt.value)

@@ -221,6 +221,7 @@ func (a *app) routes() []route {
 		{"GET", "/exports", services.Viewer, a.recordings},
 		{"GET", "/exports/patterns", services.Viewer, a.patterns},
 		{"GET", "/exports/{id}", services.Viewer, a.recording},
+		{"POST", "/exports/{id}/remove", services.Admin, a.removeRecording},
 		{"GET", "/exports/{id}/events/{place}", services.Viewer, a.recordingLine},
 		{"GET", "/exports/files", services.Viewer, a.exportFiles},
 		{"POST", "/exports/files", services.Support, a.uploadExport},

@@ -120,6 +120,9 @@ func (a *app) recordingView(r *http.Request, rec services.Recording) (templates.
 	if rec.File != 0 {
 		v.Facts = append(v.Facts, templates.DefView{Term: "File", Content: templates.TextLink(exportFilePath(r, rec.File), "Open")})
 	}
+	if may(r, services.Admin) {
+		v.RemoveURL = recordingPath(r, rec.ID) + "/remove"
+	}
 	v.Tabs = recordingParts(r, rec)
 	var err error
 	if v.Strip, v.Lanes, err = a.recordingStrip(r, rec); err != nil {
@@ -127,6 +130,14 @@ func (a *app) recordingView(r *http.Request, rec services.Recording) (templates.
 	}
 	v.Sessions, err = a.recordingSessions(r, rec)
 	return v, err
+}
+
+// removeRecording handles POST /exports/{id}/remove.
+func (a *app) removeRecording(w http.ResponseWriter, r *http.Request) error {
+	if err := a.Recordings.Remove(r.Context(), actorOf(r), services.RecordingID(idParam(r, "id"))); err != nil {
+		return err
+	}
+	return a.redirect(w, r, orgPath(r, "exports"), "success", "The recording is removed.")
 }
 
 // recordingParts are the tabs.

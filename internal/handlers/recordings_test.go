@@ -114,6 +114,21 @@ func TestARecordingIsReadThroughThePages(t *testing.T) {
 	b.get(found.location).wants(t, 200, at, "Customer")
 	customer := regexp.MustCompile(`/o/acme/customers/\d+`).FindString(page.body)
 	b.get(customer).wants(t, 200, "Recording: 408 events", at)
+
+	// Taken away for good, by who may.
+	remove := at + "/remove"
+	if a := r.as(t, "support@example.com").get(at); a.status != 200 || strings.Contains(a.body, remove) {
+		t.Errorf("support is offered to remove it (%d)", a.status)
+	}
+	b.get(at).wants(t, 200, remove)
+	b.post(remove).wants(t, http.StatusSeeOther)
+	for address, status := range map[string]int{at: 404, at + "/events/5": 404, recordingsAt: 200, recordingsAt + "?q=payment": 200, customer: 200} {
+		if a := b.get(address); a.status != status || strings.Contains(a.body, at+`"`) || strings.Contains(a.body, at+"?") {
+			t.Errorf("%s still leads to what was removed (%d)", address, a.status)
+		}
+	}
+	b.post(remove).wants(t, 404)
+	b.get("/o/acme/history?kind=export").wants(t, 200, "Removed a recording of")
 }
 
 // TestARecordingAndASessionAreOneVisit has Raygun and LogRocket see the same

@@ -54,7 +54,7 @@ const (
 	MinExportFile, MaxExportFile = 1 << 20, 16 << 30
 	// MinExportQuota and MaxExportQuota bound the limit for all files kept.
 	MinExportQuota, MaxExportQuota = 10 << 20, 1 << 40
-	// MaxExportDays bounds for how long files are kept.
+	// MaxExportDays bounds for how long files and recordings are kept.
 	MaxExportDays = 3650
 	// MinExportRate bounds the pace, in bytes a second.
 	MinExportRate = 10 << 10

@@ -70,38 +70,6 @@ func (e *Exports) readFile(ctx context.Context, org OrgID, id ExportFileID) (tim
 	return 0, err
 }
 
-// retire lets go of files that were read longer ago than they are kept. What
-// was read out of them stays.
-func (e *Exports) retire(ctx context.Context, w *exportWalk) error {
-	if w.follow.KeepDays == 0 {
-		return nil
-	}
-	const batch = 100
-	before := e.now().AddDate(0, 0, -w.follow.KeepDays)
-	for ctx.Err() == nil {
-		files, err := e.db.Org(w.org).ReadExportFiles(ctx, w.conn.ID, before, batch)
-		if err != nil || len(files) == 0 {
-			return err
-		}
-		for _, f := range files {
-			if err := e.drop(ctx, f); err != nil {
-				return err
-			}
-		}
-	}
-	return ctx.Err()
-}
-
-// drop lets go of a file that was read. The row is changed first: a file without
-// a row that wants it is swept away by the next start.
-func (e *Exports) drop(ctx context.Context, f ExportFile) error {
-	_, err := e.db.Org(f.Org).ChangeExportFile(ctx, f.ID, []string{db.ExportRead, db.ExportFailed}, func(f *db.ExportFile) { f.Stored, f.DroppedAt = 0, e.now() }, nil)
-	if errors.Is(err, db.ErrNotFound) {
-		return nil
-	}
-	return errors.Join(err, e.files.remove(f))
-}
-
 const missingExport = "The file is not where it was put. It may have been removed from the disk, or the database was restored without its files."
 
 const noExportFile = "There is no such file in this organization."

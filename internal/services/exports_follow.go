@@ -40,6 +40,9 @@ func (e *Exports) Follow(ctx context.Context, actor Actor, id ConnectionID, form
 	if form.KeepDays < 0 || form.KeepDays > MaxExportDays {
 		problems["keep_days"] = fmt.Sprintf("Choose 0 to %d days.", MaxExportDays)
 	}
+	if form.KeepRecordings < 0 || form.KeepRecordings > MaxExportDays {
+		problems["keep_recordings"] = fmt.Sprintf("Choose 0 to %d days.", MaxExportDays)
+	}
 	if form.Rate != 0 && form.Rate < MinExportRate {
 		problems["rate"] = fmt.Sprintf("Choose %s a second or more, or 0 for no limit.", byteSize(MinExportRate))
 	}
@@ -65,16 +68,18 @@ func exportFields(f db.ExportFollow) string {
 	if f.From.IsZero() {
 		return ""
 	}
-	keep := "for ever"
-	if f.KeepDays > 0 {
-		keep = plural(f.KeepDays, "day")
+	days := func(n int) string {
+		if n == 0 {
+			return "for ever"
+		}
+		return plural(n, "day")
 	}
 	pace := "no limit"
 	if f.Rate > 0 {
 		pace = byteSize(f.Rate) + " a second"
 	}
 	return historyFields(map[string]string{
-		"From": f.From.UTC().Format("2 Jan 2006"), "One file": byteSize(f.MaxFile), "All files": byteSize(f.Quota), "Kept": keep, "Pace": pace,
+		"From": f.From.UTC().Format("2 Jan 2006"), "One file": byteSize(f.MaxFile), "All files": byteSize(f.Quota), "Files kept": days(f.KeepDays), "Recordings kept": days(f.KeepRecordings), "Pace": pace,
 	})
 }
 

@@ -86,7 +86,7 @@ func (e *Exports) turn(ctx context.Context, org OrgID, claimed db.ExportFollow) 
 	if claimed.App != w.app { // a cursor of another app's list means nothing in this one
 		w.follow.Cursor = ""
 	}
-	if err := e.retire(ctx, w); err != nil {
+	if err := e.retire(ctx, db.Keeping{Org: org, Connection: conn.ID, KeepDays: w.follow.KeepDays}); err != nil {
 		return e.afterError(ctx, conn, w.follow, err)
 	}
 	for began := time.Now(); time.Since(began) < exportsTurn; {

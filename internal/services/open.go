@@ -127,6 +127,7 @@ func (s *Services) Start(ctx context.Context) error {
 	var done sync.WaitGroup
 	done.Go(func() { s.mergeSearch(caring) })
 	done.Go(func() { s.GraphQL.keepTime(caring) })
+	done.Go(func() { s.keepDays(caring) })
 	s.endCare = func() { cancel(); done.Wait() }
 	return nil
 }

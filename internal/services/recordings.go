@@ -78,10 +78,19 @@ func (r *Recordings) run(ctx context.Context, org OrgID, id RecordingID) (time.D
 }
 
 // Remove takes a recording off the pages, and everything that was stored of it
-// out of the database. Its file stays, and can be read again.
-func (r *Recordings) Remove(ctx context.Context, org OrgID, id RecordingID) error {
-	err := r.db.Org(org).HideRecording(ctx, id, r.queue.put(jobRecordings, org, 0))
-	return notFound(err, noRecording)
+// out of the database. Its file stays, and can be read again. It takes the role
+// admin.
+func (r *Recordings) Remove(ctx context.Context, actor Actor, id RecordingID) error {
+	if actor.Role < Admin {
+		return &Error{Kind: Denied, Msg: "Recordings are removed by members with the role admin or owner. Ask one of them."}
+	}
+	rec, err := r.Get(ctx, actor.Org, id)
+	if err != nil {
+		return err
+	}
+	entry := r.connections.entry(actor, "export.remove", rec.VendorRecording+"/"+rec.VendorSession, "Removed a recording of "+rec.StartedAt.UTC().Format("2 Jan 2006, 15:04 UTC"))
+	entry.Customer, entry.Connection = rec.Customer, rec.Connection
+	return notFound(r.db.Org(actor.Org).HideRecording(ctx, id, r.queue.put(jobRecordings, actor.Org, 0), &entry), noRecording)
 }
 
 const noRecording = "There is no such recording here. It may have been removed, or read anew from its file."

@@ -326,7 +326,14 @@ func TestRemovingARecordingTakesEverything(t *testing.T) {
 	s := newRecordingSite(t)
 	_, list := s.ingest("a.jsonl", busyFile(200))
 	for _, rec := range list {
-		if err := s.r.Remove(t.Context(), 1, rec.ID); err != nil {
+		support := Actor{Org: 1, User: 1, Role: Support}
+		if err := s.r.Remove(t.Context(), support, rec.ID); kindOf(err) != Denied {
+			t.Errorf("support removed it: %v", err)
+		}
+		if err := s.r.Remove(t.Context(), Actor{Org: 2, User: 1, Role: Owner}, rec.ID); kindOf(err) != NotFound {
+			t.Errorf("another organization removed it: %v", err)
+		}
+		if err := s.r.Remove(t.Context(), Actor{Org: 1, Name: "Ada", Role: Admin}, rec.ID); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := s.r.Get(t.Context(), 1, rec.ID); kindOf(err) != NotFound {
