@@ -1,8 +1,9 @@
 .DEFAULT_GOAL := help
 # How many sessions make bench measures with.
 SIZES ?= 100000,1000000
-# The queue's library brings its test helpers along; without their YAML it is 0.3 MB less.
-TAGS := testify_yaml_fail
+# What of libraries the release leaves out: the YAML of test helpers, and help from
+# text/template, which makes the linker keep every method of every type.
+TAGS := testify_yaml_fail,urfave_cli_no_template
 .PHONY: help run test bench bench-full dev build generate generate-front generate-templates
 
 help: ## List what make can do
@@ -10,7 +11,7 @@ help: ## List what make can do
 
 run: ## Try Sightline out with made-up data (needs Go alone)
 	@echo 'Building Sightline. The first time takes a minute or two.'
-	@go build -o bin/sightline ./cmd/web
+	@go build -tags $(TAGS) -o bin/sightline ./cmd/web
 	@exec bin/sightline demo
 
 test: ## Check everything that must hold, as CI does
@@ -40,4 +41,6 @@ generate-front:
 
 generate-templates:
 	go tool templ generate -path web/templates
-	gofmt -w web/templates
+	go tool templ generate -path internal/services/sandbox
+	go run web/templates/once.go web/templates internal/services/sandbox
+	gofmt -w web/templates internal/services/sandbox

@@ -42,6 +42,8 @@ func (a AlertRow) name() string {
 }
 
 // Alerts lists the issue alerts that LogRocket sent.
+//
+//go:noinline
 func Alerts(v AlertsView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -152,6 +154,7 @@ func Alerts(v AlertsView) templ.Component {
 	})
 }
 
+//go:noinline
 func alertRow(row AlertRow, now time.Time) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -493,6 +496,7 @@ type ConnectionAlertsView struct {
 	Action, ListURL string
 }
 
+//go:noinline
 func connectionAlerts(v ConnectionView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -647,6 +651,7 @@ func connectionAlerts(v ConnectionView) templ.Component {
 	})
 }
 
+//go:noinline
 func alertsLink(href string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -697,6 +702,8 @@ type AlertAddressView struct {
 }
 
 // AlertAddressPage shows an address for alerts, the only time it is seen.
+//
+//go:noinline
 func AlertAddressPage(v AlertAddressView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

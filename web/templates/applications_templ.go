@@ -27,6 +27,8 @@ type ApplicationView struct {
 }
 
 // ApplicationPage asks which application a Raygun v3 connection is for.
+//
+//go:noinline
 func ApplicationPage(v ApplicationView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

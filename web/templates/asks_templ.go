@@ -34,6 +34,8 @@ type AskView struct {
 
 // AskStatus shows a question to a vendor while it is open, and what came of it
 // unless that is simply an answer, which the page itself shows.
+//
+//go:noinline
 func AskStatus(v AskView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -211,6 +213,8 @@ func AskStatus(v AskView) templ.Component {
 }
 
 // AskPage is the question on a page of its own.
+//
+//go:noinline
 func AskPage(v AskView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -99,6 +99,8 @@ func (v AuditFollowView) kept() string {
 }
 
 // AuditPage lists what LogRocket's audit log says.
+//
+//go:noinline
 func AuditPage(v AuditView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -378,6 +380,7 @@ func AuditPage(v AuditView) templ.Component {
 	})
 }
 
+//go:noinline
 func auditActions(v AuditView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -417,6 +420,7 @@ func auditActions(v AuditView) templ.Component {
 	})
 }
 
+//go:noinline
 func auditEmpty(v AuditView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -481,6 +485,7 @@ func auditColumns(customers, connections bool) []ColumnView {
 	return columns
 }
 
+//go:noinline
 func auditRow(row AuditRow, now time.Time, customers, connections bool) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -686,6 +691,7 @@ func auditRow(row AuditRow, now time.Time, customers, connections bool) templ.Co
 	})
 }
 
+//go:noinline
 func auditRecording(row AuditRow) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -743,6 +749,7 @@ func auditRecording(row AuditRow) templ.Component {
 	})
 }
 
+//go:noinline
 func auditCustomers(row AuditRow) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -837,6 +844,8 @@ func shortRecording(name string) string {
 
 // AuditFollow says how an audit log is followed. While it is being read it asks
 // for itself again.
+//
+//go:noinline
 func AuditFollow(v AuditFollowView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -912,6 +921,7 @@ func AuditFollow(v AuditFollowView) templ.Component {
 	})
 }
 
+//go:noinline
 func auditFollow(v AuditFollowView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1086,6 +1096,7 @@ type ConnectionAuditView struct {
 	ListURL string
 }
 
+//go:noinline
 func connectionAudit(v ConnectionAuditView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1151,6 +1162,7 @@ func connectionAudit(v ConnectionAuditView) templ.Component {
 	})
 }
 
+//go:noinline
 func auditLink(href string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1204,6 +1216,8 @@ type WatchedCardView struct {
 }
 
 // WatchedCard shows on a customer's page who watched their recordings last.
+//
+//go:noinline
 func WatchedCard(v WatchedCardView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1324,6 +1338,7 @@ func WatchedCard(v WatchedCardView) templ.Component {
 	})
 }
 
+//go:noinline
 func watchedLink(href string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1379,6 +1394,8 @@ type WatchedView struct {
 }
 
 // WatchedPage lists who did what with a customer's recordings.
+//
+//go:noinline
 func WatchedPage(v WatchedView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1473,6 +1490,8 @@ type WatcherView struct {
 }
 
 // watchedBy names those who watched a recording session.
+//
+//go:noinline
 func watchedBy(list []WatcherView, now time.Time) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -23,6 +23,8 @@ type LoginView struct {
 type DemoAccountView struct{ Role, Email, Password string }
 
 // Login is the sign-in page.
+//
+//go:noinline
 func Login(v LoginView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -127,6 +129,8 @@ func (v SetupView) fields() []FieldView {
 }
 
 // Setup is the page where the first owner is made.
+//
+//go:noinline
 func Setup(v SetupView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -183,6 +187,8 @@ func Setup(v SetupView) templ.Component {
 }
 
 // ErrorPage is a page that only says what went wrong.
+//
+//go:noinline
 func ErrorPage(a AlertView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

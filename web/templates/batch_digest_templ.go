@@ -35,6 +35,8 @@ type AnswerView struct {
 }
 
 // Digest shows every answer of a batch.
+//
+//go:noinline
 func Digest(v DigestView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -385,6 +387,7 @@ func Digest(v DigestView) templ.Component {
 	})
 }
 
+//go:noinline
 func digestActions(v DigestView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -426,6 +429,7 @@ func digestActions(v DigestView) templ.Component {
 	})
 }
 
+//go:noinline
 func answerActions(a AnswerView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

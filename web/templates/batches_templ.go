@@ -30,6 +30,8 @@ type BatchLineView struct {
 }
 
 // Batches lists batches, newest first.
+//
+//go:noinline
 func Batches(v BatchesView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -309,6 +311,7 @@ func Batches(v BatchesView) templ.Component {
 	})
 }
 
+//go:noinline
 func batchesActions(v BatchesView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -342,6 +345,7 @@ func batchesActions(v BatchesView) templ.Component {
 	})
 }
 
+//go:noinline
 func batchBadge(state string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -415,6 +419,8 @@ func (v BatchFormView) fields() []FieldView {
 }
 
 // BatchForm asks for a question and for whom.
+//
+//go:noinline
 func BatchForm(v BatchFormView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -710,6 +716,8 @@ func questionTitle(question string) string {
 }
 
 // wholeQuestion shows a question that its heading cuts.
+//
+//go:noinline
 func wholeQuestion(question string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -755,6 +763,8 @@ func wholeQuestion(question string) templ.Component {
 }
 
 // BatchPage is a batch from its draft on.
+//
+//go:noinline
 func BatchPage(v BatchView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -862,6 +872,7 @@ func (v BatchView) fields() []FieldView {
 	return f
 }
 
+//go:noinline
 func batchHeadActions(v BatchView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -904,6 +915,7 @@ func digestKind(v BatchView) string {
 	return Secondary
 }
 
+//go:noinline
 func batchDraft(v BatchView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1135,6 +1147,7 @@ func nobodyLeft(n int) string {
 	return "Nobody is left in the list."
 }
 
+//go:noinline
 func batchFile(action string, f BatchFileView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1272,6 +1285,8 @@ func batchFile(action string, f BatchFileView) templ.Component {
 
 // BatchStatus is how far a batch is, with a page of its customers. While it
 // moves it asks for itself again.
+//
+//go:noinline
 func BatchStatus(v BatchView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1347,6 +1362,7 @@ func BatchStatus(v BatchView) templ.Component {
 	})
 }
 
+//go:noinline
 func batchNow(v BatchView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1533,6 +1549,7 @@ func batchNow(v BatchView) templ.Component {
 	})
 }
 
+//go:noinline
 func batchActions(v BatchView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1564,6 +1581,7 @@ func batchActions(v BatchView) templ.Component {
 	})
 }
 
+//go:noinline
 func batchButtons(v BatchView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1646,6 +1664,7 @@ func batchButtons(v BatchView) templ.Component {
 	})
 }
 
+//go:noinline
 func batchItems(v BatchView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1804,6 +1823,7 @@ func itemColumns(lined, draft bool) []ColumnView {
 	return c
 }
 
+//go:noinline
 func batchItem(i BatchItemView, lined, draft bool) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -2069,6 +2089,7 @@ func batchItem(i BatchItemView, lined, draft bool) templ.Component {
 	})
 }
 
+//go:noinline
 func batchItemBadge(state string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

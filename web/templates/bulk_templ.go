@@ -36,6 +36,8 @@ type BulkItem struct {
 }
 
 // BulksPage lists bulk edits and takes a new file.
+//
+//go:noinline
 func BulksPage(v BulksView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -392,6 +394,7 @@ func BulksPage(v BulksView) templ.Component {
 	})
 }
 
+//go:noinline
 func bulkBadge(state string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -491,6 +494,8 @@ func (v BulkColumnsView) fields() []FieldView {
 }
 
 // BulkColumns asks what the columns of a file mean.
+//
+//go:noinline
 func BulkColumns(v BulkColumnsView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -894,6 +899,7 @@ func BulkColumns(v BulkColumnsView) templ.Component {
 	})
 }
 
+//go:noinline
 func bulkWhere(connection string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -990,6 +996,8 @@ type BulkChangeView struct {
 }
 
 // BulkPage is a bulk edit from its dry run on.
+//
+//go:noinline
 func BulkPage(v BulkView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1193,6 +1201,8 @@ func BulkPage(v BulkView) templ.Component {
 
 // BulkStatus says how far a bulk edit is. While it moves it asks for itself
 // again.
+//
+//go:noinline
 func BulkStatus(v BulkView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1447,6 +1457,7 @@ func BulkStatus(v BulkView) templ.Component {
 
 func bulkID(v BulkView) string { return "bulk-" + strconv.FormatInt(v.ID, 10) }
 
+//go:noinline
 func bulkFacts(v BulkView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1510,6 +1521,7 @@ func bulkFacts(v BulkView) templ.Component {
 	})
 }
 
+//go:noinline
 func bulkActions(v BulkView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1603,6 +1615,7 @@ func bulkActions(v BulkView) templ.Component {
 	})
 }
 
+//go:noinline
 func bulkAction(action string, b ButtonView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1655,6 +1668,7 @@ func bulkAction(action string, b ButtonView) templ.Component {
 	})
 }
 
+//go:noinline
 func bulkSend(v BulkView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1778,6 +1792,7 @@ func bulkSend(v BulkView) templ.Component {
 	})
 }
 
+//go:noinline
 func bulkFiles(v BulkView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1825,6 +1840,7 @@ func bulkFiles(v BulkView) templ.Component {
 	})
 }
 
+//go:noinline
 func bulkLines(v BulkView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -2099,6 +2115,7 @@ func bulkLines(v BulkView) templ.Component {
 	})
 }
 
+//go:noinline
 func bulkChanges(l BulkLineView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -2270,6 +2287,7 @@ func bulkChanges(l BulkLineView) templ.Component {
 	})
 }
 
+//go:noinline
 func bulkLineBadge(state string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

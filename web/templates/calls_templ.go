@@ -53,6 +53,8 @@ type SpendSlotView struct {
 }
 
 // CallsPage shows who spent what on which question, and how that ended.
+//
+//go:noinline
 func CallsPage(v CallsView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -197,6 +199,7 @@ func CallsPage(v CallsView) templ.Component {
 	})
 }
 
+//go:noinline
 func callsActions(v CallsView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -228,6 +231,7 @@ func callsActions(v CallsView) templ.Component {
 	})
 }
 
+//go:noinline
 func callRow(row CallRow, now time.Time) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -539,6 +543,8 @@ func callRow(row CallRow, now time.Time) templ.Component {
 
 // SpendChart draws people's calls below and background work's above, and has
 // the numbers in a table.
+//
+//go:noinline
 func SpendChart(v SpendChartView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

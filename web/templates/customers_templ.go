@@ -21,6 +21,8 @@ type CustomersView struct {
 }
 
 // Customers is the list of customers, the last seen first.
+//
+//go:noinline
 func Customers(v CustomersView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -109,6 +111,7 @@ func Customers(v CustomersView) templ.Component {
 	})
 }
 
+//go:noinline
 func bulkLink(href string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -194,6 +197,8 @@ type RefreshView struct {
 }
 
 // Customer is a customer's page.
+//
+//go:noinline
 func Customer(v CustomerView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -435,6 +440,7 @@ func Customer(v CustomerView) templ.Component {
 	})
 }
 
+//go:noinline
 func customerActions(v CustomerView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -502,6 +508,7 @@ func customerActions(v CustomerView) templ.Component {
 	})
 }
 
+//go:noinline
 func refreshCustomer(r RefreshView, v CustomerView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -617,6 +624,7 @@ func refreshCustomer(r RefreshView, v CustomerView) templ.Component {
 	})
 }
 
+//go:noinline
 func customerAside(v CustomerView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -826,6 +834,8 @@ type CustomerHistoryEntry struct {
 }
 
 // CustomerHistory shows the last of what members did about a customer.
+//
+//go:noinline
 func CustomerHistory(v CustomerHistoryView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -938,6 +948,7 @@ func CustomerHistory(v CustomerHistoryView) templ.Component {
 	})
 }
 
+//go:noinline
 func historyLink(v CustomerHistoryView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

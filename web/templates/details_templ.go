@@ -50,6 +50,8 @@ type DetailRunView struct {
 }
 
 // Details offers to fetch details and shows the run that does.
+//
+//go:noinline
 func Details(v DetailsView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -150,6 +152,8 @@ func Details(v DetailsView) templ.Component {
 
 // DetailRun shows a run: with its progress while it is open, with what it
 // waits for while it is paused, and else with what came of it.
+//
+//go:noinline
 func DetailRun(v DetailRunView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -466,6 +470,8 @@ func DetailRun(v DetailRunView) templ.Component {
 }
 
 // DetailRunPage is a run on a page of its own.
+//
+//go:noinline
 func DetailRunPage(v DetailRunView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -73,6 +73,8 @@ type ExportFileRow struct {
 }
 
 // ExportsPage shows how exports are followed and the files that came.
+//
+//go:noinline
 func ExportsPage(v ExportsView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -239,6 +241,7 @@ func exportsAdd(href string) *LinkView {
 	return &LinkView{Label: "Connect LogRocket", Href: href, Icon: "plus"}
 }
 
+//go:noinline
 func exportSettings(f ExportFollowView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -296,6 +299,7 @@ func exportSettings(f ExportFollowView) templ.Component {
 	})
 }
 
+//go:noinline
 func exportUpload(v ExportUploadView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -425,6 +429,7 @@ func exportUpload(v ExportUploadView) templ.Component {
 	})
 }
 
+//go:noinline
 func exportFiles(v ExportsView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -669,6 +674,8 @@ func exportFiles(v ExportsView) templ.Component {
 
 // ExportFollow shows how a connection's exports are followed. While files come it
 // asks for its own replacement.
+//
+//go:noinline
 func ExportFollow(v ExportFollowView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -744,6 +751,7 @@ func ExportFollow(v ExportFollowView) templ.Component {
 	})
 }
 
+//go:noinline
 func exportFollow(v ExportFollowView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -865,6 +873,7 @@ func exportFollow(v ExportFollowView) templ.Component {
 // meterMB is bytes in a unit that no int is too small for.
 func meterMB(n int64) int { return int((n + 1<<20 - 1) >> 20) }
 
+//go:noinline
 func exportButtons(v ExportFollowView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -939,6 +948,7 @@ func exportButtons(v ExportFollowView) templ.Component {
 	})
 }
 
+//go:noinline
 func exportButton(action, label, icon, kind string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1001,6 +1011,8 @@ type ExportFormView struct {
 }
 
 // ExportForm asks how a connection's exports are to be followed.
+//
+//go:noinline
 func ExportForm(v ExportFormView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1154,6 +1166,8 @@ type ExportFault struct {
 }
 
 // ExportFilePage shows one file.
+//
+//go:noinline
 func ExportFilePage(v ExportFileView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1188,6 +1202,8 @@ func ExportFilePage(v ExportFileView) templ.Component {
 }
 
 // ExportFileBody is the page's part that changes while the file is on its way.
+//
+//go:noinline
 func ExportFileBody(v ExportFileView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1263,6 +1279,7 @@ func ExportFileBody(v ExportFileView) templ.Component {
 	})
 }
 
+//go:noinline
 func exportFileBody(v ExportFileView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

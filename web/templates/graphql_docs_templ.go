@@ -31,6 +31,7 @@ type SchemaPartView struct {
 	Insert bool
 }
 
+//go:noinline
 func schemaPanel(v SchemaPanelView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -116,6 +117,8 @@ func schemaPanel(v SchemaPanelView) templ.Component {
 }
 
 // SchemaPart shows a type or what was found, to read beside the editor.
+//
+//go:noinline
 func SchemaPart(v SchemaPartView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -194,6 +197,7 @@ func SchemaPart(v SchemaPartView) templ.Component {
 	})
 }
 
+//go:noinline
 func docsLink(v SchemaPartView, name, label string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -262,6 +266,7 @@ func docsLink(v SchemaPartView, name, label string) templ.Component {
 	})
 }
 
+//go:noinline
 func docsInsert(v SchemaPartView, of, field string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -340,6 +345,7 @@ func docsInsert(v SchemaPartView, of, field string) templ.Component {
 	})
 }
 
+//go:noinline
 func docsHits(v SchemaPartView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -447,6 +453,7 @@ func docsHits(v SchemaPartView) templ.Component {
 	})
 }
 
+//go:noinline
 func docsType(v SchemaPartView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -746,6 +753,7 @@ func docsType(v SchemaPartView) templ.Component {
 	})
 }
 
+//go:noinline
 func docsNames(v SchemaPartView, label string, names []LinkView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

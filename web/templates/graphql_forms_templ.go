@@ -25,6 +25,8 @@ type QueryFormsView struct {
 }
 
 // QueryForms lists forms.
+//
+//go:noinline
 func QueryForms(v QueryFormsView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -280,6 +282,8 @@ func (v QueryFormView) fields() []FieldView {
 }
 
 // QueryForm shows a form and what was answered.
+//
+//go:noinline
 func QueryForm(v QueryFormView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -443,6 +447,7 @@ func QueryForm(v QueryFormView) templ.Component {
 	})
 }
 
+//go:noinline
 func queryFormActions(v QueryFormView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -488,6 +493,7 @@ func queryFormActions(v QueryFormView) templ.Component {
 	})
 }
 
+//go:noinline
 func queryInput(f QueryInputView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -548,6 +554,8 @@ type SavedQueryView struct {
 }
 
 // SavedQuery shows a saved query and what is made of it.
+//
+//go:noinline
 func SavedQuery(v SavedQueryView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -722,6 +730,7 @@ func SavedQuery(v SavedQueryView) templ.Component {
 	})
 }
 
+//go:noinline
 func savedQueryActions(v SavedQueryView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -765,6 +774,7 @@ func savedQueryActions(v SavedQueryView) templ.Component {
 	})
 }
 
+//go:noinline
 func savedForm(v SavedQueryView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -905,6 +915,7 @@ func savedForm(v SavedQueryView) templ.Component {
 	})
 }
 
+//go:noinline
 func savedScheduleActions(v SavedQueryView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -936,6 +947,7 @@ func savedScheduleActions(v SavedQueryView) templ.Component {
 	})
 }
 
+//go:noinline
 func savedFormActions(v SavedQueryView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1030,6 +1042,8 @@ func (v PublishView) fields() []FieldView {
 }
 
 // Publish shows the page that publishes a query as a form.
+//
+//go:noinline
 func Publish(v PublishView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1223,6 +1237,7 @@ func publishLabel(published bool) string {
 	return "Publish"
 }
 
+//go:noinline
 func publishField(f PublishFieldView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -72,6 +72,8 @@ type AnswerCellView struct {
 const fewErrors = 5
 
 // GraphQLRun shows a run.
+//
+//go:noinline
 func GraphQLRun(v GraphQLRunView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -203,6 +205,7 @@ func GraphQLRun(v GraphQLRunView) templ.Component {
 	})
 }
 
+//go:noinline
 func graphQLRunActions(v GraphQLRunView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -240,6 +243,7 @@ func graphQLRunActions(v GraphQLRunView) templ.Component {
 	})
 }
 
+//go:noinline
 func answerFiles(v GraphQLRunView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -349,6 +353,8 @@ func wholeFile(cut bool) string {
 }
 
 // graphQLAnswer shows the answer of a run that has ended, with its errors.
+//
+//go:noinline
 func graphQLAnswer(v GraphQLRunView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -503,6 +509,8 @@ func graphQLAnswer(v GraphQLRunView) templ.Component {
 }
 
 // GraphQLStatus shows how far a run is, and asks again while it is open.
+//
+//go:noinline
 func GraphQLStatus(v GraphQLRunView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -654,6 +662,7 @@ func runKind(v GraphQLRunView) string {
 	return "success"
 }
 
+//go:noinline
 func answerErrors(v GraphQLRunView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -927,6 +936,7 @@ func answerErrors(v GraphQLRunView) templ.Component {
 	})
 }
 
+//go:noinline
 func answerTable(t AnswerTableView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -26,6 +26,8 @@ type SchedulesView struct {
 }
 
 // Schedules lists schedules.
+//
+//go:noinline
 func Schedules(v SchedulesView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -84,6 +86,7 @@ func Schedules(v SchedulesView) templ.Component {
 	})
 }
 
+//go:noinline
 func scheduleTable(rows []ScheduleItem, now time.Time) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -304,6 +307,7 @@ func scheduleTable(rows []ScheduleItem, now time.Time) templ.Component {
 	})
 }
 
+//go:noinline
 func scheduleState(paused bool) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -354,6 +358,8 @@ type ScheduleFormView struct {
 }
 
 // ScheduleForm shows the page that makes or changes a schedule.
+//
+//go:noinline
 func ScheduleForm(v ScheduleFormView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -549,6 +555,8 @@ type ScheduleView struct {
 }
 
 // Schedule shows a schedule.
+//
+//go:noinline
 func Schedule(v ScheduleView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1021,6 +1029,7 @@ func Schedule(v ScheduleView) templ.Component {
 	})
 }
 
+//go:noinline
 func scheduleActions(v ScheduleView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1128,6 +1137,7 @@ func scheduleActions(v ScheduleView) templ.Component {
 	})
 }
 
+//go:noinline
 func trendFiles(v ScheduleView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

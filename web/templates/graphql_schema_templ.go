@@ -86,6 +86,8 @@ type SchemaFieldView struct {
 }
 
 // GraphQLSchema shows the schema.
+//
+//go:noinline
 func GraphQLSchema(v SchemaView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -406,6 +408,7 @@ func GraphQLSchema(v SchemaView) templ.Component {
 	})
 }
 
+//go:noinline
 func schemaActions(v SchemaView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -464,6 +467,7 @@ func schemaActions(v SchemaView) templ.Component {
 	})
 }
 
+//go:noinline
 func schemaHits(hits []SchemaHitView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -674,6 +678,7 @@ func schemaHits(hits []SchemaHitView) templ.Component {
 	})
 }
 
+//go:noinline
 func typeLinks(list []LinkView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -739,6 +744,7 @@ func typeLinks(list []LinkView) templ.Component {
 	})
 }
 
+//go:noinline
 func schemaType(t SchemaTypeView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -975,6 +981,7 @@ func schemaType(t SchemaTypeView) templ.Component {
 	})
 }
 
+//go:noinline
 func schemaFields(caption string, fields []SchemaFieldView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1274,6 +1281,7 @@ func schemaFields(caption string, fields []SchemaFieldView) templ.Component {
 	})
 }
 
+//go:noinline
 func insertLink(href, name string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1331,6 +1339,7 @@ func insertLink(href, name string) templ.Component {
 	})
 }
 
+//go:noinline
 func schemaChanges(v SchemaView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

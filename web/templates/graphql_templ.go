@@ -71,6 +71,8 @@ type SavedQueryItem struct {
 }
 
 // GraphQL shows the workbench.
+//
+//go:noinline
 func GraphQL(v GraphQLView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -455,6 +457,7 @@ func graphQLTitle(v GraphQLView) string {
 	return "Query"
 }
 
+//go:noinline
 func graphQLLinks(v GraphQLView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -504,6 +507,7 @@ func graphQLLinks(v GraphQLView) templ.Component {
 	})
 }
 
+//go:noinline
 func graphQLNotes(v GraphQLView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -593,6 +597,7 @@ func graphQLNotes(v GraphQLView) templ.Component {
 	})
 }
 
+//go:noinline
 func problems(list []ProblemView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -664,6 +669,7 @@ func problems(list []ProblemView) templ.Component {
 	})
 }
 
+//go:noinline
 func graphQLRuns(rows []GraphQLRunItem, now time.Time) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -907,6 +913,7 @@ func graphQLRuns(rows []GraphQLRunItem, now time.Time) templ.Component {
 	})
 }
 
+//go:noinline
 func graphQLState(state string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -967,6 +974,8 @@ type SavedQueriesView struct {
 }
 
 // SavedQueries lists what the organization keeps.
+//
+//go:noinline
 func SavedQueries(v SavedQueriesView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

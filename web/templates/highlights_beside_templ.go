@@ -56,6 +56,8 @@ type BesideLine struct {
 }
 
 // Beside is the card of what Raygun recorded at the linked minutes.
+//
+//go:noinline
 func Beside(v BesideView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -434,6 +436,7 @@ func Beside(v BesideView) templ.Component {
 	})
 }
 
+//go:noinline
 func besideSession(s BesideSessionView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -59,6 +59,8 @@ type TextPartView struct {
 }
 
 // HighlightChanges is the page that compares two results.
+//
+//go:noinline
 func HighlightChanges(v HighlightChangesView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -251,6 +253,7 @@ func HighlightChanges(v HighlightChangesView) templ.Component {
 	})
 }
 
+//go:noinline
 func changedHighlight(h ChangedHighlightView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -319,6 +322,7 @@ func changedHighlight(h ChangedHighlightView) templ.Component {
 	})
 }
 
+//go:noinline
 func partChanges(title, note string, parts []PartChangeView, state string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -446,6 +450,8 @@ func partChanges(title, note string, parts []PartChangeView, state string) templ
 }
 
 // sameParts folds the parts away in which nothing changed.
+//
+//go:noinline
 func sameParts(parts []PartChangeView, state string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -516,6 +522,7 @@ func sameParts(parts []PartChangeView, state string) templ.Component {
 	})
 }
 
+//go:noinline
 func partHead(p PartChangeView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -598,6 +605,8 @@ func partHead(p PartChangeView) templ.Component {
 
 // textChange shows a text with what came and what went, in marks that need no
 // colour and are read out.
+//
+//go:noinline
 func textChange(v TextChangeView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

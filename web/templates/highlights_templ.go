@@ -50,6 +50,8 @@ type HighlightsView struct {
 }
 
 // Highlights is the archive of highlights, newest first.
+//
+//go:noinline
 func Highlights(v HighlightsView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -445,6 +447,7 @@ func Highlights(v HighlightsView) templ.Component {
 	})
 }
 
+//go:noinline
 func optionalText(text, otherwise string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -499,6 +502,7 @@ func optionalText(text, otherwise string) templ.Component {
 	})
 }
 
+//go:noinline
 func highlightsActions(v HighlightsView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -536,6 +540,7 @@ func highlightsActions(v HighlightsView) templ.Component {
 	})
 }
 
+//go:noinline
 func newHighlights(href, disabled, kind string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -578,6 +583,8 @@ type HighlightsCardView struct {
 }
 
 // HighlightsCard shows a customer's newest highlights.
+//
+//go:noinline
 func HighlightsCard(v HighlightsCardView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -674,6 +681,8 @@ func HighlightsCard(v HighlightsCardView) templ.Component {
 }
 
 // LatestHighlights shows the organization's newest highlights on its home page.
+//
+//go:noinline
 func LatestHighlights(v HighlightsCardView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -764,6 +773,8 @@ func LatestHighlights(v HighlightsCardView) templ.Component {
 }
 
 // highlightList is a short list; named says whom each is about.
+//
+//go:noinline
 func highlightList(items []HighlightItem, now time.Time, named bool) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -915,6 +926,8 @@ func (v HighlightFormView) fields() []FieldView {
 }
 
 // HighlightForm asks for highlights.
+//
+//go:noinline
 func HighlightForm(v HighlightFormView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1101,6 +1114,7 @@ func HighlightForm(v HighlightFormView) templ.Component {
 	})
 }
 
+//go:noinline
 func backLink(href, label string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1180,6 +1194,8 @@ type HighlightSessionView struct {
 }
 
 // Highlight is a highlight's page.
+//
+//go:noinline
 func Highlight(v HighlightView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1349,6 +1365,7 @@ func Highlight(v HighlightView) templ.Component {
 	})
 }
 
+//go:noinline
 func highlightActions(v HighlightView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1404,6 +1421,7 @@ func highlightActions(v HighlightView) templ.Component {
 	})
 }
 
+//go:noinline
 func highlightFacts(v HighlightView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1477,6 +1495,8 @@ func highlightFacts(v HighlightView) templ.Component {
 
 // ticketCopy offers a text in three forms. Without JavaScript they stand in
 // boxes to select.
+//
+//go:noinline
 func ticketCopy(v TicketView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1600,6 +1620,7 @@ func ticketCopy(v TicketView) templ.Component {
 	})
 }
 
+//go:noinline
 func copyFrom(label, id string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1665,6 +1686,8 @@ func copyFrom(label, id string) templ.Component {
 
 // HighlightStatus says how far a highlight is. While it is open it asks for
 // itself again.
+//
+//go:noinline
 func HighlightStatus(v HighlightView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1958,6 +1981,7 @@ func HighlightStatus(v HighlightView) templ.Component {
 	})
 }
 
+//go:noinline
 func highlightResult(v HighlightView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -2167,6 +2191,7 @@ func highlightResult(v HighlightView) templ.Component {
 	})
 }
 
+//go:noinline
 func sessionLink(s HighlightSessionView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

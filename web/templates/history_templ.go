@@ -75,6 +75,8 @@ func (c CallView) backgroundHint() string {
 }
 
 // HistoryPage lists what members did and what was asked of the vendors.
+//
+//go:noinline
 func HistoryPage(v HistoryView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -241,6 +243,7 @@ func HistoryPage(v HistoryView) templ.Component {
 	})
 }
 
+//go:noinline
 func historyActions(v HistoryView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -272,6 +275,7 @@ func historyActions(v HistoryView) templ.Component {
 	})
 }
 
+//go:noinline
 func historyRow(row HistoryRow, now time.Time) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -577,6 +581,7 @@ func historyRow(row HistoryRow, now time.Time) templ.Component {
 	})
 }
 
+//go:noinline
 func callBadge(state string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -613,6 +618,7 @@ func callBadge(state string) templ.Component {
 	})
 }
 
+//go:noinline
 func historyChanges(changes []HistoryChangeView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -650,6 +656,7 @@ func historyChanges(changes []HistoryChangeView) templ.Component {
 	})
 }
 
+//go:noinline
 func historyChange(c HistoryChangeView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -701,6 +708,7 @@ func historyChange(c HistoryChangeView) templ.Component {
 	})
 }
 
+//go:noinline
 func historyValue(text string, absent bool) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -755,6 +763,7 @@ func historyValue(text string, absent bool) templ.Component {
 	})
 }
 
+//go:noinline
 func callDetails(c CallView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -41,6 +41,8 @@ type PersonView struct {
 }
 
 // Home is the first page: the search box, then what the member had in hand.
+//
+//go:noinline
 func Home(v HomeView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -315,6 +317,7 @@ func Home(v HomeView) templ.Component {
 	})
 }
 
+//go:noinline
 func homeAside(v HomeView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -497,6 +500,8 @@ func homeAside(v HomeView) templ.Component {
 }
 
 // People lists customers with when they were seen.
+//
+//go:noinline
 func People(caption string, people []PersonView, now time.Time) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -62,6 +62,8 @@ type PageLoadRow struct {
 func (v InsightView) Fields() []FieldView { return []FieldView{v.From, v.To, v.Connection} }
 
 // Insight is the page of figures.
+//
+//go:noinline
 func Insight(v InsightView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -245,6 +247,7 @@ func Insight(v InsightView) templ.Component {
 	})
 }
 
+//go:noinline
 func insightFigures(v InsightView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -451,6 +454,7 @@ func insightFigures(v InsightView) templ.Component {
 	})
 }
 
+//go:noinline
 func insightAll(href string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -480,6 +484,7 @@ func insightAll(href string) templ.Component {
 	})
 }
 
+//go:noinline
 func shareCard(title, what string, rows []ShareRow, none string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -565,6 +570,7 @@ func shareCard(title, what string, rows []ShareRow, none string) templ.Component
 	})
 }
 
+//go:noinline
 func pageLoads(rows []PageLoadRow, columns []ColumnView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

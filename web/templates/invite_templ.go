@@ -25,6 +25,8 @@ type InvitedView struct {
 }
 
 // InvitedPage lets somebody join an organization.
+//
+//go:noinline
 func InvitedPage(v InvitedView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

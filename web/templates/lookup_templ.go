@@ -57,6 +57,8 @@ type AskOptionView struct {
 }
 
 // Lookup is the page of a lookup.
+//
+//go:noinline
 func Lookup(v LookupView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -382,6 +384,7 @@ func Lookup(v LookupView) templ.Component {
 	})
 }
 
+//go:noinline
 func unknownPerson(v LookupView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -418,6 +421,7 @@ func unknownPerson(v LookupView) templ.Component {
 	})
 }
 
+//go:noinline
 func askUnknown(v LookupView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

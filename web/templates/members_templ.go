@@ -42,6 +42,8 @@ type InvitationRow struct {
 const whoMayInvite = "Members are invited, changed and removed by members with the role admin or owner. Ask one of them if something here has to change."
 
 // MembersPage lists the members and, for those who may, the open invitations.
+//
+//go:noinline
 func MembersPage(v MembersView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -316,6 +318,7 @@ func MembersPage(v MembersView) templ.Component {
 	})
 }
 
+//go:noinline
 func membersActions(v MembersView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -347,6 +350,7 @@ func membersActions(v MembersView) templ.Component {
 	})
 }
 
+//go:noinline
 func invitationRow(i InvitationRow, now time.Time) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -586,6 +590,8 @@ type InviteView struct {
 }
 
 // InvitePage invites somebody.
+//
+//go:noinline
 func InvitePage(v InviteView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -704,6 +710,8 @@ type InvitationLinkView struct {
 }
 
 // InvitationLinkPage shows the link of an invitation, the only time it is seen.
+//
+//go:noinline
 func InvitationLinkPage(v InvitationLinkView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -836,6 +844,8 @@ type MemberView struct {
 }
 
 // MemberPage shows one member.
+//
+//go:noinline
 func MemberPage(v MemberView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1098,6 +1108,7 @@ func MemberPage(v MemberView) templ.Component {
 	})
 }
 
+//go:noinline
 func memberFacts(v MemberView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1230,6 +1241,8 @@ type MemberRemoveView struct {
 }
 
 // MemberRemovePage asks before a member is removed, or leaves.
+//
+//go:noinline
 func MemberRemovePage(v MemberRemoveView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

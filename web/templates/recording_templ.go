@@ -119,6 +119,8 @@ type RecordingCallRow struct {
 }
 
 // RecordingPage shows one recording.
+//
+//go:noinline
 func RecordingPage(v RecordingView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -238,6 +240,7 @@ func RecordingPage(v RecordingView) templ.Component {
 	})
 }
 
+//go:noinline
 func recordingStrip(v RecordingView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -440,6 +443,7 @@ func recordingStrip(v RecordingView) templ.Component {
 	})
 }
 
+//go:noinline
 func recordingActions(v RecordingView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -485,6 +489,7 @@ func recordingActions(v RecordingView) templ.Component {
 	})
 }
 
+//go:noinline
 func recordingAside(v RecordingView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -732,6 +737,7 @@ func recordingAside(v RecordingView) templ.Component {
 	})
 }
 
+//go:noinline
 func recordingEvents(v RecordingEventsView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -862,6 +868,7 @@ func recordingEvents(v RecordingEventsView) templ.Component {
 	})
 }
 
+//go:noinline
 func recordingEvent(e RecordingEventRow) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1084,6 +1091,7 @@ func recordingEvent(e RecordingEventRow) templ.Component {
 	})
 }
 
+//go:noinline
 func recordingCalls(v RecordingCallsView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1351,6 +1359,8 @@ type RecordingLineView struct {
 }
 
 // RecordingLine shows one event with its line.
+//
+//go:noinline
 func RecordingLine(v RecordingLineView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1554,6 +1564,7 @@ func RecordingLine(v RecordingLineView) templ.Component {
 	})
 }
 
+//go:noinline
 func recordingLineActions(v RecordingLineView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1590,6 +1601,8 @@ func recordingLineActions(v RecordingLineView) templ.Component {
 }
 
 // TextLink is a link inside of text.
+//
+//go:noinline
 func TextLink(href, text string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

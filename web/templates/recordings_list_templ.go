@@ -58,6 +58,8 @@ type RecordingHitRow struct {
 }
 
 // RecordingsPage lists recordings, and searches across them.
+//
+//go:noinline
 func RecordingsPage(v RecordingsView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -194,6 +196,7 @@ func RecordingsPage(v RecordingsView) templ.Component {
 	})
 }
 
+//go:noinline
 func recordingRows(v RecordingsView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -495,6 +498,8 @@ func recordingRows(v RecordingsView) templ.Component {
 }
 
 // recordingWho keeps its room beside texts of any length.
+//
+//go:noinline
 func recordingWho(who, href string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -570,6 +575,7 @@ func recordingWho(who, href string) templ.Component {
 	})
 }
 
+//go:noinline
 func recordingHits(v RecordingsView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -838,6 +844,8 @@ type PatternRow struct {
 }
 
 // PatternsPage shows what comes again and again.
+//
+//go:noinline
 func PatternsPage(v PatternsView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1048,6 +1056,7 @@ func patternColumns(c PatternCard) []ColumnView {
 	return append(out, ColumnView{Label: "Recordings", Num: true})
 }
 
+//go:noinline
 func patternTable(c PatternCard) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -60,6 +60,8 @@ type SessionView struct {
 type SessionErrorView struct{ Title, Href string }
 
 // Session is the page of one session.
+//
+//go:noinline
 func Session(v SessionView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -270,6 +272,7 @@ func Session(v SessionView) templ.Component {
 	})
 }
 
+//go:noinline
 func sessionActions(v SessionView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -319,6 +322,8 @@ func sessionActions(v SessionView) templ.Component {
 
 // SessionDetail shows a session's page views and errors, or offers to fetch
 // them. A timeline shows it when an entry is opened.
+//
+//go:noinline
 func SessionDetail(v SessionView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -539,6 +544,7 @@ func SessionDetail(v SessionView) templ.Component {
 	})
 }
 
+//go:noinline
 func fetchDetail(v SessionView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -628,6 +634,7 @@ func fetchDetail(v SessionView) templ.Component {
 	})
 }
 
+//go:noinline
 func sessionErrors(v SessionView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -750,6 +757,8 @@ type SessionAnswerView struct {
 }
 
 // SessionAnswer shows the vendor's JSON as it came.
+//
+//go:noinline
 func SessionAnswer(v SessionAnswerView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -881,6 +890,7 @@ func SessionAnswer(v SessionAnswerView) templ.Component {
 	})
 }
 
+//go:noinline
 func sessionAnswerActions(v SessionAnswerView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -12,6 +12,8 @@ import "time"
 
 // sessionFilter is the explorer's filter: what is used most, and the rest
 // behind a disclosure that opens by itself while one of it is set.
+//
+//go:noinline
 func sessionFilter(v SessionsView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -171,6 +173,8 @@ type SearchAskView struct {
 
 // SearchAsk says what Raygun answered about a search, shows a question that is
 // under way, and offers to ask with the price of it.
+//
+//go:noinline
 func SearchAsk(v SearchAskView, action string, now time.Time) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -38,6 +38,8 @@ type SessionColumnView struct {
 
 // SessionTable lists sessions in the columns that were chosen; the first one
 // is the time that opens the session.
+//
+//go:noinline
 func SessionTable(rows []SessionRowView, columns []SessionColumnView, now time.Time) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -89,6 +91,8 @@ func SessionTable(rows []SessionRowView, columns []SessionColumnView, now time.T
 
 // sessionRow is written with little around its values, as a page has fifty:
 // the style sheet aligns what has a data-label, which phones show before it.
+//
+//go:noinline
 func sessionRow(s *SessionRowView, columns []SessionColumnView, now time.Time) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -345,6 +349,8 @@ func sessionHeads(columns []SessionColumnView) []ColumnView {
 }
 
 // SessionBadges says what stands out in a session.
+//
+//go:noinline
 func SessionBadges(s SessionRowView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -390,6 +396,8 @@ func SessionBadges(s SessionRowView) templ.Component {
 
 // RatingText shows a rating as its badge, and a word that Raygun does not
 // document as it is.
+//
+//go:noinline
 func RatingText(rating string) templ.Component {
 	if ratingBars(rating) > 0 {
 		return RatingBadge(rating)
@@ -399,6 +407,8 @@ func RatingText(rating string) templ.Component {
 
 // textCell is a cell of plain text, or of what is not known. HTML lets one leave
 // a cell's end tag out; a page has 500 cells.
+//
+//go:noinline
 func textCell(text string) templ.Component {
 	if text == "" {
 		return markup(`<td class="unknown">unknown`)
@@ -409,6 +419,8 @@ func textCell(text string) templ.Component {
 const unknownNumber = markup(`<td class="num unknown">unknown`)
 
 // numberCell is a cell of a number, which is not known if it is negative.
+//
+//go:noinline
 func numberCell(label string, n int64) templ.Component {
 	if n < 0 {
 		return unknownNumber

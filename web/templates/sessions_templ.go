@@ -81,6 +81,8 @@ func (v SessionsView) MoreFields() []FieldView {
 }
 
 // Sessions is the page of the session explorer.
+//
+//go:noinline
 func Sessions(v SessionsView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -267,6 +269,7 @@ func Sessions(v SessionsView) templ.Component {
 	})
 }
 
+//go:noinline
 func chartNote(note string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -311,6 +314,8 @@ func chartNote(note string) templ.Component {
 
 // sessionSources says what the list rests on: what Raygun answered, and which
 // days the mirror holds.
+//
+//go:noinline
 func sessionSources(v SessionsView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -382,6 +387,7 @@ func sessionSources(v SessionsView) templ.Component {
 	})
 }
 
+//go:noinline
 func sessionList(v SessionsView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -530,6 +536,7 @@ func emptySessions(v SessionsView) string {
 	return "No sessions here"
 }
 
+//go:noinline
 func listActions(v SessionsView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

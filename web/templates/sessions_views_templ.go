@@ -36,6 +36,8 @@ type ViewsView struct {
 }
 
 // viewsMenu is the menu of saved views and the button that saves this one.
+//
+//go:noinline
 func viewsMenu(v SessionsView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -164,6 +166,7 @@ func viewsMenu(v SessionsView) templ.Component {
 	})
 }
 
+//go:noinline
 func viewLinks(title string, views []ViewRow) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -261,6 +264,8 @@ func viewLinks(title string, views []ViewRow) templ.Component {
 }
 
 // askAboutOpen leads from the view that is open to its customers' highlights.
+//
+//go:noinline
 func askAboutOpen(views []ViewRow) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -308,6 +313,8 @@ func askAboutOpen(views []ViewRow) templ.Component {
 }
 
 // changedView says that the open view was changed, and offers to keep that.
+//
+//go:noinline
 func changedView(v SessionsView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -389,6 +396,7 @@ func (s SaveViewView) hidden() []HiddenView {
 	return []HiddenView{{Name: "query", Value: s.Query}, {Name: "columns", Value: s.Columns}}
 }
 
+//go:noinline
 func saveViewFields(s SaveViewView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -430,6 +438,8 @@ func saveViewFields(s SaveViewView) templ.Component {
 
 // SaveView is the form that saves a view on a page of its own, where the name
 // was wrong.
+//
+//go:noinline
 func SaveView(s SaveViewView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -502,6 +512,8 @@ func SaveView(s SaveViewView) templ.Component {
 
 // Views is the page on which saved views are renamed, deleted and made the one
 // to begin with.
+//
+//go:noinline
 func Views(v ViewsView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -592,6 +604,7 @@ func (v ViewsView) fields() []FieldView {
 	return out
 }
 
+//go:noinline
 func viewsBack(href string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -621,6 +634,7 @@ func viewsBack(href string) templ.Component {
 	})
 }
 
+//go:noinline
 func viewRow(view ViewRow, noDefault string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

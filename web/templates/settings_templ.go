@@ -47,6 +47,8 @@ type ConnectionBudget struct {
 const whoMayConnect = "Connections are added, rotated and removed by members with the role admin or owner. Ask one of them if something here has to change."
 
 // ConnectionsPage lists the connections.
+//
+//go:noinline
 func ConnectionsPage(v ConnectionsView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -428,6 +430,7 @@ func ConnectionsPage(v ConnectionsView) templ.Component {
 	})
 }
 
+//go:noinline
 func connectionsActions(v ConnectionsView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -463,6 +466,8 @@ func connectionsActions(v ConnectionsView) templ.Component {
 type ConnectionChoiceView struct{ RaygunURL, RaygunV3URL, LogRocketURL, BackURL string }
 
 // ConnectionChoicePage asks which vendor to connect.
+//
+//go:noinline
 func ConnectionChoicePage(v ConnectionChoiceView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -658,6 +663,8 @@ type ConnectionFormView struct {
 }
 
 // ConnectionFormPage adds a connection.
+//
+//go:noinline
 func ConnectionFormPage(v ConnectionFormView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -850,6 +857,8 @@ type ConnectionView struct {
 }
 
 // ConnectionPage shows one connection.
+//
+//go:noinline
 func ConnectionPage(v ConnectionView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1090,6 +1099,7 @@ func ConnectionPage(v ConnectionView) templ.Component {
 	})
 }
 
+//go:noinline
 func connectionTest(v ConnectionView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1229,6 +1239,7 @@ func connectionTest(v ConnectionView) templ.Component {
 	})
 }
 
+//go:noinline
 func connectionForms(v ConnectionView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1543,6 +1554,7 @@ func connectionForms(v ConnectionView) templ.Component {
 	})
 }
 
+//go:noinline
 func connectionFacts(v ConnectionView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1777,6 +1789,8 @@ func connectionDefs(v ConnectionView) []DefView {
 type ConnectionRemoveView struct{ Name, Vendor, Action, BackURL string }
 
 // ConnectionRemovePage asks before a connection is removed.
+//
+//go:noinline
 func ConnectionRemovePage(v ConnectionRemoveView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1897,6 +1911,7 @@ func ConnectionRemovePage(v ConnectionRemoveView) templ.Component {
 	})
 }
 
+//go:noinline
 func backButton(href, label string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

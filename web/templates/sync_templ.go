@@ -27,6 +27,8 @@ type SyncView struct {
 }
 
 // SyncStatusPart says what a sync does and how old its newest session is.
+//
+//go:noinline
 func SyncStatusPart(v SyncView, now time.Time) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -129,6 +131,8 @@ func SyncStatusPart(v SyncView, now time.Time) templ.Component {
 }
 
 // SyncList shows what is syncing, connection by connection.
+//
+//go:noinline
 func SyncList(list []SyncView, now time.Time) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -232,6 +236,8 @@ type CoverageView struct {
 }
 
 // Coverage shows which days the mirror holds and offers to fill the others.
+//
+//go:noinline
 func Coverage(v CoverageView, now time.Time) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -438,6 +444,8 @@ func dayRuns(days []DayCell) []dayRun {
 }
 
 // dayTable lists the days of a strip, newest first.
+//
+//go:noinline
 func dayTable(v CoverageView, now time.Time) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -569,6 +577,8 @@ func dayTable(v CoverageView, now time.Time) templ.Component {
 
 // dayStrip draws a cell for each day: full, half or empty, so that it reads
 // without colour.
+//
+//go:noinline
 func dayStrip(days []DayCell) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -748,6 +758,7 @@ func stripRuns(days []DayCell) []stripRun {
 	return runs
 }
 
+//go:noinline
 func dayBadge(state string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -43,6 +43,8 @@ type TraitsCardView struct {
 }
 
 // TraitsCard shows what is known of a customer at LogRocket.
+//
+//go:noinline
 func TraitsCard(v TraitsCardView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -139,6 +141,7 @@ func TraitsCard(v TraitsCardView) templ.Component {
 	})
 }
 
+//go:noinline
 func traitsActions(v TraitsCardView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -170,6 +173,7 @@ func traitsActions(v TraitsCardView) templ.Component {
 	})
 }
 
+//go:noinline
 func rocketUser(u RocketUserView, now time.Time) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -324,6 +328,7 @@ func traitFact(term, text, history string) DefView {
 	return DefView{Term: term, Content: traitWithHistory(term, text, history)}
 }
 
+//go:noinline
 func traitWithHistory(term, text, history string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -425,6 +430,8 @@ type TraitEditItem struct {
 }
 
 // TraitsPage shows a customer's traits and who edited them.
+//
+//go:noinline
 func TraitsPage(v TraitsPageView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -678,6 +685,8 @@ type TraitsChooseView struct {
 }
 
 // TraitsChoose asks which LogRocket user an edit is about.
+//
+//go:noinline
 func TraitsChoose(v TraitsChooseView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -844,6 +853,8 @@ func (v TraitsFormView) fields() []FieldView {
 }
 
 // TraitsForm edits a LogRocket user.
+//
+//go:noinline
 func TraitsForm(v TraitsFormView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1134,6 +1145,7 @@ func TraitsForm(v TraitsFormView) templ.Component {
 	})
 }
 
+//go:noinline
 func traitsUser(userID, connection string, answeredAt, now time.Time) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1249,6 +1261,8 @@ type TraitChangeView struct {
 }
 
 // TraitsPreview shows what an edit will do, and sends it.
+//
+//go:noinline
 func TraitsPreview(v TraitsPreviewView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1457,6 +1471,7 @@ func TraitsPreview(v TraitsPreviewView) templ.Component {
 	})
 }
 
+//go:noinline
 func traitChanges(rows []TraitChangeView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1697,6 +1712,7 @@ func traitChanges(rows []TraitChangeView) templ.Component {
 	})
 }
 
+//go:noinline
 func traitBefore(c TraitChangeView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1757,6 +1773,7 @@ func traitBefore(c TraitChangeView) templ.Component {
 	})
 }
 
+//go:noinline
 func traitEffect(c TraitChangeView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1821,6 +1838,8 @@ type TraitEditView struct {
 }
 
 // TraitEdit is an edit's page.
+//
+//go:noinline
 func TraitEdit(v TraitEditView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1950,6 +1969,7 @@ func TraitEdit(v TraitEditView) templ.Component {
 	})
 }
 
+//go:noinline
 func traitEditActions(v TraitEditView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -2001,6 +2021,8 @@ type PastTraitView struct {
 }
 
 // TraitHistory shows what happened to one field, newest first.
+//
+//go:noinline
 func TraitHistory(v TraitHistoryView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -2339,6 +2361,7 @@ func TraitHistory(v TraitHistoryView) templ.Component {
 	})
 }
 
+//go:noinline
 func traitEditFacts(v TraitEditView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -2415,6 +2438,8 @@ func traitEditFacts(v TraitEditView) templ.Component {
 
 // TraitEditStatus says how far an edit is. While it is open it asks for itself
 // again.
+//
+//go:noinline
 func TraitEditStatus(v TraitEditView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -2587,6 +2612,7 @@ func TraitEditStatus(v TraitEditView) templ.Component {
 	})
 }
 
+//go:noinline
 func sendAgain(v TraitEditView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

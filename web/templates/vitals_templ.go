@@ -40,6 +40,7 @@ type VitalView struct {
 	Chart            ChartView
 }
 
+//go:noinline
 func vitalsCard(v InsightView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -253,6 +254,7 @@ func vitalsCard(v InsightView) templ.Component {
 	})
 }
 
+//go:noinline
 func vital(v VitalView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"html/template"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -213,38 +212,5 @@ func (s *Sandbox) controlPage(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
-	_ = controlTemplate().Execute(w, st)
-}
-
-func controlTemplate() *template.Template {
-	return template.Must(template.New("control").Parse(`<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Sandbox</title>
-<style>body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}table{border-collapse:collapse}td,th{text-align:left;padding:.15rem .8rem .15rem 0;overflow-wrap:anywhere}form{display:flex;gap:.8rem;flex-wrap:wrap;align-items:end;margin:.6rem 0}label{display:grid}</style></head>
-<body><h1>Sandbox</h1><p>Stand-ins for Raygun ({{.RaygunURL}}) and LogRocket ({{.LogRocketURL}}). Everything they tell is made up.</p>
-<h2>Faults</h2>
-{{if .Faults}}<table><tr><th>Vendor</th><th>Operation</th><th>What</th><th>Waits</th><th>Left</th></tr>
-{{range .Faults}}<tr><td>{{or .Vendor "both"}}</td><td>{{or .Operation "all"}}</td><td>{{.Kind}}</td><td>{{.LatencyMS}} ms</td><td>{{if .Times}}{{.Times}} times{{else}}until removed{{end}}</td></tr>{{end}}</table>
-<form method="post" action="/_sandbox/faults/clear"><button>Remove all faults</button></form>{{else}}<p>None is on.</p>{{end}}
-<form method="post" action="/_sandbox/faults">
-<label>Vendor<select name="vendor"><option value="">both</option><option>raygun</option><option>logrocket</option></select></label>
-<label>Operation<select name="operation"><option value="">all</option>{{range .Operations}}<option>{{.}}</option>{{end}}</select></label>
-<label>What<select name="kind">{{range .Kinds}}<option>{{.}}</option>{{end}}</select></label>
-<label>Wait (ms)<input name="latencyMs" type="number" min="0" value="0"></label>
-<label>Retry-After (s)<input name="retryAfterSeconds" type="number" min="0" value="0"></label>
-<label>Times (0: until removed)<input name="times" type="number" min="0" value="0"></label>
-<button>Switch on</button></form>
-<h2>Dialect: {{.Dialect}}</h2>
-<form method="post" action="/_sandbox/dialect"><button name="dialect" value="contract">contract</button><button name="dialect" value="live">live</button></form>
-<h2>Raygun's daily limit</h2><p>{{.RaygunUsed}} used today of {{if lt .RaygunLimit 0}}no limit{{else}}{{.RaygunLimit}}{{end}}. Highlight jobs started: {{.HighlightJobs}}.</p>
-<form method="post" action="/_sandbox/limit"><label>Limit (negative: none)<input name="limit" type="number" value="{{.RaygunLimit}}"></label><button>Set</button></form>
-<h2>Raygun API v3</h2><p>{{.V3Used}} used today.</p>
-<form method="post" action="/_sandbox/v3limits"><label>A second<input name="perSecond" type="number" value="{{.V3PerSecond}}"></label><label>A minute<input name="perMinute" type="number" value="{{.V3PerMinute}}"></label><label>A day (negative: no limit)<input name="perDay" type="number" value="{{.V3PerDay}}"></label><button>Set</button></form>
-<form method="post" action="/_sandbox/scopes">{{$granted := .Scopes}}{{range $one := .AllScopes}}<label>{{$one}}<input type="checkbox" name="scopes" value="{{$one}}"{{range $granted}}{{if eq . $one}} checked{{end}}{{end}}></label>{{end}}<button>Grant these scopes</button></form>
-<h2>Disorder in Raygun's lists</h2>
-<form method="post" action="/_sandbox/disorder">{{$on := .Disorder}}{{range $one := .Disorders}}<label>{{$one}}<input type="checkbox" name="disorder" value="{{$one}}"{{range $on}}{{if eq . $one}} checked{{end}}{{end}}></label>{{end}}<button>Set</button></form>
-<h2>Customers that are easy to remember</h2><table>{{range .Demo}}<tr><td>{{.Email}}</td><td>{{.UserID}}</td><td>{{.Note}}</td></tr>{{end}}</table>
-<h2>Latest requests</h2><table><tr><th>Time</th><th>Vendor</th><th>Operation</th><th>Request</th><th>Status</th></tr>
-{{range .RecentRequests}}<tr><td>{{.Time.Format "15:04:05.000"}}</td><td>{{.Vendor}}</td><td>{{.Operation}}</td><td>{{.Method}} {{.Path}}</td><td>{{.Status}}</td></tr>{{end}}</table>
-</body></html>
-`))
+	_ = controlSheet(st).Render(r.Context(), w) // a reader who has gone away
 }

@@ -1,7 +1,7 @@
 package sandbox
 
 import (
-	"html/template"
+	"context"
 	"net/http"
 	"slices"
 	"strconv"
@@ -25,22 +25,12 @@ type webRow struct {
 
 type webLink struct{ Href, Text string }
 
-func pageTemplate() *template.Template {
-	return template.Must(template.New("page").Parse(`<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{{.Title}}</title>
-<style>body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}li{margin:.3rem 0;overflow-wrap:anywhere}mark{padding:0 .2rem}time{font-variant-numeric:tabular-nums;margin-right:.6rem}.note{border:1px solid;padding:.4rem .8rem;border-radius:.4rem}</style></head>
-<body><p class="note">Made-up data. This page stands in for one of a vendor's.</p><h1>{{.Title}}</h1><p>{{.Text}}</p>
-{{if .Rows}}<ul>{{range .Rows}}<li><time>{{.Time}}</time>{{if .Marked}}<mark>{{.Text}}</mark>{{else}}{{.Text}}{{end}}</li>{{end}}</ul>{{end}}
-{{if .More}}<ul>{{range .More}}<li><a href="{{.Href}}">{{.Text}}</a></li>{{end}}</ul>{{end}}</body></html>
-`))
-}
-
 func (s *Sandbox) writePage(w http.ResponseWriter, code int, p webPage) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(code)
-	_ = pageTemplate().Execute(w, p) // a reader who has gone away
+	_ = madeUpPage(p).Render(context.Background(), w) // a reader who has gone away
 }
 
 func (s *Sandbox) noPage(w http.ResponseWriter) {
