@@ -205,7 +205,7 @@ func (a *app) identityViews(r *http.Request, p services.CustomerPage) ([]templat
 
 // customerHistory is the last of what members did about a customer.
 func (a *app) customerHistory(r *http.Request, id services.CustomerID) (templ.Component, error) {
-	page, err := a.History.Page(r.Context(), orgOf(r), services.HistoryQuery{Customer: id, Deeds: true, Limit: 5})
+	page, err := a.History.Page(r.Context(), orgOf(r), services.HistoryQuery{Customer: id, Kind: services.HistoryDeeds, Limit: 5})
 	if err != nil {
 		return nil, err
 	}

@@ -37,7 +37,9 @@ func TestHistoryIsFilteredPagedAndTakenHome(t *testing.T) {
 		t.Error("a name came through as markup")
 	}
 	b.get("/o/acme/history?kind=connection").wants(t, 200, "Added the LogRocket", "Reset")
+	b.get("/o/acme/history?kind=deed").wants(t, 200, "Added the LogRocket", "Signed in")
 	for path, not := range map[string]string{
+		"?kind=deed":       "Asked LogRocket",
 		"?kind=connection": "Signed in", "?kind=call": "Signed in", "?kind=sign_in": "Added the LogRocket",
 		"?person=1": "Added the LogRocket",
 		fmt.Sprintf("?person=%d&kind=sign_in", me):       "Asked LogRocket",

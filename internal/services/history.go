@@ -19,9 +19,10 @@ import (
 // HistoryKind is what people filter the history by.
 type HistoryKind string
 
-// The kinds of history. Each but HistoryCalls is what stands before the dot in
-// an entry's action.
+// The kinds of history. Each is what stands before the dot in an entry's action,
+// but HistoryCalls, and HistoryDeeds, which is all kinds but the calls.
 const (
+	HistoryDeeds       HistoryKind = "deed"
 	HistoryTraits      HistoryKind = "trait"
 	HistoryHighlights  HistoryKind = "highlight"
 	HistoryConnections HistoryKind = "connection"
@@ -43,6 +44,7 @@ func HistoryKinds() []struct {
 		Kind HistoryKind
 		Name string
 	}{
+		{HistoryDeeds, "All but vendor calls"},
 		{HistoryTraits, "Trait edits"},
 		{HistoryHighlights, "Highlights"},
 		{HistoryConnections, "Connections"},
@@ -57,9 +59,7 @@ func HistoryKinds() []struct {
 
 // HistoryQuery selects from the history. Zero fields select everything.
 type HistoryQuery struct {
-	Kind HistoryKind
-	// Deeds leaves the vendor calls out where Kind does not ask for them.
-	Deeds      bool
+	Kind       HistoryKind
 	Person     UserID
 	Customer   CustomerID
 	Connection ConnectionID
@@ -209,7 +209,7 @@ func (q HistoryQuery) filter(of source, cur position, limit int) db.HistoryFilte
 	f := db.HistoryFilter{
 		Actor: q.Person, Customer: q.Customer, Connection: q.Connection, From: q.From, Until: q.Until, Limit: limit,
 	}
-	if of == fromHistory {
+	if of == fromHistory && q.Kind != HistoryDeeds {
 		f.Kind = string(q.Kind)
 	}
 	if cur.source == 0 {
@@ -251,7 +251,7 @@ func (h *History) page(ctx context.Context, org OrgID, q HistoryQuery, limit int
 			all = append(all, placed{position{r.At.UnixMilli(), fromHistory, int64(r.ID)}, entryEvent(r)})
 		}
 	}
-	if q.Kind == HistoryCalls || q.Kind == "" && !q.Deeds {
+	if q.Kind == HistoryCalls || q.Kind == "" {
 		rows, err := o.Calls(ctx, q.filter(fromCalls, cur, limit+1))
 		if err != nil {
 			return HistoryPage{}, err
