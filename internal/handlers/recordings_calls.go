@@ -3,6 +3,7 @@ package handlers
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -76,6 +77,7 @@ func callRows(r *http.Request, rec services.Recording, page services.CallPage, s
 			Href: recordingMoment(r, rec.ID, max(place, 0)), Method: c.Method, URL: orText(c.URL, c.Endpoint), Offset: offsetText(c.At.Sub(rec.StartedAt)),
 			Status: "no answer", StatusTone: "warn", TookMS: c.Took,
 		}
+		row.Place, row.Host = addressParts(row.URL)
 		if c.Status > 0 {
 			row.Status, row.StatusTone = strconv.Itoa(c.Status), "good"
 		}
@@ -94,4 +96,15 @@ func callRows(r *http.Request, rec services.Recording, page services.CallPage, s
 		rows = append(rows, row)
 	}
 	return rows, max(span, 1)
+}
+
+// addressParts splits an address where its host ends, so that a column can begin
+// with what tells it from others. One without a host is all place.
+func addressParts(address string) (place, host string) {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
+		return address, ""
+	}
+	_, place, _ = strings.Cut(address, u.Host)
+	return orText(place, "/"), u.Host
 }
