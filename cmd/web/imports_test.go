@@ -53,7 +53,7 @@ var onlyIn = map[string][]string{
 	"github.com/urfave/cli":              {"cmd/web"},
 	"github.com/graphql-go/graphql":      {"internal/services/sandbox"},
 	"github.com/vektah/gqlparser":        {"internal/services/graphql"},
-	"github.com/goccy/go-json":           {"internal/services/eventlog"},
+	"github.com/tidwall/gjson":           {"internal/services/eventlog"},
 	"github.com/yuin/goldmark":           {"internal/services/markdown", "internal/handlers"},
 	"github.com/microcosm-cc/bluemonday": {"internal/services/markdown"},
 	"github.com/chromedp":                {"internal/e2e"},

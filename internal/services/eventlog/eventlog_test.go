@@ -293,3 +293,15 @@ func TestMemoryStaysTheSame(t *testing.T) {
 		})
 	}
 }
+
+func TestALineOfManyLevelsIsReadOrRefusedButNeverHarms(t *testing.T) {
+	nested := func(levels int) []byte {
+		return []byte(`{"type":"click","text":"x","deep":` + strings.Repeat("[", levels) + strings.Repeat("]", levels) + "}")
+	}
+	if e, bad := eventlog.Parse(nested(9_000)); bad != "" || e.Text != "x" {
+		t.Errorf("9,000 levels: %q, %+v", bad, e)
+	}
+	if _, bad := eventlog.Parse(nested(2_000_000)); bad != "it is no whole JSON object" {
+		t.Errorf("2,000,000 levels: %q", bad)
+	}
+}

@@ -1,11 +1,8 @@
 package eventlog
 
 import (
-	"bytes"
 	"strings"
 	"time"
-
-	gojson "github.com/goccy/go-json"
 )
 
 // kindOf is what a type's name means. The names with dots are those of
@@ -81,8 +78,9 @@ func (f *fields) fill(e *Event) {
 	case "online":
 		e.Text = validCut(first(f.Status, f.Online, f.Message), maxText)
 	case "redux":
-		var action struct{ Type gojson.RawMessage }
-		if len(f.Action) > 0 && f.Action[0] == '{' && gojson.Unmarshal(f.Action, &action) == nil {
+		if strings.HasPrefix(f.Action, "{") {
+			var action fields
+			action.read(f.Action)
 			e.Text = validCut(text(action.Type), maxText)
 		} else {
 			e.Text = validCut(first(f.Action, f.Name), maxText)
@@ -108,27 +106,21 @@ func level(s string) string {
 }
 
 // arguments are the words that were written to a console.
-func arguments(v gojson.RawMessage) string {
+func arguments(v string) string {
 	if len(v) == 0 {
 		return ""
 	}
 	if v[0] != '[' {
 		return validCut(text(v), maxText)
 	}
-	var list []gojson.RawMessage
-	if gojson.Unmarshal(v, &list) != nil {
-		return validCut(string(v), maxText)
-	}
 	var b strings.Builder
-	for _, a := range list {
-		if b.Len() > 4*maxText {
-			break
-		}
+	elements(v, func(a string) bool {
 		if b.Len() > 0 {
 			b.WriteByte(' ')
 		}
 		b.WriteString(cut(text(a), 2*maxText))
-	}
+		return b.Len() <= 4*maxText
+	})
 	return validCut(b.String(), maxText)
 }
 
@@ -148,56 +140,80 @@ func (f *fields) exception(e *Event) {
 	e.Stack = stack(first3(f.Stack, f.StackTrace, f.StackTrace2))
 }
 
-func first3(a, b, c gojson.RawMessage) gojson.RawMessage { return first2(first2(a, b), c) }
+func first3(a, b, c string) string { return first2(first2(a, b), c) }
 
 // stack is a stack as browsers write it, also where it comes as a list of
 // frames.
-func stack(v gojson.RawMessage) string {
+func stack(v string) string {
 	if len(v) == 0 || v[0] != '[' {
 		return validCut(text(v), maxStack)
 	}
-	var frames []struct {
-		FunctionName, Function, FileName, File, URL, LineNumber, Line, ColumnNumber, Column gojson.RawMessage
-	}
-	if gojson.Unmarshal(v, &frames) != nil {
-		return validCut(string(v), maxStack)
-	}
 	var b strings.Builder
-	for _, f := range frames {
-		name := first(f.FunctionName, f.Function)
-		if name == "" {
-			name = "(anonymous)"
+	frames := true
+	elements(v, func(frame string) bool {
+		if frames = frame[0] == '{' || frame == "null"; !frames {
+			return false
 		}
-		b.WriteString("at " + name)
-		if file := first(f.FileName, f.File, f.URL); file != "" {
-			b.WriteString(" (" + strings.TrimRight(file+":"+first(f.LineNumber, f.Line)+":"+first(f.ColumnNumber, f.Column), ":") + ")")
-		}
-		b.WriteByte('\n')
-		if b.Len() > 4*maxStack {
-			break
-		}
+		writeFrame(&b, frame)
+		return b.Len() <= 4*maxStack
+	})
+	if !frames {
+		return validCut(v, maxStack)
 	}
 	return validCut(strings.TrimSuffix(b.String(), "\n"), maxStack)
 }
 
+// writeFrame writes a frame of a stack as browsers do.
+func writeFrame(b *strings.Builder, frame string) {
+	var functionName, function, fileName, file, url, lineNumber, line, columnNumber, column string
+	members(frame, func(name []byte, value string) {
+		switch string(name) {
+		case "functionname":
+			functionName = value
+		case "function":
+			function = value
+		case "filename":
+			fileName = value
+		case "file":
+			file = value
+		case "url":
+			url = value
+		case "linenumber":
+			lineNumber = value
+		case "line":
+			line = value
+		case "columnnumber":
+			columnNumber = value
+		case "column":
+			column = value
+		}
+	})
+	called := first(functionName, function)
+	if called == "" {
+		called = "(anonymous)"
+	}
+	b.WriteString("at " + called)
+	if from := first(fileName, file, url); from != "" {
+		b.WriteString(" (" + strings.TrimRight(from+":"+first(lineNumber, line)+":"+first(columnNumber, column), ":") + ")")
+	}
+	b.WriteByte('\n')
+}
+
 // contentLength is the size that the headers of an answer tell, -1 if none.
-func contentLength(headers gojson.RawMessage) int64 {
-	if !bytes.Contains(headers, []byte("ontent-")) { // most lines, without taking them apart
-		return -1
+func contentLength(headers string) int64 {
+	size := int64(-1)
+	if !strings.Contains(headers, "ontent-") { // most lines, without taking them apart
+		return size
 	}
-	var all map[string]gojson.RawMessage
-	if gojson.Unmarshal(headers, &all) != nil {
-		return -1
-	}
-	for name, value := range all {
-		if !strings.EqualFold(name, "content-length") {
-			continue
+	members(headers, func(name []byte, value string) {
+		if string(name) != "content-length" {
+			return
 		}
 		if n, ok := number(value); ok && n >= 0 && n < 1<<53 {
-			return int64(n)
+			size = int64(n)
 		}
-	}
-	return -1
+	})
+	return size
 }
 
 // call reads a network call. One that was answered and has no id, or tells how
@@ -240,14 +256,13 @@ func (f *fields) who(e *Event, kind string) {
 	if w.UserID == "" && kind == "user" {
 		w.UserID = validCut(text(f.ID), most)
 	}
-	var traits struct{ Email, Name gojson.RawMessage }
-	if t := first2(f.UserTraits, f.Traits); len(t) > 0 && t[0] == '{' && gojson.Unmarshal(t, &traits) == nil {
-		if w.Email == "" {
-			w.Email = validCut(text(traits.Email), most)
-		}
-		if w.Name == "" {
-			w.Name = validCut(text(traits.Name), most)
-		}
+	var traits fields
+	traits.read(first2(f.UserTraits, f.Traits))
+	if w.Email == "" {
+		w.Email = validCut(text(traits.Email), most)
+	}
+	if w.Name == "" {
+		w.Name = validCut(text(traits.Name), most)
 	}
 	w.Browser, w.OS = joined(f.Browser, f.BrowserVersion), joined(f.OS, f.OSVersion)
 	w.Device, w.Release = validCut(text(f.Device), 200), validCut(text(f.Release), 200)
@@ -255,6 +270,6 @@ func (f *fields) who(e *Event, kind string) {
 }
 
 // joined is a name with its version. Either may be an object or stand alone.
-func joined(name, version gojson.RawMessage) string {
+func joined(name, version string) string {
 	return validCut(strings.TrimSpace(text(name)+" "+text(version)), 200)
 }

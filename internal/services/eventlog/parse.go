@@ -1,14 +1,11 @@
 package eventlog
 
 import (
-	"bytes"
 	"math"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
-
-	gojson "github.com/goccy/go-json"
 )
 
 // Bounds of what is taken out of a line, in characters.
@@ -18,39 +15,26 @@ const (
 	maxURL   = 4096
 )
 
-// fields are what is looked for in a line. Names are matched without regard to
-// case, and the last of a name that comes twice counts.
+// fields are what is looked for in a line: values as they are written there,
+// empty where there is none. Names are matched without regard to case, and the
+// last of a name that comes twice counts.
 type fields struct {
-	Type, EventType, Time, Timestamp gojson.RawMessage
-	EventType2                       gojson.RawMessage `json:"event_type"`
-	SessionTime                      gojson.RawMessage `json:"session_time"`
+	Type, EventType, EventType2, Time, Timestamp, SessionTime string
 
-	RecordingID, SessionID gojson.RawMessage
-	RecordingID2           gojson.RawMessage `json:"recording_id"`
-	SessionID2             gojson.RawMessage `json:"session_id"`
-	ID, UserID             gojson.RawMessage
-	UserID2                gojson.RawMessage `json:"user_id"`
-	Email, Name            gojson.RawMessage
-	UserTraits, Traits     gojson.RawMessage
-	Browser, OS, Device    gojson.RawMessage
-	BrowserVersion         gojson.RawMessage
-	OSVersion              gojson.RawMessage
-	Release, Country, City gojson.RawMessage
+	RecordingID, RecordingID2, SessionID, SessionID2 string
+	ID, UserID, UserID2                              string
+	Email, Name, UserTraits, Traits                  string
+	Browser, OS, Device, BrowserVersion, OSVersion   string
+	Release, Country, City                           string
 
-	URL, Href, Title, Text, Selector gojson.RawMessage
-	Method, ReqID, RequestID         gojson.RawMessage
-	RequestID2                       gojson.RawMessage `json:"request_id"`
-	Status, StatusCode               gojson.RawMessage
-	StatusCode2                      gojson.RawMessage `json:"status_code"`
-	Duration, Size, ResponseSize     gojson.RawMessage
-	Headers                          gojson.RawMessage
-
-	LogLevel, Level, Args, Message  gojson.RawMessage
-	ErrorType, ExceptionType, Stack gojson.RawMessage
-	StackTrace                      gojson.RawMessage
-	StackTrace2                     gojson.RawMessage `json:"stack_trace"`
-	EventName, Action, Online       gojson.RawMessage
-	Data, Payload                   gojson.RawMessage
+	URL, Href, Title, Text, Selector          string
+	Method, ReqID, RequestID, RequestID2      string
+	Status, StatusCode, StatusCode2           string
+	Duration, Size, ResponseSize, Headers     string
+	LogLevel, Level, Args, Message            string
+	ErrorType, ExceptionType                  string
+	Stack, StackTrace, StackTrace2, EventName string
+	Action, Online, Data, Payload             string
 }
 
 // Parse reads one line. bad says in some words why there is no event in it.
@@ -64,21 +48,20 @@ func Parse(raw []byte) (e Event, bad string) {
 	if len(raw) == 0 || raw[0] != '{' {
 		return Event{}, "it is no JSON object"
 	}
-	var f fields
-	if bad := decode(raw, &f); bad != "" {
-		return Event{}, bad
+	line := string(raw)
+	if !valid(line) {
+		return Event{}, "it is no whole JSON object"
 	}
+	var f fields
+	f.read(line)
 	e.Type = cut(first(f.Type, f.EventType, f.EventType2), 200)
 	if inner := first2(f.Data, f.Payload); len(inner) > 0 && inner[0] == '{' {
 		// Some exports put what belongs to the type into an object of its own. What
 		// stands outside counts first.
 		outer := f
 		f = fields{}
-		if decode(inner, &f) == "" {
-			f = outer.over(f)
-		} else {
-			f = outer
-		}
+		f.read(inner)
+		f = outer.over(f)
 		if e.Type == "" {
 			e.Type = cut(first(f.Type, f.EventType, f.EventType2), 200)
 		}
@@ -92,16 +75,8 @@ func Parse(raw []byte) (e Event, bad string) {
 	return e, ""
 }
 
-// decode reads a JSON object.
-func decode(raw []byte, f *fields) (bad string) {
-	if err := gojson.Unmarshal(raw, f); err != nil {
-		return "it is no whole JSON object"
-	}
-	return ""
-}
-
 // first is the first of some values that is not empty.
-func first(values ...gojson.RawMessage) string {
+func first(values ...string) string {
 	for _, v := range values {
 		if s := text(v); s != "" {
 			return s
@@ -110,7 +85,7 @@ func first(values ...gojson.RawMessage) string {
 	return ""
 }
 
-func first2(a, b gojson.RawMessage) gojson.RawMessage {
+func first2(a, b string) string {
 	if len(a) > 0 {
 		return a
 	}
@@ -119,34 +94,27 @@ func first2(a, b gojson.RawMessage) gojson.RawMessage {
 
 // text is a value as people read it: a text without its quotes, nothing for
 // null, anything else as it is written.
-func text(v gojson.RawMessage) string {
-	v = bytes.TrimSpace(v)
-	if len(v) == 0 || string(v) == "null" {
+func text(v string) string {
+	if v == "" || v == "null" {
 		return ""
 	}
 	if v[0] != '"' {
-		return string(v)
+		return v
 	}
 	if len(v) < 2 || v[len(v)-1] != '"' {
 		return ""
 	}
-	if inner := v[1 : len(v)-1]; bytes.IndexByte(inner, '\\') < 0 {
-		return string(inner)
+	if inner := v[1 : len(v)-1]; strings.IndexByte(inner, '\\') < 0 {
+		return inner
 	}
 	return unquote(v)
 }
 
-func unquote(v []byte) (s string) {
-	if gojson.Unmarshal(v, &s) != nil {
-		return strings.Trim(string(v), `"`)
-	}
-	return strings.ToValidUTF8(s, "\uFFFD")
-}
-
-// cut bounds a text in characters.
+// cut bounds a text in characters. It is a copy, so that an event does not keep
+// its whole line in memory.
 func cut(s string, most int) string {
 	if len(s) <= most {
-		return s
+		return strings.Clone(s)
 	}
 	n := 0
 	for i := range s {
@@ -155,12 +123,12 @@ func cut(s string, most int) string {
 		}
 		n++
 	}
-	return s
+	return strings.Clone(s)
 }
 
 // number reads a number that may be written as a text; ok is false for what is
 // none.
-func number(v gojson.RawMessage) (n float64, ok bool) {
+func number(v string) (n float64, ok bool) {
 	s := text(v)
 	if s == "" {
 		return 0, false
@@ -171,7 +139,7 @@ func number(v gojson.RawMessage) (n float64, ok bool) {
 
 // when is the time of an event, in any of the spellings.
 func (f *fields) when() (at time.Time, offset time.Duration) {
-	for _, v := range []gojson.RawMessage{f.Time, f.Timestamp, f.SessionTime} {
+	for _, v := range []string{f.Time, f.Timestamp, f.SessionTime} {
 		if len(v) == 0 {
 			continue
 		}
@@ -238,24 +206,13 @@ func plausible(t time.Time) bool { return t.Year() >= 2000 && t.Year() < 2200 }
 
 // over is what f tells, and where it is silent, what inner does.
 func (f fields) over(inner fields) fields {
-	have, want := f.all(), inner.all()
+	have, want := f.told(), inner.told()
 	for i, v := range have {
 		if len(*v) > 0 {
 			*want[i] = *v
 		}
 	}
 	return inner
-}
-
-func (f *fields) all() []*gojson.RawMessage {
-	return []*gojson.RawMessage{
-		&f.Type, &f.EventType, &f.EventType2, &f.Time, &f.Timestamp, &f.SessionTime,
-		&f.RecordingID, &f.RecordingID2, &f.SessionID, &f.SessionID2, &f.ID, &f.UserID, &f.UserID2, &f.Email, &f.Name, &f.UserTraits, &f.Traits,
-		&f.Browser, &f.OS, &f.Device, &f.BrowserVersion, &f.OSVersion, &f.Release, &f.Country, &f.City,
-		&f.URL, &f.Href, &f.Title, &f.Text, &f.Selector, &f.Method, &f.ReqID, &f.RequestID, &f.RequestID2, &f.Status, &f.StatusCode, &f.StatusCode2,
-		&f.Duration, &f.Size, &f.ResponseSize, &f.Headers, &f.LogLevel, &f.Level, &f.Args, &f.Message,
-		&f.ErrorType, &f.ExceptionType, &f.Stack, &f.StackTrace, &f.StackTrace2, &f.EventName, &f.Action, &f.Online,
-	}
 }
 
 // validCut cleans a text that may hold halves of characters.
