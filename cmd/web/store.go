@@ -30,7 +30,14 @@ type store struct {
 // openStore opens the data directory, making it on the first start. Several
 // processes may have it open; only one may start the jobs (see lockData).
 func openStore(ctx context.Context, c storeConfig, v services.Vendors, log *slog.Logger) (*store, error) {
-	d, err := db.Open(ctx, c.database())
+	began := time.Time{}
+	d, err := db.OpenTelling(ctx, c.database(), func(from, to int64) {
+		began = time.Now()
+		log.Warn("the database is brought to this version's schema; with much data this takes minutes, and no page is served until then", "from", from, "to", to)
+	})
+	if err == nil && !began.IsZero() {
+		log.Info("the database has this version's schema", "took", time.Since(began).Round(time.Millisecond))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open the data in %s: %w", c.dir, err)
 	}

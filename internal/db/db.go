@@ -89,9 +89,24 @@ func (d *DB) Org(id OrgID) Org { return Org{db: d, id: id} }
 // ID is the organization that the handle belongs to.
 func (o Org) ID() OrgID { return o.id }
 
+// NewerError is a database that a newer Sightline has written. It is left as it
+// was.
+type NewerError struct{ Schema, Known int64 }
+
+func (e *NewerError) Error() string {
+	return fmt.Sprintf("the database was written by a newer Sightline (schema %d, this one knows %d); start that one, or restore a backup of before", e.Schema, e.Known)
+}
+
 // Open opens the database file at path, makes it and its directory if need be,
 // and brings its schema up to date. The file is readable by its owner alone.
+// One that a newer Sightline has written is a *NewerError.
 func Open(ctx context.Context, path string) (*DB, error) {
+	return OpenTelling(ctx, path, func(from, to int64) {})
+}
+
+// OpenTelling is Open, which calls upgrading before it brings a database that
+// is in use from one schema to another: that may take minutes.
+func OpenTelling(ctx context.Context, path string, upgrading func(from, to int64)) (*DB, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("make the data directory: %w", err)
 	}
@@ -108,7 +123,7 @@ func Open(ctx context.Context, path string) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := prepare(ctx, d.w); err != nil {
+	if err := prepare(ctx, d.w, upgrading); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
 	if d.f, err = newFolder(path, committed); err != nil {
@@ -137,7 +152,7 @@ func dsn(path string, readOnly bool) string {
 	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: v.Encode()}).String()
 }
 
-func prepare(ctx context.Context, w *sql.DB) error {
+func prepare(ctx context.Context, w *sql.DB, upgrading func(from, to int64)) error {
 	if _, err := w.ExecContext(ctx, "PRAGMA journal_mode = WAL"); err != nil {
 		return fmt.Errorf("switch to write-ahead logging: %w", err)
 	}
@@ -148,6 +163,14 @@ func prepare(ctx context.Context, w *sql.DB) error {
 	p, err := goose.NewProvider(goose.DialectSQLite3, w, dir, goose.WithLogger(goose.NopLogger()))
 	if err != nil {
 		return fmt.Errorf("read the migrations: %w", err)
+	}
+	switch from, to, err := p.GetVersions(ctx); {
+	case err != nil:
+		return fmt.Errorf("read the database's schema: %w", err)
+	case from > to:
+		return &NewerError{from, to}
+	case from > 0 && from < to:
+		upgrading(from, to)
 	}
 	if _, err := p.Up(ctx); err != nil {
 		return fmt.Errorf("migrate the database: %w", err)
