@@ -246,7 +246,8 @@ func (p *pace) add(ctx context.Context, n int, now time.Time) error {
 	for limiter != nil && n > 0 {
 		part := min(n, limiter.Burst())
 		if err := limiter.WaitN(ctx, part); err != nil {
-			return err
+			<-ctx.Done() // it would end before: the limiter says so ahead of time
+			return ctx.Err()
 		}
 		n -= part
 	}

@@ -19,13 +19,17 @@ type ExportFileID = db.ExportFileID
 
 // readFile is one job: reading a file that lies on disk.
 func (e *Exports) readFile(ctx context.Context, org OrgID, id ExportFileID) (time.Duration, error) {
+	began := time.Now()
 	select { // for the one that is being read
 	case e.reading <- struct{}{}:
 		defer func() { <-e.reading }()
 	case <-ctx.Done():
 	}
-	if ctx.Err() != nil || e.queue.stopping() { // the next start goes on
+	if e.queue.stopping() || errors.Is(ctx.Err(), context.Canceled) { // the next start goes on
 		return 0, nil
+	}
+	if ctx.Err() != nil || time.Since(began) > exportsLimit/2 {
+		return time.Second, nil // its time went by with waiting: it begins anew, with all of it
 	}
 	o := e.db.Org(org)
 	f, err := o.ChangeExportFile(ctx, id, []string{db.ExportFetched}, func(f *db.ExportFile) { f.State, f.Message, f.ErrorKind = db.ExportReading, "", "" }, nil)
@@ -42,12 +46,15 @@ func (e *Exports) readFile(ctx context.Context, org OrgID, id ExportFileID) (tim
 	delete(e.fileStops, id)
 	e.mu.Unlock()
 	var own *Error
+	late := errors.Is(ctx.Err(), context.DeadlineExceeded) && !e.queue.stopping()
 	err = persist(ctx, func(ctx context.Context) error {
 		_, serr := o.ChangeExportFile(ctx, id, []string{db.ExportReading}, func(row *db.ExportFile) {
 			switch {
 			case err == nil:
 				row.State, row.ReadAt, row.Message = db.ExportRead, e.now(), report.Message
 				row.Lines, row.BadLines, row.Events = report.Lines, report.BadLines, report.Events
+			case late:
+				row.State, row.ErrorKind, row.Message = db.ExportFailed, "too_slow", fmt.Sprintf("Reading the file took longer than %d minutes, so it was given up.", int(exportsLimit.Minutes())/2)
 			case reading.Err() != nil: // Sightline stops: the next start reads it
 				row.State = db.ExportFetched
 			case errors.Is(err, os.ErrNotExist): // a database that was put back without its files
