@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/a-h/templ"
+	templruntime "github.com/a-h/templ/runtime"
 )
 
 // markup is finished HTML. The smallest components are made by hand, because
@@ -18,6 +19,13 @@ type markup string
 func (m markup) Render(_ context.Context, w io.Writer) error {
 	_, err := io.WriteString(w, string(m))
 	return err
+}
+
+// generated is templ's GeneratedTemplate, compiled once (see once.go).
+//
+//go:noinline
+func generated(render func(templruntime.GeneratedComponentInput) error) templ.Component {
+	return templruntime.GeneratedTemplate(render)
 }
 
 // Icon shows a lucide icon by its name, in the size and colour of the text

@@ -7,6 +7,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/a-h/templ"
+	templruntime "github.com/a-h/templ/runtime"
 )
 
 // The made-up pages behind the links in the vendors' answers, so that a click
@@ -158,4 +161,11 @@ func (s *Sandbox) raygunUserPage(c Customer) webPage {
 		p.More = append(p.More, webLink{"/app/sessions/" + id, msTime(s.company.rows[rows[i]].start).Format(time.DateTime) + " UTC"})
 	}
 	return p
+}
+
+// generated is templ's GeneratedTemplate, compiled once (see web/templates/once.go).
+//
+//go:noinline
+func generated(render func(templruntime.GeneratedComponentInput) error) templ.Component {
+	return templruntime.GeneratedTemplate(render)
 }
