@@ -109,9 +109,7 @@ func (b *treeBuilder) twig(n *Node, key, path string, at place) (t Twig, ok bool
 	t = Twig{Key: key, Kind: n.Kind, Text: n.Text, Count: len(n.Nodes), Path: path, From: min(at.from, len(n.Nodes))}
 	t.Open = b.q.All || at.depth < 3
 	if b.find != "" {
-		// A place in a list is no key that anybody searches for.
-		t.Hit = strings.Contains(strings.ToLower(n.Key), b.find) || n.Kind != List && n.Kind != Object && strings.Contains(strings.ToLower(n.shown()), b.find)
-		t.Open = b.q.All
+		t.Hit, t.Open = b.has(n), b.q.All
 	}
 	if t.Hit {
 		b.hits++
@@ -121,6 +119,11 @@ func (b *treeBuilder) twig(n *Node, key, path string, at place) (t Twig, ok bool
 		if b.left <= 0 || len(t.Kids) == twigsOf {
 			t.More = len(n.Nodes) - i
 			b.cut = b.cut || b.left <= 0
+			if b.find != "" { // they are found, if not shown
+				for _, c := range n.Nodes[i:] {
+					b.count(c)
+				}
+			}
 			break
 		}
 		c := n.Nodes[i]
@@ -141,6 +144,22 @@ func (b *treeBuilder) twig(n *Node, key, path string, at place) (t Twig, ok bool
 		ok = ok || has
 	}
 	return t, ok || t.Hit || b.find == ""
+}
+
+// has says whether a node is what was searched for. A place in a list is no key
+// that anybody searches for.
+func (b *treeBuilder) has(n *Node) bool {
+	return strings.Contains(strings.ToLower(n.Key), b.find) || n.Kind != List && n.Kind != Object && strings.Contains(strings.ToLower(n.shown()), b.find)
+}
+
+// count counts what was searched for in a node that is not shown.
+func (b *treeBuilder) count(n *Node) {
+	if b.has(n) {
+		b.hits++
+	}
+	for _, c := range n.Nodes {
+		b.count(c)
+	}
 }
 
 // shown is the text of a node that holds nothing.

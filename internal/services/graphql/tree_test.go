@@ -98,3 +98,18 @@ func TestATreeOfMuchIsBounded(t *testing.T) {
 		t.Errorf("the last of many: %d hits, cut %t", got.Hits, got.Cut)
 	}
 }
+
+// Those that a long list does not show at first are found, too.
+func TestATreeCountsWhatIsFoundAndNotShown(t *testing.T) {
+	for _, n := range []int{twigsOf + 50, 2 * MaxTwigs} {
+		for name, one := range map[string]string{"values": `"needle"`, "keys": `{"Needle":[1]}`} {
+			root, err := ReadNode([]byte(`{"list":[` + strings.Repeat(one+",", n-1) + one + `],"behind":"needle"}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := root.Tree(TreeQuery{Find: "needle"}); got.Hits != n+1 {
+				t.Errorf("%d %s: %d hits, want %d", n, name, got.Hits, n+1)
+			}
+		}
+	}
+}
