@@ -39,6 +39,8 @@ type GraphQLRun struct {
 
 // GraphQLOutcome is how a run ended.
 type GraphQLOutcome struct {
+	// Of is the open state in which the run must be; empty is any.
+	Of                        string
 	State, Message, ErrorKind string
 	Status, Errors, Size      int
 	Body                      []byte // packed; nil for none
@@ -171,7 +173,7 @@ func (o Org) StartGraphQLRun(ctx context.Context, id GraphQLRunID, now time.Time
 }
 
 // EndGraphQLRun stores how an open run ended, with its history; one that has
-// ended already is ErrNotFound.
+// ended already, or is not in the state out.Of, is ErrNotFound.
 func (o Org) EndGraphQLRun(ctx context.Context, id GraphQLRunID, out GraphQLOutcome) error {
 	return o.write(ctx, func(tx *sql.Tx) error {
 		var body any
@@ -180,8 +182,8 @@ func (o Org) EndGraphQLRun(ctx context.Context, id GraphQLRunID, out GraphQLOutc
 		}
 		schedule, err := one(ctx, tx, "GraphQL run", scanInt, `
 			UPDATE graphql_runs SET state = ?, message = ?, error_kind = ?, status = ?, errors = ?, size = ?, body = ?, numbers = nullif(?, ''), finished_at = ?
-			WHERE id = ? AND org_id = ? AND state IN ('queued', 'sending') RETURNING coalesce(schedule_id, 0)`,
-			out.State, out.Message, out.ErrorKind, out.Status, out.Errors, out.Size, body, out.Numbers, ms(out.At), id, o.id)
+			WHERE id = ? AND org_id = ? AND state IN ('queued', 'sending') AND state = coalesce(nullif(?, ''), state) RETURNING coalesce(schedule_id, 0)`,
+			out.State, out.Message, out.ErrorKind, out.Status, out.Errors, out.Size, body, out.Numbers, ms(out.At), id, o.id, out.Of)
 		if err != nil {
 			return err
 		}

@@ -66,7 +66,7 @@ func fieldValues() map[string]string {
 		"TraitChange.Field": "trait", "SetMember.1": "viewer", "Invitation.Role": "viewer",
 		"MemberChange.Role": "viewer", "MemberByEmail.0": fmt.Sprint("u", owner), "Identity.Kind": "email", "Match.Kind": "email",
 		"SyncWalk.Purpose": "follow", "SessionFilter.People": "anonymous", "SessionFilter.Errors": "with", "SessionFilter.State": "active",
-		"GraphQLRun.Kind": "query", "GraphQLOutcome.State": "done", "SetGraphQLLock.1": "admin", "QueryForm.Role": "viewer",
+		"GraphQLRun.Kind": "query", "GraphQLOutcome.State": "done", "GraphQLOutcome.Of": "", "SetGraphQLLock.1": "admin", "QueryForm.Role": "viewer",
 		"QuerySchedule.Every": "day", "QuerySchedule.State": "active", "GraphQLOutcome.Verdict": "good",
 		"Recordings.0": "", "Recordings.1": "", "CustomerRecordings.1": "", "CustomerRecordings.2": "",
 		"FieldHistory.1": "trait", "PutRaygunNames.1": "page", "WaitingUsers.1": "", "RaygunNames.1": "page",

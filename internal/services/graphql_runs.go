@@ -298,14 +298,18 @@ func (g *GraphQL) Stop(ctx context.Context, actor Actor, id GraphQLRunID) error 
 	if !run.State.Open() {
 		return nil
 	}
-	msg := "Stopped before it was sent."
-	if run.State == GraphQLSending {
-		msg = "Stopped while the server was answering. The call may have counted."
-		if run.Kind == graphql.Mutation {
-			msg = "Stopped while the server was answering. The mutation may have been carried out."
+	for run.State.Open() && err == nil { // again if it is sent meanwhile
+		msg := "Stopped before it was sent."
+		if run.State == GraphQLSending {
+			msg = "Stopped while the server was answering. The call may have counted."
+			if run.Kind == graphql.Mutation {
+				msg = "Stopped while the server was answering. The mutation may have been carried out."
+			}
+		}
+		if err = g.end(ctx, actor.Org, run, db.GraphQLOutcome{Of: string(run.State), State: string(GraphQLStopped), Message: msg}); err == nil {
+			run, err = g.Get(ctx, actor.Org, id)
 		}
 	}
-	err = g.end(ctx, actor.Org, run, db.GraphQLOutcome{State: string(GraphQLStopped), Message: msg})
 	g.mu.Lock()
 	stop := g.stops[id]
 	g.mu.Unlock()

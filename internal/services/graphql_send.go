@@ -72,9 +72,6 @@ func (g *GraphQL) send(ctx context.Context, org OrgID, run GraphQLRun) error {
 	if err != nil {
 		return err
 	}
-	if err := g.db.Org(org).StartGraphQLRun(ctx, run.ID, g.now()); err != nil {
-		return err
-	}
 	// Nobody waits for what a schedule asks.
 	calling, stop := context.WithCancel(withSpender(ctx, spender{Org: org, Connection: run.Connection, Actor: run.Author, Background: run.Schedule != 0}))
 	defer stop()
@@ -86,6 +83,10 @@ func (g *GraphQL) send(ctx context.Context, org OrgID, run GraphQLRun) error {
 		delete(g.stops, run.ID)
 		g.mu.Unlock()
 	}()
+	// Whoever stops it from here on cuts it off.
+	if err := g.db.Org(org).StartGraphQLRun(ctx, run.ID, g.now()); err != nil {
+		return err
+	}
 	answer, err := client.ExecuteGraphQL(calling, logrocket.GraphQLRequest{Query: doc.Wire(op), OperationName: op.Name, Variables: variables})
 	if err != nil {
 		if ctx.Err() != nil {
