@@ -94,7 +94,7 @@ func (a Answer) Table(d *Document, o Operation, path string) Table {
 	if n := len(t.Columns) - MaxColumns; n > 0 {
 		t.Columns, t.Dropped = t.Columns[:MaxColumns], n
 	}
-	b.columnsOf, b.steps = t.Columns, steps
+	b.columnsOf, b.steps, b.parents = t.Columns, steps, make([]Cell, len(t.Columns))
 	if a.Data != nil && a.Data.Kind == Object {
 		b.rows(0, a.Data, nil, nil)
 	}
@@ -138,6 +138,7 @@ type tabler struct {
 
 	steps     []string
 	columnsOf []Column
+	parents   []Cell // the last cell of each column of what rows stand in
 	out       [][]Cell
 	total     int
 }
@@ -291,7 +292,14 @@ func (b *tabler) row(chain []*Node, path []string) []Cell {
 				break
 			}
 		}
-		out[i] = cellOf(n)
+		if !c.Parent {
+			out[i] = cellOf(n)
+		} else { // it is the same in many rows, and can be long
+			if n == nil || b.parents[i].node != n {
+				b.parents[i] = cellOf(n)
+			}
+			out[i] = b.parents[i]
+		}
 		if len(b.errs) > 0 && !c.Parent {
 			out[i].Error = b.errorAt(append(slices.Clip(path), c.rel...))
 		}

@@ -2,8 +2,10 @@ package graphql_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"sightline/internal/services/graphql"
 )
@@ -239,4 +241,21 @@ func FuzzNoAnswerBreaksATable(f *testing.F) {
 		}
 		_ = a.Data.Indented()
 	})
+}
+
+// What rows stand in is written down once, and not again for each of them: it
+// can be long, and they many.
+func TestRowsShareWhatTheyStandIn(t *testing.T) {
+	d, o, a := answer(t, `{ sessions { meta steps { n } } }`, `{"data":{"sessions":[{"meta":{"k":"v"},"steps":[{"n":1},{"n":2}]},{"meta":{"k":"w"},"steps":[{"n":3}]},{"steps":[{"n":4}]}]}}`)
+	rows := a.Table(d, o, "sessions/steps").Rows
+	var got []string
+	for _, r := range rows {
+		got = append(got, r[0].Text+" "+r[1].Text)
+	}
+	if want := []string{`{"k":"v"} 1`, `{"k":"v"} 2`, `{"k":"w"} 3`, ` 4`}; !slices.Equal(got, want) {
+		t.Fatalf("%q, want %q", got, want)
+	}
+	if unsafe.StringData(rows[0][0].Text) != unsafe.StringData(rows[1][0].Text) {
+		t.Error("each row has a copy of its own")
+	}
 }
