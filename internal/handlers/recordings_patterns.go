@@ -24,7 +24,7 @@ type patternCard struct {
 
 func patternCards() []patternCard {
 	return []patternCard{
-		{"Failing endpoints", "Requests that were answered with 400 or above, or not at all, most failures first.", "No request failed.", services.TextEndpoint, services.ByFailures, "request", true},
+		{"Failing endpoints", "Requests that were answered with 400 or above, most failures first.", "No request failed.", services.TextEndpoint, services.ByFailures, "request", true},
 		{"Slowest endpoints", "By the 95th percentile of how long they took, of those timed at least five times.", "No request was timed five times.", services.TextEndpoint, services.BySlowest, "request", false},
 		{"Errors", "By how often they came.", "No errors came.", services.TextError, services.ByTimes, "error", false},
 		{"Console errors", "By how often they came.", "Nothing was written to the console as an error.", services.TextConsoleError, services.ByTimes, "console-error", false},

@@ -156,3 +156,16 @@ func TestARecordingAndASessionAreOneVisit(t *testing.T) {
 	b.get(session).wants(t, 200, "The same visit as a recording", at)
 	b.get(customer).wants(t, 200, "the same visit as the session of")
 }
+
+// A request whose answer is not in the file is none that failed, and the page
+// that counts failures does not promise it.
+func TestARequestWithoutAnAnswerIsNoFailure(t *testing.T) {
+	r := newRocket(t, sandbox.Options{})
+	b := r.as(t, "owner@example.com")
+	b.recorded([]byte(`{"time":` + fmt.Sprint(time.Now().UnixMilli()) + `,"type":"lr.network.RequestEvent","reqId":"r1","url":"https://api.example.com/pay/77","method":"POST"}` + "\n"))
+	page := b.get(recordingsAt + "/patterns")
+	page.wants(t, 200, "No request failed.")
+	if strings.Contains(page.body, "not at all") {
+		t.Error("failing endpoints are said to have the requests that were not answered at all")
+	}
+}
