@@ -246,7 +246,7 @@ func (o Org) syncWalks(ctx context.Context, q querier, conn ConnectionID) ([]Syn
 		WHERE connection_id = ? AND org_id = ?
 		ORDER BY day DESC LIMIT 200`, conn, o.id)
 	first := []string{WalkPerson, WalkFollow, WalkBackfill}
-	slices.SortStableFunc(walks, func(a, b SyncWalk) int {
+	sortBy(walks, func(a, b SyncWalk) int {
 		return cmp.Compare(slices.Index(first, a.Purpose), slices.Index(first, b.Purpose))
 	})
 	return walks, err

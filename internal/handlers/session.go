@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -175,7 +176,7 @@ func waterfall(d services.SessionDetail) ([]templates.WaterfallRow, string) {
 		}
 	}
 	if timed { // else the vendor's order is the better guess
-		slices.SortStableFunc(all, func(a, b moment) int { return a.at.Compare(b.at) })
+		sort.SliceStable(all, func(i, j int) bool { return all[i].at.Before(all[j].at) })
 	}
 	start := d.Session.StartedAt
 	for _, m := range all {

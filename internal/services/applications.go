@@ -102,7 +102,7 @@ func (c *Connections) applications(ctx context.Context, ask Ask) (any, string, e
 		list[i] = Application{ID: a.ID, Name: db.CleanText(a.Name), Sessions: a.HasRUM, Same: sameKey(same, a)}
 	}
 	// Those with sessions first; the vendor's order otherwise.
-	slices.SortStableFunc(list, func(a, b Application) int {
+	sortBy(list, func(a, b Application) int {
 		switch {
 		case a.Sessions == b.Sessions:
 			return 0

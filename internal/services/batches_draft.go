@@ -211,7 +211,7 @@ func (s *Batches) ofView(ctx context.Context, org OrgID, conn ConnectionID, q Se
 	for i, id := range ids {
 		place[id] = i
 	}
-	slices.SortFunc(people, func(a, b db.BatchPerson) int { return cmp.Compare(place[a.Customer], place[b.Customer]) })
+	sortBy(people, func(a, b db.BatchPerson) int { return cmp.Compare(place[a.Customer], place[b.Customer]) })
 	out := make([]db.NewBatchItem, len(people))
 	for i, c := range people {
 		it := db.NewBatchItem{Customer: c.Customer, SubjectKind: "email", Subject: c.Email, State: entryWaiting}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"sightline/internal/db"
@@ -161,7 +160,7 @@ func (s *Batches) ends(ctx context.Context, org OrgID, b Batch) (open int, pause
 	if err != nil {
 		return 0, false, err
 	}
-	slices.SortStableFunc(items, func(x, y db.BatchItem) int { return x.FinishedAt.Compare(y.FinishedAt) })
+	sortBy(items, func(x, y db.BatchItem) int { return x.FinishedAt.Compare(y.FinishedAt) })
 	streak, why := b.streak, ""
 	for _, it := range items {
 		state := HighlightState(it.State)

@@ -293,7 +293,7 @@ func (c *Customers) refreshOptions(ctx context.Context, org OrgID, p CustomerPag
 		}
 	}
 	// What was asked last stands first, so that the page opens on its state.
-	slices.SortStableFunc(out, func(a, b RefreshOption) int { return cmp.Compare(lastAsk(b), lastAsk(a)) })
+	sortBy(out, func(a, b RefreshOption) int { return cmp.Compare(lastAsk(b), lastAsk(a)) })
 	return out, nil
 }
 

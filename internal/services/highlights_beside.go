@@ -92,7 +92,7 @@ func minutesOf(links []RecordingLink) (list []BesideMinute, left int) {
 	}
 	left = max(0, len(list)-maxBeside)
 	list = list[:len(list)-left]
-	slices.SortFunc(list, func(a, b BesideMinute) int { return a.At.Compare(b.At) })
+	sortBy(list, func(a, b BesideMinute) int { return a.At.Compare(b.At) })
 	return list, left
 }
 
@@ -183,7 +183,7 @@ func (l *besideLook) session(ctx context.Context, row Session, from, to time.Tim
 		if d.Errors, err = o.SessionErrors(ctx, row.ID); err != nil {
 			return BesideSession{}, err
 		}
-		slices.SortStableFunc(d.PageViews, func(a, b PageView) int { return cmp.Compare(a.ViewedAt.UnixMilli(), b.ViewedAt.UnixMilli()) })
+		sortBy(d.PageViews, func(a, b PageView) int { return cmp.Compare(a.ViewedAt.UnixMilli(), b.ViewedAt.UnixMilli()) })
 		l.parts[row.ID] = d
 	}
 	out := BesideSession{Session: row}

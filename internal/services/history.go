@@ -260,7 +260,7 @@ func (h *History) page(ctx context.Context, org OrgID, q HistoryQuery, limit int
 			all = append(all, placed{position{r.StartedAt.UnixMilli(), fromCalls, int64(r.ID)}, callEvent(r)})
 		}
 	}
-	slices.SortFunc(all, func(a, b placed) int { return newer(a.position, b.position) })
+	sortBy(all, func(a, b placed) int { return newer(a.position, b.position) })
 	var page HistoryPage
 	if len(all) > limit {
 		all = all[:limit]

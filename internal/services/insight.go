@@ -300,7 +300,7 @@ func valueRows(counts []db.FacetCount) []ValueRow {
 		rows[i].Sessions += c.Sessions
 		rows[i].Before += c.Before
 	}
-	slices.SortStableFunc(rows, func(a, b ValueRow) int {
+	sortBy(rows, func(a, b ValueRow) int {
 		return cmp.Or(cmp.Compare(b.Sessions, a.Sessions), strings.Compare(a.Value, b.Value))
 	})
 	return rows
@@ -326,7 +326,7 @@ func (s *Insight) pages(ctx context.Context, org OrgID, ids []ConnectionID, q In
 		r.Timed += row.Timed
 		rows = append(rows, row)
 	}
-	slices.SortStableFunc(rows, func(a, b PageRow) int { return q.Sort.compare(b, a) })
+	sortBy(rows, func(a, b PageRow) int { return q.Sort.compare(b, a) })
 	r.AllPages, r.Cut = len(rows), r.Cut || len(rows) > q.rows()
 	r.Pages = rows[:min(len(rows), q.rows())]
 	wanted := make([]PageID, len(r.Pages))

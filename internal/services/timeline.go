@@ -143,7 +143,7 @@ func (c *Customers) timelineOf(ctx context.Context, org OrgID, id CustomerID, ki
 		}
 		all = append(all, items...)
 	}
-	slices.SortFunc(all, func(a, b TimelineItem) int {
+	sortBy(all, func(a, b TimelineItem) int {
 		return cmp.Or(b.At.Compare(a.At), cmp.Compare(rank(a.Kind), rank(b.Kind)), cmp.Compare(b.ID, a.ID))
 	})
 	t := Timeline{Items: all}

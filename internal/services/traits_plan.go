@@ -222,7 +222,7 @@ func (p *TraitPlan) fill(in TraitInput) {
 			rows = append(rows, PlanRow{Field: "trait", Key: tr.Key, Before: &tr.Value, After: tr.Value, Effect: TraitUnchanged, Moved: true})
 		}
 	}
-	slices.SortStableFunc(rows, func(a, b PlanRow) int { return strings.Compare(a.Key, b.Key) })
+	sortBy(rows, func(a, b PlanRow) int { return strings.Compare(a.Key, b.Key) })
 	p.Rows = append(p.Rows, rows...)
 }
 
@@ -376,6 +376,6 @@ func (t *Traits) InputFor(u LogRocketUser, again *TraitEdit) TraitInput {
 	for key, value := range again.Request.Traits {
 		in.set("trait", key, value)
 	}
-	slices.SortFunc(in.New, func(a, b TraitField) int { return strings.Compare(a.Key, b.Key) })
+	sortBy(in.New, func(a, b TraitField) int { return strings.Compare(a.Key, b.Key) })
 	return in
 }

@@ -189,7 +189,7 @@ func seriesOf(vital Vital, rows []db.VitalDay) VitalSeries {
 // stand side by side.
 func quantile(buckets []db.VitalBucket, share float64) (*float64, int64) {
 	buckets = slices.Clone(buckets)
-	slices.SortStableFunc(buckets, func(a, b db.VitalBucket) int { return cmp.Compare(a.From, b.From) })
+	sortBy(buckets, func(a, b db.VitalBucket) int { return cmp.Compare(a.From, b.From) })
 	merged := buckets[:0]
 	var total int64
 	for _, b := range buckets {
@@ -370,7 +370,7 @@ func (c *Connections) vitalsOf(ctx context.Context, v3 *raygun.V3, id Connection
 // end at the next one.
 func vitalBuckets(in []raygun.Bucket) []db.VitalBucket {
 	in = slices.Clone(in)
-	slices.SortStableFunc(in, func(a, b raygun.Bucket) int { return cmp.Compare(a.From, b.From) })
+	sortBy(in, func(a, b raygun.Bucket) int { return cmp.Compare(a.From, b.From) })
 	out := make([]db.VitalBucket, 0, len(in))
 	for i, b := range in {
 		if b.Count <= 0 || b.From < 0 || b.Count > 1<<50 {

@@ -4,6 +4,7 @@ import (
 	"math"
 	"regexp"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -83,10 +84,10 @@ func (t Table) points(c *Chart, x, y int, timed bool) {
 	rows := t.Rows
 	if timed {
 		rows = slices.Clone(rows)
-		slices.SortStableFunc(rows, func(a, b []Cell) int {
-			s, _ := timeIn(a[x].Text)
-			u, _ := timeIn(b[x].Text)
-			return s.Compare(u)
+		sort.SliceStable(rows, func(i, j int) bool {
+			s, _ := timeIn(rows[i][x].Text)
+			u, _ := timeIn(rows[j][x].Text)
+			return s.Before(u)
 		})
 	}
 	for _, r := range rows {

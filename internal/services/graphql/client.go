@@ -5,6 +5,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/vektah/gqlparser/v2/ast"
@@ -154,7 +155,7 @@ func (c clientSchema) definition(d *ast.Definition) outType {
 				possible = append(possible, outRef{Kind: "OBJECT", Name: p.Name})
 			}
 		}
-		slices.SortFunc(possible, func(a, b outRef) int { return strings.Compare(a.Name, b.Name) })
+		sort.Slice(possible, func(i, j int) bool { return possible[i].Name < possible[j].Name })
 		out.PossibleTypes = &possible
 	}
 	return out

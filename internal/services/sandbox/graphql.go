@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"sync"
@@ -182,7 +183,7 @@ func (k *rocket) traitList(userID string) [][2]string {
 	for n, v := range u.Traits {
 		out = append(out, [2]string{n, v})
 	}
-	slices.SortFunc(out, func(a, b [2]string) int { return strings.Compare(a[0], b[0]) })
+	sort.Slice(out, func(i, j int) bool { return out[i][0] < out[j][0] })
 	return out
 }
 
@@ -361,7 +362,7 @@ func (k *rocket) stats(p graphql.ResolveParams) (errs, pages []stat, err error) 
 
 func ranked(all []stat) []stat {
 	all = slices.DeleteFunc(all, func(s stat) bool { return s.n == 0 })
-	slices.SortFunc(all, func(a, b stat) int { return b.n - a.n })
+	sort.Slice(all, func(i, j int) bool { return all[i].n > all[j].n })
 	return all
 }
 
