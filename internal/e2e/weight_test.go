@@ -26,10 +26,10 @@ func TestPagesAreLight(t *testing.T) {
 		{name: "lookup of many", path: "/o/acme/lookup?q=example", rows: 25, most: 15},
 		{name: "customer", path: customer, most: 19},
 		{name: "customers", path: "/o/acme/customers", rows: 50, most: 20},
-		{name: "sessions", path: "/o/acme/sessions?span=60d", rows: 50, most: 44},
-		{name: "session", path: fetchSession(v, customer), most: 18},
+		{name: "sessions", path: "/o/acme/sessions?span=60d", rows: 50, most: 40},
+		{name: "session", path: fetchSession(v, customer), most: 16},
 		{name: "highlights", path: "/o/acme/highlights", most: 9},
-		{name: "history", path: "/o/acme/history", most: 16},
+		{name: "history", path: "/o/acme/history", most: 15},
 		{name: "settings", path: "/o/acme/settings/connections", most: 9},
 		{name: "a connection's settings", path: "/o/acme/settings/connections/1", most: 16},
 		{name: "members", path: "/o/acme/settings/members", most: 9},
@@ -39,12 +39,12 @@ func TestPagesAreLight(t *testing.T) {
 	followExports(v)
 	recording := recordingIn(v, uploadExport(v, "long.jsonl", longExport()))
 	weigh(v, []weight{
-		{name: "recordings", path: recordingsAt, rows: 50, most: 43},
-		{name: "moments found", path: recordingsAt + "?q=api&what=request", rows: 50, most: 39},
-		{name: "patterns", path: recordingsAt + "/patterns", rows: 20, most: 28},
-		{name: "export files", path: filesAt, rows: 50, most: 38},
-		{name: "recording", path: recording, rows: 150, most: 75},
-		{name: "requests of a recording", path: recording + "?view=requests", rows: 150, most: 84},
+		{name: "recordings", path: recordingsAt, rows: 50, most: 30},
+		{name: "moments found", path: recordingsAt + "?q=api&what=request", rows: 50, most: 29},
+		{name: "patterns", path: recordingsAt + "/patterns", rows: 20, most: 24},
+		{name: "export files", path: filesAt, rows: 50, most: 31},
+		{name: "recording", path: recording, rows: 150, most: 58},
+		{name: "requests of a recording", path: recording + "?view=requests", rows: 150, most: 66},
 	})
 }
 

@@ -167,7 +167,7 @@ func (a *app) recordingStrip(r *http.Request, rec services.Recording) (*template
 			all += n
 		}
 		offset := offsetText(s.From.Sub(rec.StartedAt))
-		v.Bars = append(v.Bars, templates.ChartBar{Label: offset, Short: offset, Values: []int64{int64(s.Failed), int64(all - s.Failed)}, Href: recordingPath(r, rec.ID) + query(valuesOf("at", strconv.FormatInt(s.From.UnixMilli(), 10)))})
+		v.Bars = append(v.Bars, templates.ChartBar{Label: offset, Short: offset, Values: []int64{int64(s.Failed), int64(all - s.Failed)}, Href: query(valuesOf("at", strconv.FormatInt(s.From.UnixMilli(), 10)))})
 	}
 	return v, recordingLaneViews(r, rec, slices), nil
 }
@@ -241,7 +241,7 @@ func (a *app) recordingSessions(r *http.Request, rec services.Recording) ([]temp
 				return
 			}
 			s.Lines = append(s.Lines, templates.RecordingBesideLine{Offset: offsetText(at.Sub(rec.StartedAt)), Text: text, Bad: bad,
-				Href: recordingPath(r, rec.ID) + query(valuesOf("at", strconv.FormatInt(at.UnixMilli(), 10)))})
+				Href: query(valuesOf("at", strconv.FormatInt(at.UnixMilli(), 10)))})
 		}
 		for _, p := range b.Pages {
 			line(p.ViewedAt, p.URL, false)

@@ -149,7 +149,7 @@ func (a *app) sessionChart(r *http.Request, f sessionForm, c services.SessionCha
 	chart := ratingChart(c.DaySeries, maxListBars, func(from, to services.Day) string {
 		rest.Set("from", dayText(from))
 		rest.Set("to", dayText(to))
-		return orgPath(r, "sessions?%s", rest.Encode())
+		return "?" + rest.Encode()
 	})
 	if !c.Rated {
 		chart.Parts[0].Label = "Sessions of any rating or none"

@@ -11,11 +11,13 @@ import { swaps } from './swaps.js'
 import { themeSwitch } from './theme-switch.js'
 import { timeline } from './timeline.js'
 import { ages, localTimes } from './times.js'
+import { tips } from './tips.js'
 import { toasts } from './toasts.js'
 
 const notify = toasts()
 ages()
 localTimes()
+tips()
 themeSwitch()
 menus()
 limits()

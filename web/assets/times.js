@@ -2,22 +2,28 @@ const dateAfter = 26 * 24 * 3600 // as FormatAge has it
 
 // ages keeps "3 minutes ago" current, in the words and with the rounding of
 // FormatAge in web/templates/format.go, so that nothing moves when it begins.
+// A new page is right as it came; so is what is swapped in.
 export function ages() {
   const show = () => {
     if (document.hidden) return
     const now = Date.now()
     for (const element of document.querySelectorAll('relative-time')) {
-      const moment = new Date(element.getAttribute('datetime'))
-      const text = Number.isNaN(moment.getTime()) ? '' : age(moment, now)
+      const moment = momentOf(element)
+      const text = moment ? age(moment, now) : ''
       if (text && element.textContent !== text) element.textContent = text
     }
   }
-  show()
   setInterval(show, 10_000)
   document.addEventListener('visibilitychange', show)
 }
 
-const words = new Intl.RelativeTimeFormat('en-GB', { numeric: 'auto' })
+// The browser's formats of times take it milliseconds to make each: they are
+// made when first needed.
+const once = make => {
+  let made
+  return () => (made ??= make())
+}
+const words = once(() => new Intl.RelativeTimeFormat('en-GB', { numeric: 'auto' }))
 
 // utc is a moment in the words of FormatTime: the day, the month, the year and
 // the time of day.
@@ -26,7 +32,7 @@ function utc(moment) {
   return [+day, month, year, time]
 }
 
-export function age(moment, now) {
+function age(moment, now) {
   const ago = now - moment
   const length = Math.abs(ago)
   if (length >= dateAfter * 1000) {
@@ -34,7 +40,7 @@ export function age(moment, now) {
     return +year === new Date(now).getUTCFullYear() ? `${day} ${month}` : `${day} ${month} ${year}`
   }
   const [n, unit] = rounded(length)
-  return unit === 'second' && n < 10 ? 'now' : words.format(ago < 0 ? n : -n, unit)
+  return unit === 'second' && n < 10 ? 'now' : words().format(ago < 0 ? n : -n, unit)
 }
 
 // rounded goes on to the next larger unit from 55 seconds, 55 minutes, 21 hours
@@ -51,24 +57,33 @@ function rounded(ms) {
   return m > 0 ? [m, 'minute'] : [s, 'second']
 }
 
-// localTimes adds the reader's own time to the tooltips, beside UTC to the
-// second. Where data-local says so, the text itself becomes the reader's time.
+const form = second => new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', second, timeZoneName: 'short' })
+const texts = { '': once(() => form('2-digit')), minute: once(() => form()) }
+const own = once(() => new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' }))
+
+// localTimes makes the text of times with data-local the reader's own time. The
+// tooltip of every time says both, and is written when the pointer comes.
 export function localTimes() {
-  const form = second => new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', second, timeZoneName: 'short' })
-  const texts = { '': form('2-digit'), minute: form() }
-  const own = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' })
-  const add = root => {
-    for (const element of root.querySelectorAll('relative-time, time[datetime*=T]')) {
-      if (element.dataset.local === 'done') continue
-      const moment = new Date(element.getAttribute('datetime'))
-      if (Number.isNaN(moment.getTime())) continue
-      const text = texts[element.dataset.local]?.format(moment)
-      if (text) element.textContent = text
+  const show = () => {
+    for (const element of document.querySelectorAll('time[data-local]:not([data-local=done])')) {
+      const moment = momentOf(element)
+      if (moment) element.textContent = texts[element.dataset.local]().format(moment)
       element.dataset.local = 'done'
-      const [day, month, year, time] = utc(moment)
-      element.title = `${own.format(moment)} your time\n${day} ${month} ${year}, ${time} UTC`
     }
   }
-  add(document)
-  document.addEventListener('htmx:after:swap', () => add(document))
+  show()
+  document.addEventListener('htmx:after:swap', show)
+  document.addEventListener('pointerover', event => {
+    const element = event.target.closest?.('relative-time, time[datetime*=T]')
+    const moment = element && momentOf(element)
+    if (!moment) return
+    const [day, month, year, time] = utc(moment)
+    element.title = `${own().format(moment)} your time\n${day} ${month} ${year}, ${time} UTC`
+  })
+}
+
+// momentOf is the moment that an element names, or null.
+function momentOf(element) {
+  const moment = new Date(element.getAttribute('datetime'))
+  return Number.isNaN(moment.getTime()) ? null : moment
 }

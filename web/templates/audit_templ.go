@@ -539,7 +539,7 @@ func auditRow(row AuditRow, now time.Time, customers, connections bool) templ.Co
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = Cell("When", false).Render(templ.WithChildren(ctx, templ_7745c5c3_Var13), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = Cell("", false).Render(templ.WithChildren(ctx, templ_7745c5c3_Var13), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

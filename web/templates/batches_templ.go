@@ -136,7 +136,7 @@ func Batches(v BatchesView) templ.Component {
 							}
 							return nil
 						})
-						templ_7745c5c3_Err = Cell("Question", false).Render(templ.WithChildren(ctx, templ_7745c5c3_Var4), templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = Cell("", false).Render(templ.WithChildren(ctx, templ_7745c5c3_Var4), templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
@@ -1936,7 +1936,7 @@ func batchItem(i BatchItemView, lined, draft bool) templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = Cell("Customer", false).Render(templ.WithChildren(ctx, templ_7745c5c3_Var66), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = Cell("", false).Render(templ.WithChildren(ctx, templ_7745c5c3_Var66), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

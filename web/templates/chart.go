@@ -173,16 +173,14 @@ func (c ChartView) told(n int64) string {
 // and without end tags, which HTML lets one leave out: a chart of 90 days has
 // several hundred.
 func (c ChartView) numbers(b ChartBar) templ.Component {
-	cells := "<td>" + c.told(b.Total())
+	cells := "<td>" + markup(c.told(b.Total()))
 	if c.byPart() {
-		for _, v := range b.Values {
-			cells += "<td>" + FormatCount(v)
-		}
+		cells += numberCells(b.Values...)
 	}
 	if c.Compare != "" {
-		cells += "<td>" + FormatCount(b.Before)
+		cells += numberCells(b.Before)
 	}
-	return markup(cells)
+	return cells
 }
 
 // edge labels the chart's upper edge. What is measured has its unit there: of

@@ -150,7 +150,7 @@ func QueryForms(v QueryFormsView) templ.Component {
 							}
 							return nil
 						})
-						templ_7745c5c3_Err = Cell("Form", false).Render(templ.WithChildren(ctx, templ_7745c5c3_Var4), templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = Cell("", false).Render(templ.WithChildren(ctx, templ_7745c5c3_Var4), templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}

@@ -583,7 +583,7 @@ func schemaHits(hits []SchemaHitView) templ.Component {
 							}
 							return nil
 						})
-						templ_7745c5c3_Err = Cell("Name", false).Render(templ.WithChildren(ctx, templ_7745c5c3_Var17), templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = Cell("", false).Render(templ.WithChildren(ctx, templ_7745c5c3_Var17), templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
@@ -1465,7 +1465,7 @@ func schemaChanges(v SchemaView) templ.Component {
 							}
 							return nil
 						})
-						templ_7745c5c3_Err = Cell("Where", false).Render(templ.WithChildren(ctx, templ_7745c5c3_Var59), templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = Cell("", false).Render(templ.WithChildren(ctx, templ_7745c5c3_Var59), templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}

@@ -767,7 +767,7 @@ func graphQLRuns(rows []GraphQLRunItem, now time.Time) templ.Component {
 					}
 					return nil
 				})
-				templ_7745c5c3_Err = Cell("Query", false).Render(templ.WithChildren(ctx, templ_7745c5c3_Var22), templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = Cell("", false).Render(templ.WithChildren(ctx, templ_7745c5c3_Var22), templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -1099,7 +1099,7 @@ func SavedQueries(v SavedQueriesView) templ.Component {
 							}
 							return nil
 						})
-						templ_7745c5c3_Err = Cell("Name", false).Render(templ.WithChildren(ctx, templ_7745c5c3_Var37), templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = Cell("", false).Render(templ.WithChildren(ctx, templ_7745c5c3_Var37), templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}

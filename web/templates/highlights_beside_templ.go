@@ -245,7 +245,7 @@ func Beside(v BesideView) templ.Component {
 							}
 							return nil
 						})
-						templ_7745c5c3_Err = Cell("When", false).Render(templ.WithChildren(ctx, templ_7745c5c3_Var8), templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = Cell("", false).Render(templ.WithChildren(ctx, templ_7745c5c3_Var8), templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}

@@ -228,7 +228,7 @@ func Highlights(v HighlightsView) templ.Component {
 							}
 							return nil
 						})
-						templ_7745c5c3_Err = Cell("Who", false).Render(templ.WithChildren(ctx, templ_7745c5c3_Var5), templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = Cell("", false).Render(templ.WithChildren(ctx, templ_7745c5c3_Var5), templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}

@@ -289,7 +289,7 @@ func Wordmark() templ.Component {
 			templ_7745c5c3_Var10 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 19, "<span class=\"wordmark\"><svg class=\"mark\" viewBox=\"0 0 24 24\" aria-hidden=\"true\" focusable=\"false\"><path class=\"mark-lid\" d=\"M2 12C5.2 6.9 8.5 4.6 12 4.6S18.8 6.9 22 12\"></path> <path class=\"mark-line\" d=\"M2 16.4h6.2l2.3-5.2 3.2 8.2 2.1-3h6.2\"></path></svg> <span>Sightline</span></span>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 19, "<span class=\"wordmark\"><svg class=\"mark\" viewBox=\"0 0 24 24\" aria-hidden=\"true\"><path class=\"mark-lid\" d=\"M2 12C5.2 6.9 8.5 4.6 12 4.6S18.8 6.9 22 12\"></path> <path class=\"mark-line\" d=\"M2 16.4h6.2l2.3-5.2 3.2 8.2 2.1-3h6.2\"></path></svg> <span>Sightline</span></span>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -251,7 +251,7 @@ func Lookup(v LookupView) templ.Component {
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}
-							templ_7745c5c3_Err = markup(`<td data-label="Why">`+templ.EscapeString(h.Reason)).Render(ctx, templ_7745c5c3_Buffer)
+							templ_7745c5c3_Err = labelled("Why", h.Reason).Render(ctx, templ_7745c5c3_Buffer)
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}

@@ -163,7 +163,7 @@ func ConnectionsPage(v ConnectionsView) templ.Component {
 							}
 							return nil
 						})
-						templ_7745c5c3_Err = Cell("Name", false).Render(templ.WithChildren(ctx, templ_7745c5c3_Var4), templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = Cell("", false).Render(templ.WithChildren(ctx, templ_7745c5c3_Var4), templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
@@ -360,7 +360,7 @@ func ConnectionsPage(v ConnectionsView) templ.Component {
 							}
 							return nil
 						})
-						templ_7745c5c3_Err = Cell("Name", false).Render(templ.WithChildren(ctx, templ_7745c5c3_Var14), templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = Cell("", false).Render(templ.WithChildren(ctx, templ_7745c5c3_Var14), templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}

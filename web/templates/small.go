@@ -51,10 +51,10 @@ func Badge(label, tone, icon string) templ.Component {
 func RatingBadge(rating string) templ.Component {
 	return []markup{
 		`<span class="chip tone-neutral">Not rated</span>`,
-		`<span class="chip tone-bad bars-1">Poor</span>`,
-		`<span class="chip tone-warn bars-2">Average</span>`,
-		`<span class="chip tone-okay bars-3">Good</span>`,
-		`<span class="chip tone-good bars-4">Excellent</span>`,
+		`<span class="chip bars-1">Poor</span>`,
+		`<span class="chip bars-2">Average</span>`,
+		`<span class="chip bars-3">Good</span>`,
+		`<span class="chip bars-4">Excellent</span>`,
 	}[ratingBars(rating)]
 }
 
@@ -67,12 +67,56 @@ func ActivityBadge(active bool) templ.Component {
 }
 
 // Unknown stands where a value is not known.
-func Unknown() templ.Component { return markup(`<span class="unknown">unknown</span>`) }
+func Unknown() templ.Component { return unknownValue }
+
+const unknownValue = markup(`<span class="unknown">unknown</span>`)
+
+// Cell is one cell of a Table: label is its column's heading, which phones show
+// before it, empty for the row's first cell and for what says by itself what it
+// is; num sets it right. The children are its content. HTML lets a cell's end
+// tag out.
+func Cell(label string, num bool) templ.Component {
+	open := "<td"
+	if label != "" {
+		open += ` data-label="` + templ.EscapeString(label) + `"`
+	}
+	if num {
+		open += ` class="num"`
+	}
+	return templ.ComponentFunc(func(ctx context.Context, w io.Writer) error {
+		if _, err := io.WriteString(w, open+">"); err != nil {
+			return err
+		}
+		return templ.GetChildren(ctx).Render(templ.ClearChildren(ctx), w)
+	})
+}
+
+// linkCell is a cell that is a link.
+func linkCell(href, text string) templ.Component {
+	return markup(`<td>` + link(href, templ.EscapeString(text)))
+}
+
+func link(href, html string) string {
+	return `<a href="` + templ.EscapeString(string(templ.URL(href))) + `">` + html + `</a>`
+}
 
 // Age shows how long ago t was, with the exact time in the tooltip (UTC, and
 // the reader's own time once JavaScript runs). It keeps itself current. The
 // zero time is "never".
 func Age(t, now time.Time) templ.Component { return age(t, now) }
+
+// labelled is a cell of plain text that needs its column's heading on a phone.
+func labelled(label, text string) templ.Component {
+	return markup(`<td data-label="` + label + `">` + templ.EscapeString(text))
+}
+
+// numberCells are cells of one number each.
+func numberCells(numbers ...int64) (cells markup) {
+	for _, n := range numbers {
+		cells += markup("<td>" + FormatCount(n))
+	}
+	return cells
+}
 
 // lastSeenCell is a cell that says when somebody was last seen.
 func lastSeenCell(t, now time.Time) templ.Component {
@@ -109,16 +153,16 @@ func localMinute(t time.Time) templ.Component {
 
 // minute shows a moment in UTC to the minute, with the year if it is not the
 // present one; the tooltip adds the reader's own time.
-func minute(t, now time.Time) templ.Component { return moment(t, machineTime, minuteText(t, now)) }
+func minute(t, now time.Time) markup { return moment(t, machineTime, minuteText(t, now)) }
 
 // Date shows a day.
 func Date(t time.Time) templ.Component {
 	return moment(t, func(t time.Time) string { return t.UTC().Format(time.DateOnly) + `" title="` + FormatTime(t) }, FormatDate(t))
 }
 
-func moment(t time.Time, datetime func(time.Time) string, text string) templ.Component {
+func moment(t time.Time, datetime func(time.Time) string, text string) markup {
 	if t.IsZero() {
-		return Unknown()
+		return unknownValue
 	}
 	return markup(`<time datetime="` + datetime(t) + `">` + text + `</time>`)
 }

@@ -541,7 +541,7 @@ func TraitsPage(v TraitsPageView) templ.Component {
 							}
 							return nil
 						})
-						templ_7745c5c3_Err = Cell("When", false).Render(templ.WithChildren(ctx, templ_7745c5c3_Var19), templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = Cell("", false).Render(templ.WithChildren(ctx, templ_7745c5c3_Var19), templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
@@ -1566,7 +1566,7 @@ func traitChanges(rows []TraitChangeView) templ.Component {
 					}
 					return nil
 				})
-				templ_7745c5c3_Err = Cell("Field", false).Render(templ.WithChildren(ctx, templ_7745c5c3_Var54), templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = Cell("", false).Render(templ.WithChildren(ctx, templ_7745c5c3_Var54), templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -2174,7 +2174,7 @@ func TraitHistory(v TraitHistoryView) templ.Component {
 							}
 							return nil
 						})
-						templ_7745c5c3_Err = Cell("When", false).Render(templ.WithChildren(ctx, templ_7745c5c3_Var80), templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = Cell("", false).Render(templ.WithChildren(ctx, templ_7745c5c3_Var80), templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
