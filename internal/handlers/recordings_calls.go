@@ -74,10 +74,10 @@ func callRows(r *http.Request, rec services.Recording, page services.CallPage, s
 			place = c.Asked
 		}
 		row := templates.RecordingCallRow{
-			Href: recordingMoment(r, rec.ID, max(place, 0)), Method: c.Method, URL: orText(c.URL, c.Endpoint), Offset: offsetText(c.At.Sub(rec.StartedAt)),
+			Href: recordingMoment(r, rec.ID, max(place, 0)), Method: c.Method, Offset: offsetText(c.At.Sub(rec.StartedAt)),
 			Status: "no answer", StatusTone: "warn", TookMS: c.Took,
 		}
-		row.Place, row.Host = addressParts(row.URL)
+		row.Place, row.Host = addressParts(orText(c.URL, c.Endpoint))
 		if c.Status > 0 {
 			row.Status, row.StatusTone = strconv.Itoa(c.Status), "good"
 		}

@@ -3,6 +3,6 @@
 export function tips() {
   document.addEventListener('pointerover', event => {
     const cell = event.target.closest?.('.wf-page')
-    if (cell) cell.title = cell.innerText
+    if (cell) cell.title = cell.innerText.trim()
   })
 }

@@ -4,8 +4,8 @@ package templates
 
 // Where the built files are served; the hash is that of their content.
 const (
-	urlCSS     = "/static/app.394a27ba07a0.css"
-	urlAppJS   = "/static/app.6ae2a7ef5ece.js"
+	urlCSS     = "/static/app.6854b99b70dc.css"
+	urlAppJS   = "/static/app.09010922e8c6.js"
 	urlThemeJS = "/static/theme.d329c1c2cbae.js"
 	urlGraphQL = "/static/graphql.600152c87cfa.js"
 	urlFavicon = "/static/favicon.6c7ac739bdd4.svg"
