@@ -4,7 +4,7 @@ package templates
 
 // Where the built files are served; the hash is that of their content.
 const (
-	urlCSS     = "/static/app.6854b99b70dc.css"
+	urlCSS     = "/static/app.524fe8fe29fe.css"
 	urlAppJS   = "/static/app.09010922e8c6.js"
 	urlThemeJS = "/static/theme.d329c1c2cbae.js"
 	urlGraphQL = "/static/graphql.600152c87cfa.js"
