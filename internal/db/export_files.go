@@ -59,7 +59,7 @@ type ExportFile struct {
 }
 
 const exportFileColumns = `f.id, f.org_id, f.connection_id, f.origin, f.key, f.name, f.page_cursor, f.page_date, coalesce(f.author_id, 0),
-	coalesce((SELECT u.name FROM users u WHERE u.id = f.author_id), ''), f.state, f.message, f.error_kind, f.attempts, f.next_at,
+	coalesce((SELECT coalesce(nullif(u.name, ''), u.email) FROM users u WHERE u.id = f.author_id), ''), f.state, f.message, f.error_kind, f.attempts, f.next_at,
 	f.size, f.received, f.validator, f.stored, f.lines, f.bad_lines, f.events, f.created_at, f.fetched_at, f.read_at, f.dropped_at`
 
 func scanExportFile(s scanner) (ExportFile, error) {

@@ -36,7 +36,7 @@ func (a *app) exportFileView(r *http.Request, f services.ExportFile) (templates.
 	path := exportFilePath(r, f.ID)
 	v := templates.ExportFileView{
 		ID: "export-file", PartURL: path, BackURL: orgPath(r, "exports/files"), Name: orText(f.Name, "A file without a name"), Now: a.now(),
-		Message: f.Message, Kind: "info", BadLines: f.BadLines,
+		Message: f.Message, Kind: "info", BadLines: f.BadLines, AgainLabel: "Try again",
 	}
 	v.Label, v.Tone, v.Icon = exportBadge(f.State)
 	ended := false
@@ -48,6 +48,7 @@ func (a *app) exportFileView(r *http.Request, f services.ExportFile) (templates.
 	case services.ExportFileCanceled:
 		ended = true
 	case services.ExportFileRead:
+		ended, v.AgainLabel = f.Stored > 0, "Read again"
 	default:
 		v.Working = true
 		if f.Message != "" {

@@ -169,3 +169,22 @@ func TestARequestWithoutAnAnswerIsNoFailure(t *testing.T) {
 		t.Error("failing endpoints are said to have the requests that were not answered at all")
 	}
 }
+
+// A recording that was removed comes back out of its file.
+func TestAFileThatWasReadIsReadAgain(t *testing.T) {
+	r := newRocket(t, sandbox.Options{})
+	b := r.as(t, "owner@example.com")
+	at := b.recorded(recordedFile(time.Now().Add(-time.Hour), "grace@example.com"))
+	file := regexp.MustCompile(recordingsAt + `/files/\d+`).FindString(b.get(at).body)
+	b.post(at+"/remove").wants(t, http.StatusSeeOther)
+	b.get(at).wants(t, http.StatusNotFound)
+	b.get(file).wants(t, 200, "Read again")
+	if viewer := r.as(t, "viewer@example.com").get(file); strings.Contains(viewer.body, "Read again") {
+		t.Error("a viewer is offered to read it again")
+	}
+	b.post(file+"/again").wants(t, http.StatusSeeOther)
+	page := b.until(file, ">Read<", "408", "Uploaded by owner@example.com")
+	if again := regexp.MustCompile(recordingsAt + `/\d+`).FindString(page.body); again == "" {
+		t.Error("the recording did not come back")
+	}
+}

@@ -163,7 +163,8 @@ func (e *Exports) CancelWaiting(ctx context.Context, actor Actor, conn Connectio
 	}
 }
 
-// Again has a file that failed, was skipped or canceled fetched and read again.
+// Again has a file that failed, was skipped or canceled fetched and read again,
+// and one that was read and is here read again.
 func (e *Exports) Again(ctx context.Context, actor Actor, id ExportFileID) error {
 	if err := mayExport(actor); err != nil {
 		return err
@@ -176,7 +177,9 @@ func (e *Exports) Again(ctx context.Context, actor Actor, id ExportFileID) error
 	o := e.db.Org(actor.Org)
 	switch {
 	case f.Stored > 0:
-		_, err = o.ChangeExportFile(ctx, id, ends, func(f *db.ExportFile) { f.State, f.Message, f.ErrorKind = db.ExportFetched, "", "" }, e.queue.put(jobExportRead, actor.Org, 0))
+		_, err = o.ChangeExportFile(ctx, id, append(ends, db.ExportRead), func(f *db.ExportFile) {
+			f.State, f.Message, f.ErrorKind, f.ReadAt = db.ExportFetched, "", "", time.Time{}
+		}, e.queue.put(jobExportRead, actor.Org, 0))
 	case f.Origin == db.ExportUploaded:
 		return &Error{Kind: Conflict, Msg: "The file was uploaded and is not here any more. Upload it again."}
 	default:
@@ -224,8 +227,12 @@ func (e *Exports) Upload(ctx context.Context, actor Actor, conn ConnectionID, na
 		return f, false, notFound(err, noConnection)
 	}
 	if !fresh {
-		if f, err = o.ChangeExportFile(ctx, f.ID, []string{db.ExportFailed, db.ExportCanceled}, func(f *db.ExportFile) {
-			f.State, f.Message, f.ErrorKind, f.Stored = db.ExportFetching, "", "", 0
+		gone := []string{db.ExportFailed, db.ExportCanceled}
+		if f.Stored == 0 { // let go of
+			gone = append(gone, db.ExportRead)
+		}
+		if f, err = o.ChangeExportFile(ctx, f.ID, gone, func(f *db.ExportFile) {
+			f.State, f.Message, f.ErrorKind, f.Stored, f.ReadAt, f.DroppedAt = db.ExportFetching, "", "", 0, time.Time{}, time.Time{}
 		}, nil); errors.Is(err, db.ErrNotFound) {
 			return f, false, nil
 		}

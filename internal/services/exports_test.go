@@ -534,3 +534,45 @@ func TestExportFilesThatAreMissingAreFetchedAgain(t *testing.T) {
 		t.Errorf("%+v, %v", f, err)
 	}
 }
+
+// A file that a rule let go of is not here any more: the same upload is a new one.
+func TestAnUploadThatWasLetGoOfIsTakenAgain(t *testing.T) {
+	r := newExportSite(t, &exportVendor{})
+	upload := func() (ExportFile, bool) {
+		t.Helper()
+		f, fresh, err := r.s.Exports.Upload(t.Context(), r.actor, r.conn, "mine", bytes.NewReader(lineOf(0)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.settled()
+		return f, fresh
+	}
+	f, _ := upload()
+	r.force(`UPDATE export_files SET read_at = 1`)
+	if err := r.s.Exports.retire(t.Context(), db.Keeping{Org: 1, Connection: r.conn, KeepDays: 1}); err != nil || len(r.onDisk()) != 0 {
+		t.Fatal(err, r.onDisk())
+	}
+	r.mu.Lock()
+	r.read = map[ExportFileID]string{}
+	r.mu.Unlock()
+	if again, fresh := upload(); !fresh || again.ID != f.ID {
+		t.Errorf("file %d, fresh %t; it was file %d", again.ID, fresh, f.ID)
+	}
+	r.has(1)
+	// Read again while the rule goes round: it has nothing to do with a file that
+	// is to be read.
+	r.s.Exports.reading <- struct{}{}
+	r.force(`UPDATE export_files SET read_at = 1`)
+	if err := r.s.Exports.Again(t.Context(), r.actor, f.ID); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error)
+	go func() {
+		ended <- r.s.Exports.retire(t.Context(), db.Keeping{Org: 1, Connection: r.conn, KeepDays: 1})
+	}()
+	if err := <-ended; err != nil || len(r.onDisk()) != 1 {
+		t.Error(err, r.onDisk())
+	}
+	<-r.s.Exports.reading
+	r.until("read", func(st ExportStatus) bool { return st.Totals.Done == 1 })
+}
