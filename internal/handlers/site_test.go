@@ -89,7 +89,7 @@ func newSiteWith(t *testing.T, o siteOptions) *site {
 	}
 	logs := &logBuffer{}
 	log := slog.New(slog.NewTextHandler(logs, nil))
-	s, err := services.Open(ctx, services.Options{DB: store, Box: box, Vendors: v, Highlights: o.pace, Bulk: o.bulk, Batches: o.batch, FilesDir: filepath.Join(t.TempDir(), "exports"), Log: log, Now: now})
+	s, err := services.Open(ctx, services.Options{DB: store, Box: box, Vendors: v, Highlights: o.pace, Bulk: o.bulk, Batches: o.batch, FilesDir: filepath.Join(t.TempDir(), "exports"), PasswordMemory: 64, Log: log, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -48,7 +48,7 @@ func newAskSite(t *testing.T) *askSite {
 // open makes the services over the same store, as a restarted process would.
 func (a *askSite) open(t *testing.T) *Services {
 	t.Helper()
-	s, err := Open(t.Context(), Options{DB: a.store, Box: a.box, Log: slog.New(slog.DiscardHandler)})
+	s, err := Open(t.Context(), Options{PasswordMemory: 64, DB: a.store, Box: a.box, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -145,7 +145,7 @@ func (r *auditSite) open() {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.s, err = Open(r.t.Context(), Options{DB: r.store, Box: box, Log: slog.New(slog.DiscardHandler), Vendors: Vendors{LogRocketURL: r.v.URL, LogRocketAppURL: r.v.URL, Timeout: 5 * time.Second}})
+	r.s, err = Open(r.t.Context(), Options{PasswordMemory: 64, DB: r.store, Box: box, Log: slog.New(slog.DiscardHandler), Vendors: Vendors{LogRocketURL: r.v.URL, LogRocketAppURL: r.v.URL, Timeout: 5 * time.Second}})
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -51,7 +51,7 @@ func newVendorSite(t *testing.T, o sandbox.Options) *vendorSite {
 		t.Fatal(err)
 	}
 	v.s, err = Open(t.Context(), Options{
-		DB: v.store, Box: keys, Log: slog.New(slog.NewTextHandler(&v.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		PasswordMemory: 64, DB: v.store, Box: keys, Log: slog.New(slog.NewTextHandler(&v.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Vendors: Vendors{RaygunURL: box.RaygunURL(), LogRocketURL: box.LogRocketURL(), LogRocketAppURL: box.LogRocketAppURL()},
 	})
 	if err != nil {

@@ -209,7 +209,7 @@ func (r *exportSite) open() {
 		r.t.Fatal(err)
 	}
 	r.s, err = Open(r.t.Context(), Options{
-		DB: r.store, Box: box, FilesDir: r.dir, Log: slog.New(slog.NewTextHandler(&r.logs, nil)),
+		PasswordMemory: 64, DB: r.store, Box: box, FilesDir: r.dir, Log: slog.New(slog.NewTextHandler(&r.logs, nil)),
 		Vendors: Vendors{LogRocketURL: r.v.URL, LogRocketAppURL: r.v.URL, Timeout: 5 * time.Second},
 	})
 	if err != nil {

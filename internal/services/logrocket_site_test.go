@@ -80,7 +80,7 @@ func (r *rocketSite) open() {
 		r.t.Fatal(err)
 	}
 	r.s, err = Open(r.t.Context(), Options{
-		DB: r.store, Box: seal, Log: slog.New(slog.DiscardHandler), Highlights: r.pace, Batches: r.batch,
+		PasswordMemory: 64, DB: r.store, Box: seal, Log: slog.New(slog.DiscardHandler), Highlights: r.pace, Batches: r.batch,
 		Vendors: Vendors{RaygunURL: r.box.RaygunURL(), LogRocketURL: r.box.LogRocketURL(), LogRocketAppURL: r.box.LogRocketAppURL(), Timeout: 5 * time.Second},
 	})
 	if err != nil {

@@ -33,7 +33,7 @@ func newMirrorSite(t *testing.T, v Vendors, form ConnectionForm) *mirrorSite {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := Open(t.Context(), Options{DB: store, Box: box, Vendors: v, Log: slog.New(slog.DiscardHandler)})
+	s, err := Open(t.Context(), Options{PasswordMemory: 64, DB: store, Box: box, Vendors: v, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

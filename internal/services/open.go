@@ -32,7 +32,9 @@ type Options struct {
 	Batches BatchOptions
 	// FilesDir is where export files are kept. It is made when the first comes.
 	FilesDir string
-	Log      *slog.Logger
+	// PasswordMemory is what NewPeople takes; zero means the default.
+	PasswordMemory uint32
+	Log            *slog.Logger
 	// Now is the clock; nil means the machine's.
 	Now func() time.Time
 }
@@ -80,7 +82,7 @@ func Open(ctx context.Context, o Options) (*Services, error) {
 	}
 	s := &Services{db: o.DB, queue: newQueue(o.DB, o.Log), log: o.Log}
 	var err error
-	s.People = NewPeople(o.DB, o.Now)
+	s.People = NewPeople(o.DB, o.Now, o.PasswordMemory)
 	if s.CookieKeys, err = cookieKeys(ctx, o.DB, o.Box, o.Now()); err != nil {
 		return nil, err
 	}

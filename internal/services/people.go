@@ -74,11 +74,15 @@ type Organization struct {
 	Name string
 }
 
-// NewPeople returns the service.
-func NewPeople(d *db.DB, now func() time.Time) *People {
+// NewPeople returns the service. The memory that the hash of a password takes is
+// in KiB; zero means 19 MiB, and nothing but a test should say less.
+func NewPeople(d *db.DB, now func() time.Time, passwordMemory uint32) *People {
 	// OWASP's second choice for argon2id: 19 MiB, two passes, one lane. On a
 	// small machine several people can sign in at once without hurting.
 	params := &argon2id.Params{Memory: 19 * 1024, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}
+	if passwordMemory > 0 {
+		params.Memory = passwordMemory
+	}
 	return &People{db: d, now: now, decoy: decoyHash(params), params: params, hashing: make(chan struct{}, max(2, runtime.NumCPU()))}
 }
 

@@ -11,7 +11,7 @@ import (
 
 func newPeople(t *testing.T, now *time.Time) *services.People {
 	t.Helper()
-	return services.NewPeople(dbtest.New(t), func() time.Time { return *now })
+	return services.NewPeople(dbtest.New(t), func() time.Time { return *now }, 64)
 }
 
 func TestSetupLinkCountsOnce(t *testing.T) {

@@ -222,7 +222,7 @@ func (m *syncSite) open(t *testing.T) *Services { return m.openIn(t, 300*time.Mi
 
 func (m *syncSite) openIn(t *testing.T, limit time.Duration) *Services {
 	t.Helper()
-	s, err := Open(t.Context(), Options{DB: m.store, Box: m.box, Vendors: Vendors{RaygunURL: m.url, Timeout: limit}, Log: slog.New(slog.DiscardHandler), Now: m.now})
+	s, err := Open(t.Context(), Options{PasswordMemory: 64, DB: m.store, Box: m.box, Vendors: Vendors{RaygunURL: m.url, Timeout: limit}, Log: slog.New(slog.DiscardHandler), Now: m.now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -303,20 +303,10 @@ func (m *syncSite) work(t *testing.T, end time.Time) {
 func (m *syncSite) mirrored(t *testing.T) map[string]int {
 	t.Helper()
 	out := map[string]int{}
-	var after Moment
-	for {
-		l, err := m.Sessions.List(t.Context(), 1, SessionQuery{From: testDay.AddDate(-1, 0, 0), To: testDay.AddDate(1, 0, 0)}, after)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, s := range l.Sessions {
-			out[s.VendorID]++
-		}
-		if !l.More {
-			return out
-		}
-		after = l.Next
+	for _, s := range m.sessions(t) {
+		out[s.VendorID]++
 	}
+	return out
 }
 
 // holdsAll fails unless every session begun in the time is in the mirror once.

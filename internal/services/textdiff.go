@@ -38,7 +38,7 @@ var (
 // for that too, and only their beginnings were compared. It takes a bounded
 // time for any input.
 func CompareTexts(before, after string) (parts []TextPart, cut bool) {
-	a, b := pieces(before, words), pieces(after, words)
+	a, b := pieces(before, words), pieces(after, words) // of longer texts one piece too many
 	if max(len(a), len(b)) > maxPieces {
 		a, b = pieces(before, sentences), pieces(after, sentences)
 	}
@@ -83,10 +83,10 @@ func CompareTexts(before, after string) (parts []TextPart, cut bool) {
 	return parts, cut
 }
 
-// pieces cuts a text up; put together they are the text again, with blanks
-// between words as one.
+// pieces cuts a text up, until there is one more than are compared; put together
+// they are the text again, with blanks between words as one.
 func pieces(text string, by *regexp.Regexp) []string {
-	out := by.FindAllString(text, -1)
+	out := by.FindAllString(text, maxPieces+1)
 	for i, s := range out {
 		if strings.TrimSpace(s) == "" && !strings.Contains(s, "\n") {
 			out[i] = " "
