@@ -31,7 +31,8 @@ func (e *Exports) fetch(ctx context.Context, w *exportWalk, f ExportFile) (err e
 	e.mu.Lock()
 	e.fileStops[f.ID] = stop
 	e.mu.Unlock()
-	before := f.Received
+	before, stored := f.Received, int64(0)
+	defer func() { w.came(f.ID, stored) }()
 	f, err = e.download(coming, w, f)
 	e.mu.Lock()
 	delete(e.fileStops, f.ID)
@@ -39,8 +40,7 @@ func (e *Exports) fetch(ctx context.Context, w *exportWalk, f ExportFile) (err e
 	if err != nil {
 		return e.notFetched(ctx, w, f, before, err)
 	}
-	stored, err := e.files.finish(ctx, f)
-	if err != nil {
+	if stored, err = e.files.finish(ctx, f); err != nil {
 		return e.notFetched(ctx, w, f, before, err)
 	}
 	err = persist(ctx, func(ctx context.Context) error {
@@ -124,18 +124,13 @@ func (t *tooLarge) Error() string { return fmt.Sprintf("the file has more than %
 
 // copy writes what comes behind what is here, within the limits.
 func (e *Exports) copy(ctx context.Context, w *exportWalk, f *ExportFile, p *part, from io.Reader) error {
-	totals, err := e.db.Org(f.Org).ExportTotals(ctx, f.Connection)
-	if err != nil {
-		return err
-	}
-	room := w.follow.Quota - totals.Stored
 	buf, told := make([]byte, 128<<10), time.Now()
 	for {
 		if f.Size > w.follow.MaxFile || p.at > w.follow.MaxFile {
 			return &tooLarge{w.follow.MaxFile}
 		}
-		if f.Size > room || p.at > room {
-			return quotaError(w.follow)
+		if err := w.room(f.ID, max(f.Size, p.at)); err != nil {
+			return err
 		}
 		n, err := from.Read(buf)
 		if n > 0 {
@@ -178,6 +173,8 @@ func (e *Exports) notFetched(ctx context.Context, w *exportWalk, f ExportFile, b
 		cause, alone = nil, true
 	case errors.As(cause, &over):
 		// The connection waits, not the file.
+	case errors.Is(cause, errLater): // the next step, when what was on its way is here
+		cause, alone = nil, true
 	default:
 		alone = aboutOneFile(cause)
 		if msg, kind = said(w.conn, cause, now); errors.Is(cause, errUnlisted) {

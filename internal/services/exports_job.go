@@ -72,6 +72,43 @@ type exportWalk struct {
 	// the files in a row that could not be had.
 	failed   error
 	failures int
+	// stored is how many bytes the files fill that are kept, coming how many those
+	// will fill that are on their way.
+	stored int64
+	coming map[ExportFileID]int64
+}
+
+// errLater is the cause of a file for which there is room once another one that
+// is on its way has come, and may have turned out smaller.
+var errLater = errors.New("there is no room for the file beside those on their way")
+
+// room keeps room for a file of so many bytes, in the place of what was kept for
+// it before.
+func (w *exportWalk) room(id ExportFileID, bytes int64) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	others := int64(0)
+	for other, n := range w.coming {
+		if other != id {
+			others += n
+		}
+	}
+	switch {
+	case w.stored+bytes > w.follow.Quota:
+		return quotaError(w.follow)
+	case w.stored+others+bytes > w.follow.Quota:
+		return errLater
+	}
+	w.coming[id] = bytes
+	return nil
+}
+
+// came gives the room of a file back, but for what is kept of it.
+func (w *exportWalk) came(id ExportFileID, stored int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.coming, id)
+	w.stored += stored
 }
 
 // turn lists what is new and gets files until there is nothing to do, or its
@@ -82,7 +119,7 @@ func (e *Exports) turn(ctx context.Context, org OrgID, claimed db.ExportFollow) 
 		return e.afterError(ctx, conn, claimed, err)
 	}
 	ctx = withSpender(ctx, spender{Org: org, Connection: conn.ID, Background: true})
-	w := &exportWalk{org: org, conn: conn, client: client, follow: claimed, app: conn.OrgSlug + "/" + conn.AppSlug, asked: map[string]bool{}, pace: e.paceOf(conn.ID, claimed.Rate)}
+	w := &exportWalk{org: org, conn: conn, client: client, follow: claimed, app: conn.OrgSlug + "/" + conn.AppSlug, asked: map[string]bool{}, coming: map[ExportFileID]int64{}, pace: e.paceOf(conn.ID, claimed.Rate)}
 	if claimed.App != w.app { // a cursor of another app's list means nothing in this one
 		w.follow.Cursor = ""
 	}
@@ -115,6 +152,7 @@ func (e *Exports) step(ctx context.Context, w *exportWalk) (more bool, err error
 	if totals.Stored >= w.follow.Quota {
 		return false, quotaError(w.follow)
 	}
+	w.stored = totals.Stored // nothing is on its way now
 	if !w.ended && totals.Waiting < exportsAhead {
 		if err := e.list(ctx, w); err != nil {
 			return false, err

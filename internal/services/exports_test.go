@@ -576,3 +576,41 @@ func TestAnUploadThatWasLetGoOfIsTakenAgain(t *testing.T) {
 	<-r.s.Exports.reading
 	r.until("read", func(st ExportStatus) bool { return st.Totals.Done == 1 })
 }
+
+// Two files that come at the same time do not both take the room of one.
+func TestFilesThatComeTogetherKeepToTheQuota(t *testing.T) {
+	const size, quota = 300 << 10, 400 << 10
+	v := &exportVendor{files: 2, body: func(n int) []byte {
+		b := make([]byte, size) // which nothing packs
+		rand.NewChaCha8([32]byte{byte(n)}).Read(b)
+		return b
+	}}
+	both, asked := make(chan struct{}), 0
+	v.get = func(int, http.ResponseWriter, *http.Request) bool {
+		v.mu.Lock()
+		if asked++; asked == 2 {
+			close(both)
+		}
+		v.mu.Unlock()
+		<-both
+		return false
+	}
+	r := newExportSite(t, v)
+	r.reader = func(context.Context, ExportFile, func() (io.ReadCloser, error)) (IngestReport, error) {
+		return IngestReport{}, nil
+	}
+	r.force(fmt.Sprintf(`INSERT INTO export_follows (connection_id, org_id, enabled, from_at, max_file, quota, keep_days, rate) VALUES (1, 1, 1, 1, %d, %d, 0, 0)`, size, quota))
+	if err := r.s.Exports.LookNow(t.Context(), r.actor, r.conn); err != nil {
+		t.Fatal(err)
+	}
+	st := r.until("full, or both here", func(st ExportStatus) bool { return st.State == ExportsFull || st.Totals.Done == 2 })
+	if st.Totals.Stored > quota || st.State != ExportsFull || st.Totals.Waiting != 1 {
+		t.Errorf("%d bytes are stored, and %d are allowed: %+v", st.Totals.Stored, quota, st)
+	}
+	// With room for it the other comes, too.
+	r.force(`UPDATE export_follows SET quota = 2 * quota`)
+	if err := r.s.Exports.LookNow(t.Context(), r.actor, r.conn); err != nil {
+		t.Fatal(err)
+	}
+	r.until("both", func(st ExportStatus) bool { return st.Totals.Done == 2 })
+}
