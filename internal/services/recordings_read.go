@@ -99,9 +99,26 @@ func (r *Recordings) Read(ctx context.Context, f db.ExportFile, open func() (io.
 	defer func() { err = errors.Join(err, in.Close()) }()
 	report, err := r.ingest(ctx, o, f, countedReader{in, &mine.bytes}, mine)
 	if err != nil {
-		return report, fmt.Errorf("read export file %d: %w", f.ID, err)
+		return report, errors.Join(fmt.Errorf("read export file %d: %w", f.ID, err), r.letGo(context.WithoutCancel(ctx), f))
 	}
 	return report, r.settleFile(ctx, o, f.ID)
+}
+
+// letGo has what a reading brought go that came to nothing: nobody may ever read
+// the file again. When Sightline stops, the next start does that.
+func (r *Recordings) letGo(ctx context.Context, f db.ExportFile) error {
+	if r.queue.stopping() {
+		return nil
+	}
+	o := r.db.Org(f.Org)
+	if err := o.BeginReading(ctx, f.ID); err != nil {
+		return err
+	}
+	ids, err := o.UnsettledRecordings(ctx, f.ID)
+	for _, id := range ids {
+		err = errors.Join(err, r.queue.again(ctx, jobRecordings, f.Org, int64(id), 0))
+	}
+	return err
 }
 
 // settleFile counts and removes what is left of a file's recordings.

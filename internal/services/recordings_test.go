@@ -293,7 +293,14 @@ func (s *recordingSite) settled() {
 
 func TestAReadingThatIsStoppedShowsNothing(t *testing.T) {
 	s := newRecordingSite(t)
-	f, content := s.add("a.jsonl"), busyFile(400)
+	f, content := s.add("a.jsonl"), busyFile(8000)
+	coming := func() (n int) {
+		t.Helper()
+		if err := s.store.Queue().QueryRow(`SELECT count(*) FROM recordings WHERE state = 'coming'`).Scan(&n); err != nil {
+			t.Error(err)
+		}
+		return n
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	in := io.MultiReader(bytes.NewReader(content[:len(content)/2]), readerFunc(func([]byte) (int, error) {
 		if p, ok := s.r.Progress(f.ID); !ok || p.Bytes == 0 {
@@ -301,6 +308,9 @@ func TestAReadingThatIsStoppedShowsNothing(t *testing.T) {
 		}
 		if _, err := s.read(f, content); kindOf(err) != Conflict {
 			t.Errorf("a second reading at the same time: %v", err)
+		}
+		for end := time.Now().Add(time.Minute); coming() == 0 && time.Now().Before(end); {
+			time.Sleep(time.Millisecond)
 		}
 		cancel()
 		return 0, ctx.Err()
@@ -311,7 +321,11 @@ func TestAReadingThatIsStoppedShowsNothing(t *testing.T) {
 	if list, err := s.r.OfFile(t.Context(), 1, f.ID); err != nil || len(list) > 0 {
 		t.Errorf("%d recordings are shown (%v)", len(list), err)
 	}
-	s.open()
+	var jobs int
+	err := s.store.Queue().QueryRow(`SELECT count(*) FROM river_job WHERE queue = 'recordings'`).Scan(&jobs)
+	if err != nil || coming() > 0 || jobs == 0 {
+		t.Errorf("%d recordings stay as they are until the next start, and %d jobs remove (%v)", coming(), jobs, err)
+	}
 	s.settled()
 	if left := s.dump(); len(left) > 0 {
 		t.Errorf("left %v", left)
