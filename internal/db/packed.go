@@ -17,16 +17,13 @@ import (
 // text costs it a third of 17 values. The columns are integers and texts.
 func scanPacked[T any](s scanner, scan func(scanner) (T, error)) (T, error) {
 	var p packedRow
-	if err := s.Scan(&p.rest); err != nil {
+	if err := p.begin(s); err != nil {
 		var zero T
 		return zero, err
 	}
 	v, err := scan(&p)
-	if p.begun && p.rest == "]" {
-		p.rest = ""
-	}
-	if err == nil && p.rest != "" {
-		err = fmt.Errorf("more columns than are scanned: %d bytes are left", len(p.rest))
+	if err == nil {
+		err = p.end()
 	}
 	return v, err
 }
@@ -36,6 +33,32 @@ func scanPacked[T any](s scanner, scan func(scanner) (T, error)) (T, error) {
 type packedRow struct {
 	rest  string // begins with the bracket, or the comma before the next value
 	begun bool
+}
+
+// begin takes the next row of a question, whatever is left of the one before.
+func (p *packedRow) begin(s scanner) error {
+	p.begun = false
+	return s.Scan(&p.rest)
+}
+
+// read is begin, Scan and end, for lists whose rows share what they are read
+// with.
+func (p *packedRow) read(s scanner, dest []any) error {
+	if err := p.begin(s); err != nil {
+		return err
+	}
+	if err := p.Scan(dest...); err != nil {
+		return err
+	}
+	return p.end()
+}
+
+// end says that more columns are there than were read.
+func (p *packedRow) end() error {
+	if !p.begun || p.rest != "]" {
+		return fmt.Errorf("more columns than are scanned: %d bytes are left", len(p.rest))
+	}
+	return nil
 }
 
 // Scan reads the next columns. Like [sql.Rows.Scan] it refuses what does not

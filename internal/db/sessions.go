@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -178,17 +179,28 @@ const timelineColumns = `json_array(s.id, s.connection_id, s.started_at, s.updat
 // went on: the other fields are empty.
 func (o Org) CustomerSessions(ctx context.Context, customer CustomerID, after Moment, limit int) ([]Session, error) {
 	at, id := after.args()
-	var s Session // one for all rows: what is scanned into is allocated, and it is large
-	scan := func(r scanner) (Session, error) {
-		s = Session{Customer: customer}
-		err := r.Scan(&s.ID, &s.Connection, (*stamp)(&s.StartedAt), (*stamp)(&s.UpdatedAt), (*stamp)(&s.EndedAt), (*stamp)(&s.DetailedAt), &s.DetailFrom, &s.Status, &s.LengthMS, &s.PageViewCount, &s.Browser, &s.OS, &s.Platform,
-			&s.Country, &s.Rating, &s.ErrorCount, &s.WebURL, &s.UserURL, (*stamp)(&s.ListedAt))
-		return s, err
-	}
-	return list(ctx, o.db.r, "customer's sessions", func(r scanner) (Session, error) { return scanPacked(r, scan) }, `
+	// Rows are large: they are read where they stay, in one piece of memory.
+	var out []Session
+	var p packedRow
+	var columns []any
+	err := eachRow(ctx, o.db.r, "customer's sessions", `
 		SELECT `+timelineColumns+` FROM sessions s
 		WHERE s.customer_id = ? AND s.org_id = ? AND (s.started_at, s.id) < (?, ?)
-		ORDER BY s.started_at DESC, s.id DESC LIMIT ?`, customer, o.id, at, id, limit)
+		ORDER BY s.started_at DESC, s.id DESC LIMIT ?`, []any{customer, o.id, at, id, limit}, func(r scanner) error {
+		if len(out) == 2 {
+			out = slices.Grow(out, min(limit, 64)-len(out)) // most have one session, the others often a page
+		}
+		out = append(out, Session{Customer: customer})
+		s := &out[len(out)-1]
+		columns = append(columns[:0], &s.ID, &s.Connection, (*stamp)(&s.StartedAt), (*stamp)(&s.UpdatedAt), (*stamp)(&s.EndedAt),
+			(*stamp)(&s.DetailedAt), &s.DetailFrom, &s.Status, &s.LengthMS, &s.PageViewCount, &s.Browser, &s.OS, &s.Platform,
+			&s.Country, &s.Rating, &s.ErrorCount, &s.WebURL, &s.UserURL, (*stamp)(&s.ListedAt))
+		return p.read(r, columns)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 // CountCustomerSessions counts a customer's sessions, up to limit.

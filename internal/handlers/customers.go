@@ -76,10 +76,10 @@ func (a *app) customer(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	shown := make([]services.Session, 0, len(tl.Items))
+	shown := make([]*services.Session, 0, len(tl.Items))
 	for _, item := range tl.Items {
 		if item.Session != nil {
-			shown = append(shown, *item.Session)
+			shown = append(shown, item.Session)
 		}
 	}
 	if v.Details, err = a.detailParts(r, conns, shown, shownBare(), r.URL.RequestURI()); err != nil {

@@ -38,15 +38,16 @@ func fewDetails() []int { return []int{5, 20} }
 // detailParts offer, for each connection in use, to fetch the details of some
 // sessions that lack them, and say how far a run is. back is the page that they
 // stand on.
-func (a *app) detailParts(r *http.Request, conns []services.Connection, some []services.Session, how bareWords, back string) ([]templates.DetailsView, error) {
+func (a *app) detailParts(r *http.Request, conns []services.Connection, some []*services.Session, how bareWords, back string) ([]templates.DetailsView, error) {
 	var out []templates.DetailsView
+	now := a.now()
 	for _, c := range conns {
 		if c.Removed() || !c.Vendor.IsRaygun() || len(out) == maxDetailParts {
 			continue
 		}
 		var ids []string
 		for _, s := range some {
-			if services.LacksDetail(c, s, a.now()) && len(ids) < services.MaxDetails {
+			if services.LacksDetail(c, *s, now) && len(ids) < services.MaxDetails {
 				ids = append(ids, strconv.FormatInt(int64(s.ID), 10))
 			}
 		}
@@ -56,7 +57,7 @@ func (a *app) detailParts(r *http.Request, conns []services.Connection, some []s
 			return nil, err
 		}
 		ended := run.State == services.RunDone || run.State == services.RunStopped
-		ok = ok && (!ended || a.now().Sub(run.UpdatedAt) < runShownFor)
+		ok = ok && (!ended || now.Sub(run.UpdatedAt) < runShownFor)
 		if !ok && len(ids) == 0 {
 			continue
 		}
@@ -76,6 +77,14 @@ func (a *app) detailParts(r *http.Request, conns []services.Connection, some []s
 		out = append(out, v)
 	}
 	return out, nil
+}
+
+func pointersTo(rows []services.Session) []*services.Session {
+	out := make([]*services.Session, len(rows))
+	for i := range rows {
+		out[i] = &rows[i]
+	}
+	return out
 }
 
 // detailOffers are the buttons that fetch the details of lacking sessions, each

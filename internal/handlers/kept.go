@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -69,6 +70,8 @@ func (a *app) kept(h handlerFunc) handlerFunc {
 		for name, values := range page.header {
 			w.Header()[name] = values
 		}
+		// In one piece: without its length it would be sent in chunks.
+		w.Header().Set("Content-Length", strconv.Itoa(len(page.body)))
 		w.WriteHeader(http.StatusOK)
 		_, _ = w.Write(page.body)
 		return nil

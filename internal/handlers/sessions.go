@@ -187,7 +187,7 @@ func (a *app) sessionPage(r *http.Request, f sessionForm, conns []services.Conne
 			return err
 		}
 	}
-	if v.Details, err = a.detailParts(r, conns, lacking, how, r.URL.RequestURI()); err != nil {
+	if v.Details, err = a.detailParts(r, conns, pointersTo(lacking), how, r.URL.RequestURI()); err != nil {
 		return err
 	}
 	v.Pager = pager(orgPath(r, "sessions"), f.page(f.many(conns)), before != services.Moment{}, list.More, list.Next, len(v.Rows), "session", "sessions")

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/a-h/templ"
-
 	"sightline/internal/services"
 	"sightline/web/templates"
 )
@@ -35,7 +33,9 @@ func timelineCursorOf(s string) services.TimelineCursor {
 
 // timelineDays groups a timeline's items by UTC day.
 func (a *app) timelineDays(r *http.Request, items []services.TimelineItem) []templates.DayView {
-	var days []templates.DayView
+	days := make([]templates.DayView, 0, len(items))
+	entries := make([]templates.EntryView, 0, len(items)) // of all days
+	first := 0                                            // of the last day's
 	var sessions, errs int64
 	note := func() {
 		if len(days) > 0 && sessions > 0 {
@@ -52,17 +52,18 @@ func (a *app) timelineDays(r *http.Request, items []services.TimelineItem) []tem
 		if len(days) == 0 || !days[len(days)-1].Date.Equal(day) {
 			note()
 			days = append(days, templates.DayView{Date: day})
+			first = len(entries)
 		}
 		if item.Session != nil {
 			sessions++
 			errs += max(0, orUnknown(item.Session.ErrorCount))
 		}
-		last := &days[len(days)-1]
 		entry := timelineEntry(r, item)
 		if item.Recording != nil {
-			entry.Meta = plainText(recordingMeta(*item.Recording, items))
+			entry.Meta = recordingMeta(*item.Recording, items)
 		}
-		last.Entries = append(last.Entries, entry)
+		entries = append(entries, entry)
+		days[len(days)-1].Entries = entries[first:]
 	}
 	note()
 	return days
@@ -73,41 +74,22 @@ func timelineEntry(r *http.Request, item services.TimelineItem) templates.EntryV
 	switch {
 	case item.Session != nil:
 		s := item.Session
-		e.Icon, e.Tone, e.Title = "activity", "raygun", "Session"
-		var facts []string
-		if n := orUnknown(s.PageViewCount); n >= 0 {
-			facts = append(facts, templates.Plural(n, "page", "pages"))
-		}
-		if n := orUnknown(s.LengthMS); n >= 0 {
-			facts = append(facts, templates.FormatMillis(n))
-		}
-		if len(facts) > 0 {
-			e.Title += ": " + strings.Join(facts, ", ")
-		}
-		e.Href = templates.OrgPath(slugOf(r), "sessions/"+strconv.FormatInt(int64(s.ID), 10))
-		e.DetailURL = e.Href
-		e.Badges = templates.SessionBadges(templates.SessionRowView{
-			Rating: s.Rating, Errors: orUnknown(s.ErrorCount), Active: strings.EqualFold(s.Status, "active"),
-		})
-		var meta []string
-		for _, m := range []string{s.Country, deviceOf(*s)} {
-			if m != "" {
-				meta = append(meta, m)
-			}
-		}
-		e.Meta = plainText(strings.Join(meta, " · "))
+		e.Icon, e.Tone, e.Title = "activity", "raygun", sessionTitle(s)
+		e.Href, e.Opens = templates.OrgPath(slugOf(r), "sessions/"+strconv.FormatInt(item.ID, 10)), true
+		e.Badges = templates.SessionBadges(s.Rating, orUnknown(s.ErrorCount), strings.EqualFold(s.Status, "active"))
+		e.Meta = both(s.Country, deviceOf(*s))
 	case item.Highlight != nil:
 		h := item.Highlight
 		e.Icon, e.Tone, e.Title = "sparkles", "logrocket", "Highlights"
 		e.Href = orgPath(r, "highlights/%d", h.ID)
 		e.Badges = templates.StateBadge(h.State)
-		e.Meta = plainText(byWhom("requested", h.Author) + tail(" · ", h.Question))
+		e.Meta = byWhom("requested", h.Author) + tail(" · ", h.Question)
 	case item.Edit != nil:
 		t := item.Edit
 		e.Icon, e.Tone, e.Title = "pencil", "logrocket", "Traits"+tail(": ", t.Keys)
 		e.Href = orgPath(r, "customers/%d/traits/%d", idParam(r, "id"), t.ID)
 		e.Badges = templates.StateBadge(t.State)
-		e.Meta = plainText(byWhom("edited", t.Author) + tail(" · ", t.Reason))
+		e.Meta = byWhom("edited", t.Author) + tail(" · ", t.Reason)
 	case item.Recording != nil:
 		rec := item.Recording
 		e.Icon, e.Tone = "film", "logrocket"
@@ -125,19 +107,36 @@ func timelineEntry(r *http.Request, item services.TimelineItem) templates.EntryV
 // recordingMeta says with what a recording was made, and of which Raygun session
 // on the same page it tells the same visit.
 func recordingMeta(rec services.Recorded, items []services.TimelineItem) string {
-	meta := []string{}
-	for _, m := range []string{rec.Country, recordingDevice(services.Recording{Recording: rec})} {
-		if m != "" {
-			meta = append(meta, m)
-		}
-	}
+	visit := ""
 	for _, item := range items {
 		if item.Session != nil && services.SameVisit(rec, *item.Session) {
-			meta = append(meta, "the same visit as the session of "+templates.FormatClock(item.Session.StartedAt))
+			visit = "the same visit as the session of " + templates.FormatClock(item.Session.StartedAt)
 			break
 		}
 	}
-	return strings.Join(meta, " · ")
+	return both(both(rec.Country, recordingDevice(services.Recording{Recording: rec})), visit)
+}
+
+// sessionTitle is a session with how much was seen in it, as far as that is
+// known.
+func sessionTitle(s *services.Session) string {
+	title, lead := "Session", ": "
+	if n := orUnknown(s.PageViewCount); n >= 0 {
+		title += lead + templates.Plural(n, "page", "pages")
+		lead = ", "
+	}
+	if n := orUnknown(s.LengthMS); n >= 0 {
+		title += lead + templates.FormatMillis(n)
+	}
+	return title
+}
+
+// both are two facts in one line, of which either may be empty.
+func both(a, b string) string {
+	if a == "" || b == "" {
+		return a + b
+	}
+	return a + " · " + b
 }
 
 // byWhom says who did something, as far as that is known.
@@ -157,12 +156,4 @@ func tail(lead, text string) string {
 		text = string(r[:120]) + "…"
 	}
 	return lead + text
-}
-
-// plainText is a line of text as a part of a page; nil if it is empty.
-func plainText(s string) templ.Component {
-	if s == "" {
-		return nil
-	}
-	return templates.Text(s)
 }

@@ -10,8 +10,7 @@ export function timeline() {
 
 async function open(details) {
   if (!details.open || !details.matches?.('.tl details') || details.querySelector(':scope > .tl-detail')) return
-  const link = details.querySelector(':scope > a')
-  const address = details.dataset.detail ?? link?.getAttribute('href')
+  const address = details.querySelector(':scope > a')?.getAttribute('href')
   if (!address) return
   const room = document.createElement('div')
   room.className = 'tl-detail'

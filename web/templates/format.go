@@ -13,6 +13,9 @@ const unknown = "–"
 // FormatCount writes n with its thousands apart: 1234567 is "1,234,567".
 func FormatCount[N int | int32 | int64](n N) string {
 	s := strconv.FormatInt(int64(n), 10)
+	if 0 <= n && n < 1000 {
+		return s // nearly all are
+	}
 	sign := ""
 	if s[0] == '-' {
 		sign, s = "−", s[1:]
@@ -182,7 +185,8 @@ func FormatClock(t time.Time) string {
 	if t.IsZero() {
 		return unknown
 	}
-	return t.UTC().Format("15:04")
+	h, m, _ := t.UTC().Clock()
+	return string([]byte{byte('0' + h/10), byte('0' + h%10), ':', byte('0' + m/10), byte('0' + m%10)})
 }
 
 // FormatDate writes a day: "21 Nov 2026".

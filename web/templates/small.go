@@ -17,8 +17,7 @@ type markup string
 
 // Render writes the HTML.
 func (m markup) Render(_ context.Context, w io.Writer) error {
-	_, err := io.WriteString(w, string(m))
-	return err
+	return write(w, string(m))
 }
 
 // generated is templ's GeneratedTemplate, compiled once (see once.go).
@@ -38,7 +37,9 @@ func Icon(name string) templ.Component {
 
 // Badge shows a short fact. Tone is neutral, accent, good, okay, warn or bad;
 // icon may be empty.
-func Badge(label, tone, icon string) templ.Component {
+func Badge(label, tone, icon string) templ.Component { return chip(label, tone, icon) }
+
+func chip(label, tone, icon string) markup {
 	class := toneOr(tone)
 	if icon != "" {
 		class += " icon-" + templ.EscapeString(icon)
@@ -48,20 +49,50 @@ func Badge(label, tone, icon string) templ.Component {
 
 // RatingBadge shows a Raygun rating: Excellent, Good, Average or Poor, in any
 // case; all else is "Not rated". One to four bars say the same without colour.
-func RatingBadge(rating string) templ.Component {
-	return []markup{
+func RatingBadge(rating string) templ.Component { return ratingChip(ratingBars(rating)) }
+
+func ratingChip(bars int) markup {
+	return [...]markup{
 		`<span class="chip tone-neutral">Not rated</span>`,
 		`<span class="chip bars-1">Poor</span>`,
 		`<span class="chip bars-2">Average</span>`,
 		`<span class="chip bars-3">Good</span>`,
 		`<span class="chip bars-4">Excellent</span>`,
-	}[ratingBars(rating)]
+	}[bars]
 }
+
+func ratingText(rating string) markup {
+	if bars := ratingBars(rating); bars > 0 {
+		return ratingChip(bars)
+	}
+	return chip(rating, "neutral", "")
+}
+
+// SessionBadges says what stands out in a session; nil if nothing does. An empty
+// rating and a negative number of errors are unknown.
+func SessionBadges(rating string, errors int64, active bool) templ.Component {
+	var all markup
+	if active {
+		all = activeChip
+	}
+	if rating != "" {
+		all += ratingText(rating)
+	}
+	if errors > 0 {
+		all += chip(Plural(errors, "error", "errors"), "bad", "bug")
+	}
+	if all == "" {
+		return nil
+	}
+	return all
+}
+
+const activeChip markup = `<span class="chip tone-live">Active</span>`
 
 // ActivityBadge says whether a session is still going on.
 func ActivityBadge(active bool) templ.Component {
 	if active {
-		return markup(`<span class="chip tone-live">Active</span>`)
+		return activeChip
 	}
 	return markup(`<span class="chip tone-neutral">Ended</span>`)
 }
