@@ -285,8 +285,6 @@ func (b *bench) page(r *running, p page) error {
 		target = fmt.Sprintf("p50 ≤ %g×, rate ≥ %.2f", p.p50, p.rate)
 	}
 	b.line(p.name, s.String(), target, s.ratio() <= p.p50 && s.rate >= p.rate)
-	if p.grows {
-	}
 	return nil
 }
 

@@ -24,7 +24,7 @@ func TestPagesAreLight(t *testing.T) {
 		{name: "home", path: "/o/acme/", most: 10},
 		{name: "lookup", path: "/o/acme/lookup?q=ada", most: 10},
 		{name: "lookup of many", path: "/o/acme/lookup?q=example", rows: 25, most: 15},
-		{name: "customer", path: customer, most: 19},
+		{name: "customer", path: customer, most: 18},
 		{name: "customers", path: "/o/acme/customers", rows: 50, most: 20},
 		{name: "sessions", path: "/o/acme/sessions?span=60d", rows: 50, most: 40},
 		{name: "session", path: fetchSession(v, customer), most: 16},

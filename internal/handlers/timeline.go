@@ -70,12 +70,12 @@ func (a *app) timelineDays(r *http.Request, items []services.TimelineItem) []tem
 }
 
 func timelineEntry(r *http.Request, item services.TimelineItem) templates.EntryView {
-	e := templates.EntryView{ID: item.Kind + "-" + strconv.FormatInt(item.ID, 10), At: item.At}
+	e := templates.EntryView{At: item.At}
 	switch {
 	case item.Session != nil:
 		s := item.Session
-		e.Icon, e.Tone, e.Title = "activity", "raygun", sessionTitle(s)
-		e.Href, e.Opens = templates.OrgPath(slugOf(r), "sessions/"+strconv.FormatInt(item.ID, 10)), true
+		e.Title, e.Opens = sessionTitle(s), true
+		e.Href = templates.OrgPath(slugOf(r), "sessions/"+strconv.FormatInt(item.ID, 10))
 		e.Badges = templates.SessionBadges(s.Rating, orUnknown(s.ErrorCount), strings.EqualFold(s.Status, "active"))
 		e.Meta = both(s.Country, deviceOf(*s))
 	case item.Highlight != nil:

@@ -19,9 +19,8 @@ type DayView struct {
 
 // EntryView is one thing that happened.
 type EntryView struct {
-	// ID is unique on the page.
-	ID string
-	// Icon and Tone (as for Badge) say what kind of thing it is.
+	// Icon and Tone (as for Badge) say what kind of thing it is; without them it is
+	// a session, as most are.
 	Icon, Tone string
 	At         time.Time
 	// Title says what happened; Href is its own page and may be empty.
@@ -46,7 +45,7 @@ type timeline struct {
 
 // Render writes the days.
 func (t timeline) Render(ctx context.Context, w io.Writer) error {
-	if err := write(w, `<div class="tl">`); err != nil {
+	if err := write(w, `<div class="tl tone-raygun icon-activity">`); err != nil {
 		return err
 	}
 	for i := range t.days {
@@ -76,15 +75,19 @@ func (d *DayView) render(ctx context.Context, w io.Writer, now time.Time) error 
 func (e *EntryView) render(ctx context.Context, w io.Writer) error {
 	href := templ.EscapeString(string(templ.URL(e.Href)))
 	title := templ.EscapeString(e.Title)
-	begin, end := `<div class="tl-line"><span>`+title+`</span>`, `</div></li>`
+	begin, end := `<div class="tl-line"><span>`+title+`</span>`, `</div>`
 	switch {
 	case e.Opens:
-		begin, end = `<details><summary>`+title, `</summary><a href="`+href+`">Open on a page of its own</a></details></li>`
+		begin, end = `<details><summary>`+title, `</summary><a href="`+href+`">Open on a page of its own</a></details>`
 	case e.Href != "":
 		begin = `<div class="tl-line"><a href="` + href + `" data-item>` + title + `</a>`
 	}
-	err := write(w, `<li id="`+templ.EscapeString(e.ID)+`" class="tone-`+toneOr(e.Tone)+` icon-`+templ.EscapeString(valueOr(e.Icon, "activity"))+`">`+
-		`<time datetime="`+machineTime(e.At)+`">`+FormatClock(e.At)+`</time>`+begin)
+	class := ""
+	if e.Icon != "" || e.Tone != "" {
+		class = ` class="tone-` + toneOr(e.Tone) + ` icon-` + templ.EscapeString(e.Icon) + `"`
+	}
+	// HTML lets one leave the end tag of an entry out.
+	err := write(w, `<li`+class+`><time datetime="`+machineTime(e.At)+`">`+FormatClock(e.At)+`</time>`+begin)
 	if err == nil && e.Badges != nil {
 		err = e.Badges.Render(ctx, w)
 	}
