@@ -32,6 +32,37 @@ func (o Org) Customer(ctx context.Context, id CustomerID) (Customer, error) {
 		SELECT `+customerColumns+` FROM customers c WHERE c.id = ? AND c.org_id = ?`, id, o.id)
 }
 
+// Glance is a customer with what there is of them, so that nothing else is asked
+// for that is not there.
+type Glance struct {
+	Customer Customer
+	Pinned   bool // by the member
+	Sessions int  // counted up to a limit
+	// Whether there are any trait edits, highlights, recordings and history entries.
+	Edits, Highlights, Recordings, History bool
+}
+
+// Glance reads one customer as a member sees them, their sessions counted up to
+// a limit.
+func (o Org) Glance(ctx context.Context, user UserID, id CustomerID, sessions int) (Glance, error) {
+	return one(ctx, o.db.r, "customer", func(r scanner) (Glance, error) {
+		return scanPacked(r, func(r scanner) (g Glance, err error) {
+			c := &g.Customer
+			err = r.Scan(&c.ID, &c.Name, &c.Email, (*stamp)(&c.FirstSeen), (*stamp)(&c.LastSeen), (*stamp)(&c.CreatedAt),
+				&g.Pinned, &g.Sessions, &g.Edits, &g.Highlights, &g.Recordings, &g.History)
+			return g, err
+		})
+	}, `
+		SELECT json_array(`+customerColumns+`,
+			EXISTS (SELECT 1 FROM pins p WHERE p.org_id = c.org_id AND p.user_id = ? AND p.customer_id = c.id),
+			(SELECT count(*) FROM (SELECT 1 FROM sessions s WHERE s.customer_id = c.id LIMIT ?)),
+			EXISTS (SELECT 1 FROM trait_edits e WHERE e.customer_id = c.id),
+			EXISTS (SELECT 1 FROM highlights h WHERE h.customer_id = c.id),
+			EXISTS (SELECT 1 FROM recordings r WHERE r.customer_id = c.id AND r.state = 'shown'),
+			EXISTS (SELECT 1 FROM history h WHERE h.org_id = c.org_id AND h.customer_id = c.id))
+		FROM customers c WHERE c.id = ? AND c.org_id = ?`, user, sessions, id, o.id)
+}
+
 // Customers lists customers, the last seen first and those whom no vendor ever
 // saw at the end, newest first.
 func (o Org) Customers(ctx context.Context, after Moment, limit int) ([]Customer, error) {
@@ -140,11 +171,4 @@ func (o Org) Pinned(ctx context.Context, user UserID) ([]Customer, error) {
 		CROSS JOIN customers c ON c.id = p.customer_id
 		WHERE p.org_id = ? AND p.user_id = ?
 		ORDER BY p.created_at DESC, p.customer_id LIMIT 50`, o.id, user)
-}
-
-// IsPinned says whether a member has pinned a customer.
-func (o Org) IsPinned(ctx context.Context, user UserID, customer CustomerID) (bool, error) {
-	n, err := one(ctx, o.db.r, "pin", scanInt, `
-		SELECT EXISTS (SELECT 1 FROM pins WHERE org_id = ? AND user_id = ? AND customer_id = ?)`, o.id, user, customer)
-	return n == 1, err
 }

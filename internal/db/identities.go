@@ -238,18 +238,17 @@ func markAnswered(ctx context.Context, q querier, org OrgID, customer CustomerID
 }
 
 func scanIdentity(s scanner) (Identity, error) {
-	var v Identity
-	var first, last sql.NullInt64
-	err := s.Scan(&v.ID, &v.Customer, &v.Kind, &v.Connection, &v.Value, &first, &last)
-	v.FirstSeen, v.LastSeen = timeOf(first), timeOf(last)
-	return v, err
+	return scanPacked(s, func(s scanner) (v Identity, err error) {
+		err = s.Scan(&v.ID, &v.Customer, (*string)(&v.Kind), &v.Connection, &v.Value, (*stamp)(&v.FirstSeen), (*stamp)(&v.LastSeen))
+		return v, err
+	})
 }
 
 // Identities lists what a customer was seen with, at most 200: kind by kind,
 // the last seen first.
 func (o Org) Identities(ctx context.Context, customer CustomerID) ([]Identity, error) {
 	return list(ctx, o.db.r, "identities", scanIdentity, `
-		SELECT id, customer_id, kind, connection_id, value, first_seen, last_seen
+		SELECT json_array(id, customer_id, kind, connection_id, value, first_seen, last_seen)
 		FROM identities
 		WHERE customer_id = ? AND org_id = ?
 		ORDER BY kind, last_seen DESC, id DESC

@@ -203,15 +203,6 @@ func (o Org) CustomerSessions(ctx context.Context, customer CustomerID, after Mo
 	return out, nil
 }
 
-// CountCustomerSessions counts a customer's sessions, up to limit.
-func (o Org) CountCustomerSessions(ctx context.Context, customer CustomerID, limit int) (int, error) {
-	n, err := one(ctx, o.db.r, "customer's sessions", scanInt, `
-		SELECT count(*) FROM (
-			SELECT 1 FROM customers c CROSS JOIN sessions s ON s.customer_id = c.id
-			WHERE c.id = ? AND c.org_id = ? LIMIT ?)`, customer, o.id, limit)
-	return int(n), err
-}
-
 // SessionNeighbours finds the session of the same customer that began before a
 // session and the one that began after it; 0 is none.
 func (o Org) SessionNeighbours(ctx context.Context, s Session) (earlier, later SessionID, err error) {

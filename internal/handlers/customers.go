@@ -39,7 +39,7 @@ func (a *app) customer(w http.ResponseWriter, r *http.Request) error {
 	if !slices.ContainsFunc(timelineKinds(), func(k timelineKind) bool { return k.key == kind }) {
 		kind = ""
 	}
-	tl, err := a.Customers.TimelineOf(r.Context(), orgOf(r), p, kind, before)
+	tl, err := a.Customers.Timeline(r.Context(), orgOf(r), p, kind, before)
 	if err != nil {
 		return err
 	}
@@ -88,13 +88,13 @@ func (a *app) customer(w http.ResponseWriter, r *http.Request) error {
 	if v.Traits, err = a.traitsCard(r, p.Customer); err != nil {
 		return err
 	}
-	if v.Highlights, err = a.highlightsCard(r, p.Customer); err != nil {
+	if v.Highlights, err = a.highlightsCard(r, p); err != nil {
 		return err
 	}
 	if v.Watched, err = a.watchedCard(r, p.Customer); err != nil {
 		return err
 	}
-	if v.History, err = a.customerHistory(r, id); err != nil {
+	if v.History, err = a.customerHistory(r, p); err != nil {
 		return err
 	}
 	return a.page(w, r, http.StatusOK, v.Title, "customers", templates.Customer(v))
@@ -204,12 +204,16 @@ func (a *app) identityViews(r *http.Request, p services.CustomerPage) ([]templat
 }
 
 // customerHistory is the last of what members did about a customer.
-func (a *app) customerHistory(r *http.Request, id services.CustomerID) (templ.Component, error) {
+func (a *app) customerHistory(r *http.Request, p services.CustomerPage) (templ.Component, error) {
+	id := p.Customer.ID
+	v := templates.CustomerHistoryView{Now: a.now(), Href: orgPath(r, "history?customer=%d", id)}
+	if !p.History {
+		return templates.CustomerHistory(v), nil
+	}
 	page, err := a.History.Page(r.Context(), orgOf(r), services.HistoryQuery{Customer: id, Kind: services.HistoryDeeds, Limit: 5})
 	if err != nil {
 		return nil, err
 	}
-	v := templates.CustomerHistoryView{Now: a.now(), Href: orgPath(r, "history?customer=%d", id)}
 	for _, e := range page.Events {
 		v.Entries = append(v.Entries, templates.CustomerHistoryEntry{At: e.At, Actor: e.Actor, Summary: e.Summary})
 	}

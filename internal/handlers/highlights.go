@@ -77,11 +77,15 @@ func rangeText(start, end time.Time) string {
 }
 
 // highlightsCard is a customer's highlights for their page.
-func (a *app) highlightsCard(r *http.Request, c services.Customer) (templ.Component, error) {
+func (a *app) highlightsCard(r *http.Request, p services.CustomerPage) (templ.Component, error) {
 	const most = 5
-	rows, err := a.Highlights.ForCustomer(r.Context(), orgOf(r), c.ID, most+1)
-	if err != nil {
-		return nil, err
+	c := p.Customer
+	var rows []services.Highlight
+	if p.Glance.Highlights {
+		var err error
+		if rows, err = a.Highlights.ForCustomer(r.Context(), orgOf(r), c.ID, most+1); err != nil {
+			return nil, err
+		}
 	}
 	q := url.Values{"customer": {fmt.Sprint(c.ID)}}
 	v := templates.HighlightsCardView{Now: a.now()}

@@ -127,15 +127,13 @@ type RefreshOption struct {
 
 // CustomerPage is what stands at the head of a customer's page.
 type CustomerPage struct {
-	Customer   Customer
-	Identities []Identity
+	// Glance says who they are and what there is of them. Its Sessions are in the
+	// mirror; MoreSessions says that there are more than were counted.
+	db.Glance
+	MoreSessions bool
+	Identities   []Identity
 	// Shares are other customers with one of this one's ids.
 	Shares []Shared
-	Pinned bool
-	// Sessions is how many of their sessions are in the mirror; MoreSessions
-	// says that there are more than were counted.
-	Sessions     int
-	MoreSessions bool
 	// Countries are those of their newest PageSize sessions, as the vendor wrote them.
 	Countries []string
 	// Connections are the names of the connections that know them.
@@ -165,8 +163,8 @@ func (c *Customers) View(ctx context.Context, actor Actor, id CustomerID) (Custo
 	o := c.db.Org(actor.Org)
 	var p CustomerPage
 	var err error
-	if p.Customer, err = c.Get(ctx, actor.Org, id); err != nil {
-		return p, err
+	if p.Glance, err = o.Glance(ctx, actor.User, id, sessionsCounted+1); err != nil {
+		return p, notFound(err, noCustomer)
 	}
 	if p.Identities, err = o.Identities(ctx, id); err != nil {
 		return p, err
@@ -174,16 +172,8 @@ func (c *Customers) View(ctx context.Context, actor Actor, id CustomerID) (Custo
 	if p.Shares, err = o.SharesWith(ctx, id); err != nil {
 		return p, err
 	}
-	if p.Pinned, err = o.IsPinned(ctx, actor.User, id); err != nil {
-		return p, err
-	}
 	if p.newest, err = o.CustomerSessions(ctx, id, Moment{}, PageSize+1); err != nil {
 		return p, err
-	}
-	if p.Sessions = len(p.newest); p.Sessions > PageSize {
-		if p.Sessions, err = o.CountCustomerSessions(ctx, id, sessionsCounted+1); err != nil {
-			return p, err
-		}
 	}
 	conns, err := c.connections.All(ctx, actor.Org)
 	if err != nil {

@@ -212,7 +212,7 @@ func testTimeline(t *testing.T, sessions int) {
 	var after TimelineCursor
 	pages := 0
 	for {
-		tl, err := site.s.Customers.Timeline(t.Context(), 1, ada, "", after)
+		tl, err := timelineOf(t, site.s.Customers, ada, "", after)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -229,11 +229,21 @@ func testTimeline(t *testing.T, sessions int) {
 		}
 		after = tl.Next
 	}
-	only, err := site.s.Customers.Timeline(t.Context(), 1, ada, TimelineOfHighlight, TimelineCursor{})
+	only, err := timelineOf(t, site.s.Customers, ada, TimelineOfHighlight, TimelineCursor{})
 	if err != nil || len(only.Items) != 20 || only.More {
 		t.Errorf("%d highlights alone, %v", len(only.Items), err)
 	}
 	if len(seen) != sessions+20 || pages != 3 {
 		t.Errorf("%d items on %d pages, want %d on 3", len(seen), pages, sessions+20)
 	}
+}
+
+// timelineOf is the timeline of a customer of the first organization, as their
+// page shows it.
+func timelineOf(t *testing.T, c *Customers, id CustomerID, kind string, after TimelineCursor) (Timeline, error) {
+	p, err := c.View(t.Context(), Actor{Org: 1}, id)
+	if err != nil {
+		return Timeline{}, err
+	}
+	return c.Timeline(t.Context(), 1, p, kind, after)
 }

@@ -370,7 +370,7 @@ func TestAgainstTheSandbox(t *testing.T) {
 	if found, err = m.Customers.Lookup(t.Context(), 1, demo.Identifier); err != nil || found.Only == 0 {
 		t.Fatalf("found = %+v, %v", found, err)
 	}
-	tl, err := m.Customers.Timeline(t.Context(), 1, found.Only, "", TimelineCursor{})
+	tl, err := timelineOf(t, m.Customers, found.Only, "", TimelineCursor{})
 	if err != nil || len(tl.Items) == 0 {
 		t.Fatalf("timeline = %+v, %v", tl, err)
 	}

@@ -198,7 +198,7 @@ func (v *vendorSite) offeredToCustomer(c Connection, id SessionID) bool {
 	if err != nil {
 		v.t.Fatal(err)
 	}
-	tl, err := v.s.Customers.Timeline(v.t.Context(), 1, row.Customer, "", TimelineCursor{})
+	tl, err := timelineOf(v.t, v.s.Customers, row.Customer, "", TimelineCursor{})
 	if err != nil {
 		v.t.Fatal(err)
 	}

@@ -58,30 +58,31 @@ type Timeline struct {
 // the same moment the kinds follow each other in the order they are declared.
 type timelineKind struct {
 	kind string
+	has  func(p CustomerPage) bool // whether there are any
 	list func(ctx context.Context, org OrgID, id CustomerID, after Moment, limit int) ([]TimelineItem, error)
 }
 
 func (c *Customers) timelineKinds() []timelineKind {
 	return []timelineKind{
-		{TimelineOfEdit, func(ctx context.Context, org OrgID, id CustomerID, after Moment, limit int) ([]TimelineItem, error) {
+		{TimelineOfEdit, func(p CustomerPage) bool { return p.Edits }, func(ctx context.Context, org OrgID, id CustomerID, after Moment, limit int) ([]TimelineItem, error) {
 			rows, err := c.db.Org(org).TimelineEdits(ctx, id, after, limit)
 			return timelineItems(rows, func(e *TimelineEdit) TimelineItem {
 				return TimelineItem{At: e.CreatedAt, Kind: TimelineOfEdit, ID: int64(e.ID), Edit: e}
 			}), err
 		}},
-		{TimelineOfHighlight, func(ctx context.Context, org OrgID, id CustomerID, after Moment, limit int) ([]TimelineItem, error) {
+		{TimelineOfHighlight, func(p CustomerPage) bool { return p.Highlights }, func(ctx context.Context, org OrgID, id CustomerID, after Moment, limit int) ([]TimelineItem, error) {
 			rows, err := c.db.Org(org).TimelineHighlights(ctx, id, after, limit)
 			return timelineItems(rows, func(h *TimelineHighlight) TimelineItem {
 				return TimelineItem{At: h.CreatedAt, Kind: TimelineOfHighlight, ID: int64(h.ID), Highlight: h}
 			}), err
 		}},
-		{TimelineOfRecording, func(ctx context.Context, org OrgID, id CustomerID, after Moment, limit int) ([]TimelineItem, error) {
+		{TimelineOfRecording, func(p CustomerPage) bool { return p.Recordings }, func(ctx context.Context, org OrgID, id CustomerID, after Moment, limit int) ([]TimelineItem, error) {
 			rows, err := c.db.Org(org).CustomerRecordings(ctx, id, time.Time{}, time.Time{}, after, limit)
 			return timelineItems(rows, func(r *db.Recording) TimelineItem {
 				return TimelineItem{At: r.StartedAt, Kind: TimelineOfRecording, ID: int64(r.ID), Recording: r}
 			}), err
 		}},
-		{TimelineSession, func(ctx context.Context, org OrgID, id CustomerID, after Moment, limit int) ([]TimelineItem, error) {
+		{TimelineSession, func(p CustomerPage) bool { return p.Sessions > 0 }, func(ctx context.Context, org OrgID, id CustomerID, after Moment, limit int) ([]TimelineItem, error) {
 			rows, err := c.db.Org(org).CustomerSessions(ctx, id, after, limit)
 			return sessionItems(rows), err
 		}},
@@ -102,26 +103,17 @@ func timelineItems[T any](rows []T, item func(*T) TimelineItem) []TimelineItem {
 	return out
 }
 
-// Timeline returns what happened to a customer after a place, newest first, at
-// most PageSize items: of one kind, or with an empty one all of them.
-func (c *Customers) Timeline(ctx context.Context, org OrgID, id CustomerID, kind string, after TimelineCursor) (Timeline, error) {
-	return c.timelineOf(ctx, org, id, kind, after, nil)
-}
-
-// TimelineOf is Timeline for what View returned, which has read the newest
-// sessions already.
-func (c *Customers) TimelineOf(ctx context.Context, org OrgID, p CustomerPage, kind string, after TimelineCursor) (Timeline, error) {
-	return c.timelineOf(ctx, org, p.Customer.ID, kind, after, p.newest)
-}
-
-func (c *Customers) timelineOf(ctx context.Context, org OrgID, id CustomerID, kind string, after TimelineCursor, newest []Session) (Timeline, error) {
+// Timeline returns what happened after a place to the customer whom View
+// returned, newest first, at most PageSize items: of one kind, or with an empty
+// one all of them.
+func (c *Customers) Timeline(ctx context.Context, org OrgID, p CustomerPage, kind string, after TimelineCursor) (Timeline, error) {
 	const last = 1<<63 - 1
 	rank := func(kind string) int {
 		return slices.IndexFunc(c.timeline, func(k timelineKind) bool { return k.kind == kind })
 	}
 	var all []TimelineItem
 	for i, k := range c.timeline {
-		if kind != "" && k.kind != kind {
+		if kind != "" && k.kind != kind || !k.has(p) {
 			continue
 		}
 		m := Moment{At: after.At, ID: after.ID}
@@ -133,18 +125,21 @@ func (c *Customers) timelineOf(ctx context.Context, org OrgID, id CustomerID, ki
 				m.ID = last
 			}
 		}
-		if k.kind == TimelineSession && after.At.IsZero() && newest != nil {
-			all = append(all, sessionItems(newest)...)
+		if k.kind == TimelineSession && after.At.IsZero() {
+			all = append(sessionItems(p.newest), all...) // which View has read already
 			continue
 		}
-		items, err := k.list(ctx, org, id, m, PageSize+1)
+		items, err := k.list(ctx, org, p.Customer.ID, m, PageSize+1)
 		if err != nil {
 			return Timeline{}, err
 		}
 		all = append(all, items...)
 	}
 	sortBy(all, func(a, b TimelineItem) int {
-		return cmp.Or(b.At.Compare(a.At), cmp.Compare(rank(a.Kind), rank(b.Kind)), cmp.Compare(b.ID, a.ID))
+		if later := b.At.Compare(a.At); later != 0 {
+			return later
+		}
+		return cmp.Or(cmp.Compare(rank(a.Kind), rank(b.Kind)), cmp.Compare(b.ID, a.ID))
 	})
 	t := Timeline{Items: all}
 	if len(all) > PageSize {
