@@ -5,7 +5,7 @@ package templates
 // Where the built files are served; the hash is that of their content.
 const (
 	urlCSS     = "/static/app.524fe8fe29fe.css"
-	urlAppJS   = "/static/app.09010922e8c6.js"
+	urlAppJS   = "/static/app.084155a4f835.js"
 	urlThemeJS = "/static/theme.d329c1c2cbae.js"
 	urlGraphQL = "/static/graphql.600152c87cfa.js"
 	urlFavicon = "/static/favicon.6c7ac739bdd4.svg"

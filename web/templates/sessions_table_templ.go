@@ -302,62 +302,9 @@ func sessionHeads(columns []SessionColumnView) []ColumnView {
 	return out
 }
 
-// SessionBadges says what stands out in a session.
-//
-//go:noinline
-func SessionBadges(s SessionRowView) templ.Component {
-	return generated(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
-		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
-		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
-			return templ_7745c5c3_CtxErr
-		}
-		templ_7745c5c3_Buffer, templ_7745c5c3_IsBuffer := templruntime.GetBuffer(templ_7745c5c3_W)
-		if !templ_7745c5c3_IsBuffer {
-			defer func() {
-				templ_7745c5c3_BufErr := templruntime.ReleaseBuffer(templ_7745c5c3_Buffer)
-				if templ_7745c5c3_Err == nil {
-					templ_7745c5c3_Err = templ_7745c5c3_BufErr
-				}
-			}()
-		}
-		ctx = templ.InitializeContext(ctx)
-		templ_7745c5c3_Var4 := templ.GetChildren(ctx)
-		if templ_7745c5c3_Var4 == nil {
-			templ_7745c5c3_Var4 = templ.NopComponent
-		}
-		ctx = templ.ClearChildren(ctx)
-		if s.Active {
-			templ_7745c5c3_Err = ActivityBadge(true).Render(ctx, templ_7745c5c3_Buffer)
-			if templ_7745c5c3_Err != nil {
-				return templ_7745c5c3_Err
-			}
-		}
-		if s.Rating != "" {
-			templ_7745c5c3_Err = RatingText(s.Rating).Render(ctx, templ_7745c5c3_Buffer)
-			if templ_7745c5c3_Err != nil {
-				return templ_7745c5c3_Err
-			}
-		}
-		if s.Errors > 0 {
-			templ_7745c5c3_Err = Badge(Plural(s.Errors, "error", "errors"), "bad", "bug").Render(ctx, templ_7745c5c3_Buffer)
-			if templ_7745c5c3_Err != nil {
-				return templ_7745c5c3_Err
-			}
-		}
-		return nil
-	})
-}
-
 // RatingText shows a rating as its badge, and a word that Raygun does not
 // document as it is.
-//
-//go:noinline
-func RatingText(rating string) templ.Component {
-	if ratingBars(rating) > 0 {
-		return RatingBadge(rating)
-	}
-	return Badge(rating, "neutral", "")
-}
+func RatingText(rating string) templ.Component { return ratingText(rating) }
 
 // textCell is a cell of plain text; the style sheet says of an empty one that it
 // is not known. HTML lets one leave a cell's end tag out; a page has 500 cells.
