@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -31,6 +32,10 @@ const (
 	jobGrace     = 12 * time.Second
 )
 
+// minMetricsToken is how short the token of /metrics may be: it can be guessed at
+// without end.
+const minMetricsToken = 16
+
 const defaultListen = "127.0.0.1:8420"
 
 // garbageRoom is how many bytes of garbage may gather before it is collected,
@@ -44,7 +49,7 @@ type serveSettings struct {
 	logSettings
 	listen, baseURL, trustProxy string
 	adminEmail, adminOrg        string
-	adminPassword               secretSetting
+	adminPassword, metricsToken secretSetting
 }
 
 // serveConfig is what the settings mean.
@@ -56,11 +61,13 @@ type serveConfig struct {
 	baseURL    *url.URL // nil: whatever the browser used
 	trustProxy bool
 	admin      services.NewOwner // empty Email: the setup page makes the first owner
+	metricsKey [sha256.Size]byte // of the token; zero without one
 }
 
 func serveCommand(s stdio) *cli.Command {
 	var set serveSettings
 	set.adminPassword = secretSetting{name: "admin-password", what: "the first owner's password"}
+	set.metricsToken = secretSetting{name: "metrics-token", what: "the token that opens /metrics"}
 	flags := set.storeSettings.flags("./data", "directory of the database and, unless given, the master key")
 	flags = append(flags,
 		text("listen", "address and port to listen on", defaultListen, &set.listen),
@@ -68,6 +75,7 @@ func serveCommand(s stdio) *cli.Command {
 		text("trust-proxy", "yes if a proxy in front sets X-Forwarded-For", "no", &set.trustProxy),
 		text("admin-email", "makes the first owner, without the setup page, when nobody can sign in yet", "", &set.adminEmail),
 		set.adminPassword.flag(),
+		set.metricsToken.flag(),
 		text("admin-org", "name of the first owner's organization", "My organization", &set.adminOrg),
 	)
 	flags = append(flags, set.vendorSettings.flags()...)
@@ -115,6 +123,12 @@ func (set *serveSettings) check(s stdio) (serveConfig, error) {
 		checkPassword(&p, set.adminPassword.what, password)
 		c.admin = services.NewOwner{Email: set.adminEmail, Password: password.Reveal(), OrgName: set.adminOrg}
 	}
+	if token := set.metricsToken.read(&p, s.in); !token.IsZero() {
+		if len(token.Reveal()) < minMetricsToken {
+			p.add("%s must have at least %d characters; it has %d.", sentence(set.metricsToken.what), minMetricsToken, len(token.Reveal()))
+		}
+		c.metricsKey = sha256.Sum256([]byte(token.Reveal()))
+	}
 	return c, p.err()
 }
 
@@ -152,7 +166,7 @@ func serve(ctx context.Context, c serveConfig, s stdio) (err error) {
 	st.services.ReceiveWebhooks(c.baseURL)
 	stopping := make(chan struct{})
 	h, err := handlers.New(handlers.Options{
-		Services: st.services, Stopping: stopping, BaseURL: c.baseURL, TrustProxy: c.trustProxy, Version: version(), Log: c.log, Now: time.Now,
+		Services: st.services, Stopping: stopping, BaseURL: c.baseURL, TrustProxy: c.trustProxy, MetricsKey: c.metricsKey, Version: version(), Log: c.log, Now: time.Now,
 	})
 	if err != nil {
 		return errors.Join(err, ln.Close())

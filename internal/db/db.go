@@ -44,6 +44,8 @@ var (
 
 // DB is the open store. Its methods are safe for concurrent use.
 type DB struct {
+	path string // of the file, see FileSizes
+
 	w *sql.DB // one connection: SQLite has one writer, and the queue shares it
 	r readers // read-only, as many as cores
 	f *folder // nil before Open has prepared the file
@@ -58,7 +60,7 @@ type DB struct {
 // pools opens the writer, which tells committed of what it wrote, and the readers
 // of a file. It touches no file yet.
 func pools(path string, committed chan<- struct{}) (*DB, error) {
-	d := &DB{generation: &atomic.Uint64{}, asked: &atomic.Uint64{}}
+	d := &DB{path: path, generation: &atomic.Uint64{}, asked: &atomic.Uint64{}}
 	w, err := newConnector(dsn(path, false), d.generation, nil)
 	if err != nil {
 		return nil, fmt.Errorf("open the writer: %w", err)

@@ -5,6 +5,7 @@ package handlers
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -40,6 +41,9 @@ type Options struct {
 	Demo *Demo
 	// Version is shown to people and to monitors.
 	Version string
+	// MetricsKey is the SHA-256 of the token that opens /metrics. Without one it
+	// answers this machine alone, see seesMetrics.
+	MetricsKey [sha256.Size]byte
 	// Stopping is closed when the program stops, so that streams of events end.
 	// Nil means never.
 	Stopping <-chan struct{}
@@ -291,10 +295,11 @@ func New(o Options) (http.Handler, error) {
 	cross.SetDenyHandler(a.public(a.crossOrigin))
 
 	r := chi.NewRouter()
-	r.Use(headAsGet)
+	r.Use(a.measured, headAsGet)
 	r.Method("GET", "/static/*", files)
 	r.With(a.secure).Get("/healthz", a.healthz)
 	r.With(a.secure).Get("/readyz", a.readyz)
+	r.With(a.secure).Get("/metrics", a.metrics)
 	r.With(a.secure).Post(services.WebhookPath+"{token}", a.webhook)
 	r.Group(func(r chi.Router) {
 		r.Use(a.secure, func(next http.Handler) http.Handler { return gz(next) }, cross.Handler)

@@ -45,6 +45,7 @@ func (a *app) kept(h handlerFunc) handlerFunc {
 			return h(w, r)
 		}
 		if strings.Contains(r.Header.Get("If-None-Match"), tag) {
+			a.Metrics.Kept("unchanged")
 			w.Header().Set("ETag", "W/"+tag)
 			// The policy of the page names the nonce that stands in that page.
 			w.Header().Del("Content-Security-Policy")
@@ -52,7 +53,10 @@ func (a *app) kept(h handlerFunc) handlerFunc {
 			return nil
 		}
 		page, ok := a.pages.get(tag)
-		if !ok {
+		if ok {
+			a.Metrics.Kept("hit")
+		} else {
+			a.Metrics.Kept("made")
 			made := &pageMaker{header: w.Header()}
 			if err := h(made, r); err != nil {
 				return err

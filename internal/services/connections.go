@@ -13,6 +13,7 @@ import (
 
 	"sightline/internal/db"
 	"sightline/internal/services/logrocket"
+	"sightline/internal/services/metrics"
 	"sightline/internal/services/raygun"
 	"sightline/internal/services/secrets"
 )
@@ -124,7 +125,8 @@ type Connections struct {
 	vendors Vendors
 	log     *slog.Logger
 	now     func() time.Time
-	asks    *Asks // set by useAsks, before anything is tested
+	asks    *Asks            // set by useAsks, before anything is tested
+	metrics *metrics.Metrics // counts calls; nil does not
 	// wakeSync tells the keeper of mirrors that a connection changed; nil without one.
 	wakeSync func(ctx context.Context, org OrgID, id ConnectionID) error
 	// wakeHighlights lets what waits for a LogRocket connection look at once; nil
@@ -282,7 +284,7 @@ func (c *Connections) newClient(ctx context.Context, conn Connection, dialect st
 	if err != nil {
 		return client{}, err
 	}
-	l := ledger{db: c.db.Org(conn.Org), connection: conn.ID, vendor: conn.Vendor, now: c.now}
+	l := ledger{db: c.db.Org(conn.Org), connection: conn.ID, vendor: conn.Vendor, now: c.now, metrics: c.metrics, running: &sync.Map{}}
 	log := c.log.With("connection", int64(conn.ID))
 	if conn.Vendor == RaygunV3 {
 		v3, err := raygun.NewV3(raygun.OptionsV3{

@@ -1,11 +1,14 @@
 package services
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"sightline/internal/db"
+	"sightline/internal/services/metrics"
 	"sightline/internal/services/upstream"
 )
 
@@ -51,6 +54,8 @@ type ledger struct {
 	connection ConnectionID
 	vendor     Vendor
 	now        func() time.Time
+	metrics    *metrics.Metrics
+	running    *sync.Map // from the number of a call to its operation
 }
 
 // Begin writes the call down and takes it from the day's allowance, or refuses
@@ -66,6 +71,11 @@ func (l ledger) Begin(ctx context.Context, call upstream.Call) (int64, error) {
 		// Raygun's block is about its counted calls: authenticate may go on, so
 		// that a member can still test the connection.
 	}, l.vendor == LogRocket)
+	if err != nil {
+		l.metrics.Call(string(l.vendor), call.Operation, string(upstream.Refused), 0, false)
+	} else {
+		l.running.Store(int64(id), call.Operation)
+	}
 	return int64(id), err
 }
 
@@ -79,6 +89,9 @@ func (l ledger) End(ctx context.Context, id int64, out upstream.Outcome) error {
 	}
 	if out.Kind != "" {
 		o.State = db.CallFailed
+	}
+	if operation, ok := l.running.LoadAndDelete(id); ok {
+		l.metrics.Call(string(l.vendor), operation.(string), cmp.Or(string(out.Kind), "ok"), out.Duration, out.Sent)
 	}
 	if out.Kind == upstream.RateLimited {
 		o.BlockUntil = out.Until

@@ -13,6 +13,7 @@ import (
 	"sightline/internal/db"
 	"sightline/internal/services/logrocket"
 	"sightline/internal/services/markdown"
+	"sightline/internal/services/metrics"
 	"sightline/internal/services/secrets"
 )
 
@@ -63,6 +64,8 @@ type Services struct {
 	Exports     *Exports
 	// Markdown renders what a model wrote, with links into LogRocket's app only.
 	Markdown *Markdown
+	// Metrics counts what is done, see WriteMetrics.
+	Metrics *metrics.Metrics
 	// CookieKeys sign and encrypt browsers' cookies. They are the
 	// installation's own and stay the same over restarts.
 	CookieKeys [2][]byte
@@ -71,6 +74,7 @@ type Services struct {
 	queue   *Queue
 	log     *slog.Logger
 	started bool
+	began   time.Time
 	// endCare ends what is done beside the jobs, and waits for it.
 	endCare func()
 }
@@ -80,13 +84,15 @@ func Open(ctx context.Context, o Options) (*Services, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &Services{db: o.DB, queue: newQueue(o.DB, o.Log), log: o.Log}
+	s := &Services{db: o.DB, queue: newQueue(o.DB, o.Log), log: o.Log, Metrics: metrics.New(), began: time.Now()}
+	s.queue.metrics = s.Metrics
 	var err error
 	s.People = NewPeople(o.DB, o.Now, o.PasswordMemory)
 	if s.CookieKeys, err = cookieKeys(ctx, o.DB, o.Box, o.Now()); err != nil {
 		return nil, err
 	}
 	s.Connections = NewConnections(o.DB, o.Box, o.Vendors, o.Log, o.Now)
+	s.Connections.metrics = s.Metrics
 	s.queue.onStart(s.Connections.settleCalls)
 	s.Asks = newAsks(o.DB, s.queue, o.Log, o.Now)
 	s.Connections.useAsks(s.Asks)

@@ -14,6 +14,7 @@ import (
 	"github.com/riverqueue/river/rivertype"
 
 	"sightline/internal/db"
+	"sightline/internal/services/metrics"
 )
 
 // jobTimeout bounds one run of a job. It is above the time limit of any vendor
@@ -35,6 +36,8 @@ type Queue struct {
 	// limits are the kinds whose jobs may take another time than jobTimeout.
 	limits map[string]time.Duration
 	settle []func(ctx context.Context) error
+	// metrics counts the runs of jobs; nil does not.
+	metrics *metrics.Metrics
 	// ending is set once stop was called.
 	ending atomic.Bool
 }
@@ -165,20 +168,26 @@ type rowWorker struct {
 
 // Work runs one job.
 func (w *rowWorker) Work(ctx context.Context, job *river.Job[rowJob]) error {
+	kind, outcome, began := job.Args.Row, "failed", time.Now() // a panic is a failure, too
+	defer func() { w.q.metrics.Job(kind, outcome, time.Since(began)) }()
 	fn, ok := w.q.handlers[job.Args.Row]
 	if !ok {
+		kind = "unknown"
 		return river.JobCancel(fmt.Errorf("no such kind of row: %q", job.Args.Row))
 	}
 	again, err := fn(ctx, job.Args.Org, job.Args.ID)
 	if errors.Is(err, db.ErrNotFound) {
+		outcome = "gone"
 		return nil // the row has moved on without this job
 	}
 	if err != nil {
 		return fmt.Errorf("%s %d: %w", job.Args.Row, job.Args.ID, err)
 	}
 	if again > 0 {
+		outcome = "again"
 		return river.JobSnooze(again)
 	}
+	outcome = "done"
 	return nil
 }
 
