@@ -30,6 +30,7 @@ func TestPagesAreLight(t *testing.T) {
 		{name: "session", path: fetchSession(v, customer), most: 16},
 		{name: "highlights", path: "/o/acme/highlights", most: 9},
 		{name: "history", path: "/o/acme/history", most: 15},
+		{name: "calls", path: "/o/acme/calls", most: 24},
 		{name: "settings", path: "/o/acme/settings/connections", most: 9},
 		{name: "a connection's settings", path: "/o/acme/settings/connections/1", most: 16},
 		{name: "members", path: "/o/acme/settings/members", most: 9},

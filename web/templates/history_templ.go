@@ -781,7 +781,7 @@ func callDetails(c CallView) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		if c.State == "ok" && c.Says == "" && c.ErrorKind == "" && c.Attempt <= 1 {
+		if c.plain() {
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 35, "<p class=\"hint\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
@@ -821,6 +821,11 @@ func changeDefs(changes []HistoryChangeView) []DefView {
 		defs[i] = DefView{Term: valueOr(c.Field, "Value"), Content: historyChange(c)}
 	}
 	return defs
+}
+
+// plain says whether a call was simply answered.
+func (c CallView) plain() bool {
+	return c.State == "ok" && c.Says == "" && c.ErrorKind == "" && c.Attempt <= 1
 }
 
 // callLine is all there is to say about a call that was simply answered.
