@@ -17,14 +17,14 @@ func TestMirrorHoldsEverySessionHoweverTheVendorListsThem(t *testing.T) {
 		name   string
 		perDay int
 		change func(u *untidyRaygun)
-		calls  int // at most, for ten days and half of today
+		calls  int // at most, for four days and half of today
 	}{
-		{"newest first", 900, func(u *untidyRaygun) {}, 24},
-		{"oldest first", 900, func(u *untidyRaygun) { u.oldestFirst = true }, 24},
-		{"bounds left out", 900, func(u *untidyRaygun) { u.exclusive = true }, 24},
-		{"in no order", 900, func(u *untidyRaygun) { u.shuffle = true }, 60},
-		{"rows change pages", 900, func(u *untidyRaygun) { u.move = true }, 60},
-		{"rows come again", 900, func(u *untidyRaygun) { u.repeat = true }, 40},
+		{"newest first", 900, func(u *untidyRaygun) {}, 9},
+		{"oldest first", 900, func(u *untidyRaygun) { u.oldestFirst = true }, 9},
+		{"bounds left out", 900, func(u *untidyRaygun) { u.exclusive = true }, 9},
+		{"in no order", 900, func(u *untidyRaygun) { u.shuffle = true }, 24},
+		{"rows change pages", 900, func(u *untidyRaygun) { u.move = true }, 24},
+		{"rows come again", 900, func(u *untidyRaygun) { u.repeat = true }, 24},
 		{"rows arrive late", 900, func(u *untidyRaygun) {
 			u.withheld = map[int]bool{}
 			for i, s := range u.sessions {
@@ -32,19 +32,19 @@ func TestMirrorHoldsEverySessionHoweverTheVendorListsThem(t *testing.T) {
 					u.withheld[s.id] = true
 				}
 			}
-		}, 40},
-		{"no count", 900, func(u *untidyRaygun) { u.noTotal = true }, 24},
-		{"all of it, and busy", 1700, func(u *untidyRaygun) { u.move, u.repeat, u.shuffle = true, true, true }, 400},
+		}, 24},
+		{"no count", 900, func(u *untidyRaygun) { u.noTotal = true }, 9},
+		{"all of it, and busy", 1700, func(u *untidyRaygun) { u.move, u.repeat, u.shuffle = true, true, true }, 160},
 		{"quiet", 20, func(u *untidyRaygun) { u.shuffle, u.repeat = true, true }, 4},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			u := &untidyRaygun{}
-			u.fill(testDay.AddDate(0, 0, -12), testDay.AddDate(0, 0, 3), tt.perDay)
+			u.fill(testDay.AddDate(0, 0, -6), testDay.AddDate(0, 0, 3), tt.perDay)
 			tt.change(u)
-			m := newSyncSite(t, u, 10, ConnectionForm{})
-			if _, err := m.Connections.SetSpending(t.Context(), m.actor, m.conn, SpendingForm{Allowance: 0, Reserve: 0, Sync: true, RetentionDays: 10}); err != nil {
+			m := newSyncSite(t, u, 4, ConnectionForm{})
+			if _, err := m.Connections.SetSpending(t.Context(), m.actor, m.conn, SpendingForm{Allowance: 0, Reserve: 0, Sync: true, RetentionDays: 4}); err != nil {
 				t.Fatal(err)
 			}
 			m.work(t, m.now().Add(time.Second))
@@ -54,9 +54,9 @@ func TestMirrorHoldsEverySessionHoweverTheVendorListsThem(t *testing.T) {
 			if tt.name == "rows arrive late" { // the next look finds them
 				m.work(t, m.now().Add(2*time.Hour))
 			}
-			m.holdsAll(t, testDay.AddDate(0, 0, -9), m.now().Add(-30*time.Minute))
-			c := m.coverage(t, testDay.AddDate(0, 0, -9), testDay.AddDate(0, 0, 1))
-			if c.Held != 10 || c.Calls != 0 || c.Sentence() != "The mirror holds 11–20 Nov" {
+			m.holdsAll(t, testDay.AddDate(0, 0, -3), m.now().Add(-30*time.Minute))
+			c := m.coverage(t, testDay.AddDate(0, 0, -3), testDay.AddDate(0, 0, 1))
+			if c.Held != 4 || c.Calls != 0 || c.Sentence() != "The mirror holds 17–20 Nov" {
 				t.Errorf("coverage = %q, %d held, %d calls", c.Sentence(), c.Held, c.Calls)
 			}
 			m.ledgerIsHonest(t)
@@ -188,7 +188,7 @@ func TestKillAtEveryPointLosesAndDoublesNothing(t *testing.T) {
 		t.Run(fmt.Sprint(killed), func(t *testing.T) {
 			t.Parallel()
 			u := &untidyRaygun{}
-			u.fill(testDay.AddDate(0, 0, -3), testDay.AddDate(0, 0, 1), 900)
+			u.fill(testDay.AddDate(0, 0, -3), testDay.AddDate(0, 0, 1), 520) // two pages a day
 			m := newSyncSite(t, u, 3, ConnectionForm{})
 			// The context ends while the n-th page is asked, or just after.
 			ctx, kill := context.WithCancel(t.Context())
@@ -249,7 +249,7 @@ func TestThreeDaysOfTroubleCostNoSession(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			u := &untidyRaygun{}
-			u.fill(testDay.AddDate(0, 0, -8), testDay.AddDate(0, 0, 7), 300)
+			u.fill(testDay.AddDate(0, 0, -8), testDay.AddDate(0, 0, 7), 60)
 			m := newSyncSite(t, u, 7, ConnectionForm{})
 			m.work(t, m.now().Add(3*time.Hour))
 			before := m.status(t)
