@@ -32,6 +32,7 @@ type ingest struct {
 	order    []*recorder
 	current  *recorder // whose the events are that name no recording
 	texts    int
+	chunk    int64 // of how many chunks the lines were taken
 	bad      []db.BadLine
 	report   IngestReport
 	received time.Time // the time of events of which nobody knows it
@@ -84,6 +85,14 @@ func (i *ingest) line(l rawLine) {
 	i.report.BadLines++
 	if len(i.bad) < keptBadLines {
 		i.bad = append(i.bad, db.BadLine{Line: l.number, Why: l.bad, Text: shortTo(db.CleanText(string(l.raw[:min(len(l.raw), 1<<10)])), 500)})
+	}
+}
+
+// took ends a chunk.
+func (i *ingest) took() {
+	i.chunk++
+	for _, r := range i.order {
+		r.own()
 	}
 }
 

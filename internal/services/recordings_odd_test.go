@@ -3,6 +3,8 @@ package services
 import (
 	"bytes"
 	"fmt"
+	"io"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -77,5 +79,42 @@ func TestTimesThatAreMissingOrWrongAreMended(t *testing.T) {
 	}
 	if fmt.Sprint(got) != "[0s 1.5s 1.5s 1.5s 1.5s 2s]" {
 		t.Errorf("times %v", got)
+	}
+}
+
+// A recording that goes on slowly among others does not keep what was read
+// between its lines in memory.
+func TestReadingHoldsNoMoreThanIsOpen(t *testing.T) {
+	s := newRecordingSite(t)
+	heap := func() int64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	filler, n := strings.Repeat("x", 130<<10), 0
+	var before, grown int64
+	var left []byte
+	in := readerFunc(func(p []byte) (int, error) {
+		if len(left) == 0 {
+			switch n++; n {
+			case 20:
+				before = heap()
+			case blockEvents: // fewer than are stored at once
+				grown = heap() - before
+				return 0, io.EOF
+			}
+			left = fmt.Appendf(nil, `{"type":"a","time":%d,"recordingID":"busy","p":"%s"}`+"\n"+`{"type":"b","time":%[1]d,"recordingID":"slow"}`+"\n", 1_763_812_800_000+n, filler)
+		}
+		k := copy(p, left)
+		left = left[k:]
+		return k, nil
+	})
+	report, err := s.r.Read(t.Context(), s.add("a.jsonl"), func() (io.ReadCloser, error) { return io.NopCloser(in), nil })
+	if err != nil || report.Events != 2*(blockEvents-1) {
+		t.Fatalf("%+v, %v", report, err)
+	}
+	if grown > 30<<20 {
+		t.Errorf("%d MB more are held after %d lines than after 20", grown>>20, blockEvents)
 	}
 }

@@ -24,6 +24,9 @@ const (
 	// that unpacks to the one that reads the lines, and chunksAhead how many of
 	// them wait.
 	chunkBytes, chunksAhead = 256 << 10, 4
+	// chunksHeld is for how many further chunks one is held by lines that are not
+	// stored yet.
+	chunksHeld = 8
 )
 
 // IngestReport is what reading a file brought.
@@ -190,6 +193,7 @@ func (r *Recordings) ingest(ctx context.Context, o db.Org, f db.ExportFile, in i
 		for _, l := range chunk {
 			i.line(l)
 		}
+		i.took()
 		progress.lines.Store(i.report.Lines)
 		progress.events.Store(i.report.Events)
 	}

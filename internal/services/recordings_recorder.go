@@ -1,6 +1,7 @@
 package services
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 	"strings"
@@ -63,6 +64,7 @@ type recorder struct {
 type openEvent struct {
 	entry eventlog.Entry
 	event eventlog.Event
+	chunk int64 // of the file that its line is in; -1 once the line has room of its own
 }
 
 type textKey struct {
@@ -111,10 +113,20 @@ func (r *recorder) add(l rawLine, e eventlog.Event) {
 	} else {
 		o = new(openEvent)
 	}
-	*o = openEvent{eventlog.Entry{Number: l.number, At: at.UnixMilli(), Lane: e.Lane, Failed: e.Failed(), Raw: l.raw}, e}
+	*o = openEvent{eventlog.Entry{Number: l.number, At: at.UnixMilli(), Lane: e.Lane, Failed: e.Failed(), Raw: l.raw}, e, r.i.chunk}
 	r.open = append(r.open, o)
 	if r.bytes += len(l.raw); len(r.open) >= blockEvents+ahead || r.bytes >= 2*blockBytes {
 		r.closeBlock()
+	}
+}
+
+// own gives lines of chunks that were read long ago room of their own: a short
+// one of a recording that goes on slowly would keep its whole chunk.
+func (r *recorder) own() {
+	for _, o := range r.open {
+		if o.chunk >= 0 && o.chunk <= r.i.chunk-chunksHeld {
+			o.entry.Raw, o.chunk = bytes.Clone(o.entry.Raw), -1
+		}
 	}
 }
 
