@@ -32,6 +32,7 @@ type ingest struct {
 	order    []*recorder
 	current  *recorder // whose the events are that name no recording
 	texts    int
+	seen     int   // texts that its recordings know as they are written
 	chunk    int64 // of how many chunks the lines were taken
 	bad      []db.BadLine
 	report   IngestReport

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"sightline/internal/db"
 )
 
 // TestOddFilesEndInAReport reads what is no export file, or a hostile one: each
@@ -116,5 +118,28 @@ func TestReadingHoldsNoMoreThanIsOpen(t *testing.T) {
 	}
 	if grown > 30<<20 {
 		t.Errorf("%d MB more are held after %d lines than after 20", grown>>20, blockEvents)
+	}
+}
+
+// Addresses that differ in their ids are one text, and however many and long they
+// are, few of them are remembered as they are written.
+func TestWrittenTextsAreForgotten(t *testing.T) {
+	i := &ingest{made: map[recordingKey]*recorder{}}
+	for n := range 20 {
+		r := i.add(recordingKey{fmt.Sprint("5-", n), "0"}, true)
+		for k := range maxSeen {
+			r.text(db.TextPage, "", fmt.Sprintf("https://shop.example.com/orders/%d", 100_000+k))
+		}
+		r.text(db.TextPage, "", "https://shop.example.com/"+strings.Repeat("long/", 500))
+	}
+	texts, bytes := 0, 0
+	for _, r := range i.order {
+		for w := range r.seen {
+			texts++
+			bytes += len(w.text)
+		}
+	}
+	if i.texts != 2*20 || texts > maxSeen || bytes > maxSeen*maxSeenText {
+		t.Errorf("%d texts; %d of %d bytes are remembered as they are written", i.texts, texts, bytes)
 	}
 }

@@ -27,6 +27,9 @@ const (
 	maxRecordingTexts = 20_000
 	// maxEventText is how many characters of a text can be searched.
 	maxEventText = 300
+	// maxSeen is how many texts of a file are known as they are written, and
+	// maxSeenText how many bytes the longest of them has.
+	maxSeen, maxSeenText = 5000, 1000
 	// maxApart is how far from the beginning of a recording an event can be: clocks
 	// are wrong at times, recordings last hours.
 	maxApart = 7 * 24 * time.Hour
@@ -297,10 +300,17 @@ func (r *recorder) text(kind db.TextKind, method, raw string) *textStat {
 		r.list = append(r.list, t)
 		r.i.texts++
 	}
-	if len(r.seen) >= 5000 {
-		clear(r.seen)
+	if len(written.text) > maxSeenText {
+		return t
+	}
+	if r.i.seen >= maxSeen {
+		for _, other := range r.i.order {
+			clear(other.seen)
+		}
+		r.i.seen = 0
 	}
 	r.seen[written] = t
+	r.i.seen++
 	return t
 }
 
