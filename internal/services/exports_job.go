@@ -238,8 +238,9 @@ var expiring = []string{"x-amz-", "x-goog-", "expires", "signature", "sig", "key
 // people. Both are without what expires in the address.
 func exportKey(address string) (key, name string) {
 	u, err := url.Parse(address)
-	if err != nil {
-		return address, "file"
+	if err != nil { // fetching it says why; what may be signed is not kept
+		key, _, _ = strings.Cut(address, "?")
+		return key, "file"
 	}
 	q := u.Query()
 	for k := range q {

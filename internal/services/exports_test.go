@@ -462,6 +462,7 @@ func TestAnExportsKeyIsWithoutWhatExpires(t *testing.T) {
 		"https://a.blob.core.windows.net/c/x?sv=1&se=2&sr=b&sp=r&sig=3":                                            "a.blob.core.windows.net/c/x",
 		"https://d.cloudfront.net/x?id=7&Policy=1&Signature=2&Key-Pair-Id=3":                                       "d.cloudfront.net/x?id=7",
 		"https://files.example/get?session=9&token=1":                                                              "files.example/get?session=9",
+		"https://files.example/100%?X-Amz-Signature=1":                                                             "https://files.example/100%",
 	} {
 		if key, _ := exportKey(address); key != want {
 			t.Errorf("%s: %s, want %s", address, key, want)
