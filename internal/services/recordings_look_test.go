@@ -246,6 +246,37 @@ func TestRecordingsAreSearched(t *testing.T) {
 	}
 }
 
+// Neither the texts of a long recording nor those of a customer with many are
+// lost behind the last page.
+func TestAllOfACustomerIsSearched(t *testing.T) {
+	s := newRecordingSite(t)
+	const texts = 600
+	var b strings.Builder
+	fmt.Fprintf(&b, `{"type":"lr.Identify","time":1763812800000,"userID":"u-1","email":"ada@example.com"}`+"\n")
+	for n := range texts {
+		fmt.Fprintf(&b, `{"type":"click","time":1763812800000,"text":"button %d of many"}`+"\n", n)
+	}
+	_, list := s.ingest("a.jsonl", []byte(b.String()))
+	if _, err := s.store.Queue().Exec(`
+		INSERT INTO recordings (org_id, connection_id, file_id, recording_id, session_id, state, customer_id, started_at, ended_at)
+		WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ?)
+		SELECT 1, 1, 1, '5-' || n, '0', 'shown', ?, 1763812800000 + 1000 * n, 1763812800000 + 1000 * n FROM n`, customerRecordings+1, list[0].Customer); err != nil {
+		t.Fatal(err)
+	}
+	q, found := RecordingQuery{Customer: list[0].Customer, Kinds: []TextKind{TextInput}}, 0
+	for more := true; more; {
+		got, err := s.r.Search(t.Context(), 1, q)
+		if err != nil || found > texts {
+			t.Fatal(err, found)
+		}
+		found += len(got.Hits)
+		q.After, more = got.Next, got.More
+	}
+	if found != texts {
+		t.Errorf("%d of %d texts are found", found, texts)
+	}
+}
+
 func TestPatternsAreWhatTheRecordingsHold(t *testing.T) {
 	s := newRecordingSite(t)
 	s.ingest("a.jsonl", busyFile(200))

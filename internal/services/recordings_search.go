@@ -168,40 +168,44 @@ func (r *Recordings) match(ctx context.Context, org OrgID, kinds []TextKind, tex
 	return ids, narrowed, nil
 }
 
-// customerRecordings is how many of a customer's recordings one page of a search
-// looks into.
+// customerRecordings is how many of a customer's recordings are looked into at a
+// time.
 const customerRecordings = 500
 
 // customerHits looks into a customer's recordings one after the other. A page ends
 // with a hit, and goes on behind it.
 func (r *Recordings) customerHits(ctx context.Context, o db.Org, q RecordingQuery, texts []EventTextID, kinds []TextKind) ([]db.TextHit, error) {
-	const perRecording = 500
 	after := Moment{}
 	if !q.After.StartedAt.IsZero() {
 		after = Moment{At: q.After.StartedAt, ID: int64(q.After.Recording) + 1} // the rest of that recording
 	}
-	rows, err := o.CustomerRecordings(ctx, q.Customer, q.From, q.To, after, customerRecordings)
-	if err != nil {
-		return nil, err
-	}
 	var out []db.TextHit
-	for _, rec := range rows {
-		hits, err := o.RecordingHits(ctx, rec.ID, texts, kinds, q.Failed, perRecording)
+	for {
+		rows, err := o.CustomerRecordings(ctx, q.Customer, q.From, q.To, after, customerRecordings)
 		if err != nil {
 			return nil, err
 		}
-		slices.SortFunc(hits, func(a, b db.TextHit) int { return cmp.Compare(b.Text, a.Text) })
-		for _, h := range hits {
-			if rec.ID == q.After.Recording && h.Text >= q.After.Text {
-				continue
+		for _, rec := range rows {
+			hits, err := o.RecordingHits(ctx, rec.ID, texts, kinds, q.Failed, maxRecordingTexts)
+			if err != nil {
+				return nil, err
 			}
-			out = append(out, h)
+			slices.SortFunc(hits, func(a, b db.TextHit) int { return cmp.Compare(b.Text, a.Text) })
+			for _, h := range hits {
+				if rec.ID == q.After.Recording && h.Text >= q.After.Text {
+					continue
+				}
+				out = append(out, h)
+			}
+			if len(out) > PageSize {
+				return out[:PageSize+1], nil
+			}
+			after = Moment{At: rec.StartedAt, ID: int64(rec.ID)}
 		}
-		if len(out) > PageSize {
-			break
+		if len(rows) < customerRecordings {
+			return out, nil
 		}
 	}
-	return out[:min(len(out), PageSize+1)], nil
 }
 
 // hits adds what people want to know of hits.
