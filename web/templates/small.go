@@ -27,6 +27,13 @@ func generated(render func(templruntime.GeneratedComponentInput) error) templ.Co
 	return templruntime.GeneratedTemplate(render)
 }
 
+// failed is what templ says of an expression that failed (see once.go).
+//
+//go:noinline
+func failed(err error, file string, line, column int) error {
+	return templ.Error{Err: err, FileName: file, Line: line, Col: column}
+}
+
 // Icon shows a lucide icon by its name, in the size and colour of the text
 // around it; screen readers pass over it, as it has no text. The style sheet
 // draws it, so that a list of many rows stays small. The icons there are stand

@@ -169,3 +169,10 @@ func (s *Sandbox) raygunUserPage(c Customer) webPage {
 func generated(render func(templruntime.GeneratedComponentInput) error) templ.Component {
 	return templruntime.GeneratedTemplate(render)
 }
+
+// failed is what templ says of an expression that failed (see web/templates/once.go).
+//
+//go:noinline
+func failed(err error, file string, line, column int) error {
+	return templ.Error{Err: err, FileName: file, Line: line, Col: column}
+}
