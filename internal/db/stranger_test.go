@@ -178,10 +178,10 @@ func ownerMisses() map[string]string {
 		"DropUpload":       "what was seeded has lines, which no upload has",
 		"SetDefaultView":   "it is their default already",
 		// The explorer's own test asks as a stranger too.
-		"CountSessions": "answers a number",
-		"SessionDays":           "answers numbers",
-		"ToldDays":              "answers numbers, and not about a search",
-		"UnknownSessions":       "answers a number",
+		"CountSessions":   "answers a number",
+		"SessionDays":     "answers numbers",
+		"ToldDays":        "answers numbers, and not about a search",
+		"UnknownSessions": "answers a number",
 
 		"BareSessionsOfViewed": "names a time, in which the test knows no session",
 
