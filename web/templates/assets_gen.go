@@ -4,7 +4,7 @@ package templates
 
 // Where the built files are served; the hash is that of their content.
 const (
-	urlCSS     = "/static/app.0f1baa421f43.css"
+	urlCSS     = "/static/app.36cf158a1091.css"
 	urlAppJS   = "/static/app.084155a4f835.js"
 	urlThemeJS = "/static/theme.d329c1c2cbae.js"
 	urlGraphQL = "/static/graphql.600152c87cfa.js"
