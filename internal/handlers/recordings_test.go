@@ -80,7 +80,7 @@ func TestARecordingIsReadThroughThePages(t *testing.T) {
 		at + "?view=requests":                 {"2.5 s", "gave up"},
 		at + "?view=requests&q=nothing":       {"No requests", "2.5 s"},
 		at + "?view=requests&order=slowest":   {"99 B", "gave up"},
-		at + "?jump=1:05":                     {"gave up", "r1"},
+		at + "?jump=1:05":                     {`id="e7" class="is-here"`, `id="e1"`},
 		at + "?event=7":                       {`id="e7" class="is-here"`, `id="e1"`},
 		at + "?q=zebra":                       {"Nothing here", "gave up"},
 		recordingsAt:                          {at, "Nothing found"},
