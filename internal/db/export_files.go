@@ -199,11 +199,11 @@ func (o Org) NextExportFileAt(ctx context.Context, conn ConnectionID) (time.Time
 }
 
 // ReadExportFiles lists the files of a connection that lie on disk and were
-// read before a time, the longest read first.
+// read before a time and are not to be read again, the longest read first.
 func (o Org) ReadExportFiles(ctx context.Context, conn ConnectionID, before time.Time, limit int) ([]ExportFile, error) {
 	return list(ctx, o.db.r, "export files", scanExportFile, `
 		SELECT `+exportFileColumns+` FROM export_files f INDEXED BY export_files_stored
-		WHERE f.connection_id = ? AND f.org_id = ? AND f.stored > 0 AND f.read_at < ? ORDER BY f.read_at, f.id LIMIT ?`, conn, o.id, ms(before), limit)
+		WHERE f.connection_id = ? AND f.org_id = ? AND f.stored > 0 AND f.read_at < ? AND f.state IN ('read', 'failed') ORDER BY f.read_at, f.id LIMIT ?`, conn, o.id, ms(before), limit)
 }
 
 // OpenExportFilesUnscoped lists the files of all organizations that are on their

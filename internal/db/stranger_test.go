@@ -137,6 +137,8 @@ func statesFor(method string) map[string]any {
 		return map[string]any{"graphql_runs.schedule_id": 7, "graphql_runs.slot_at": 6}
 	case "WatchNumber":
 		return map[string]any{"query_schedules.trend": "another"}
+	case "ReadExportFiles":
+		return map[string]any{"export_files.state": "read"}
 	case "ResumeQuerySchedule":
 		return map[string]any{"query_schedules.state": "paused"}
 	case "StartScheduled":

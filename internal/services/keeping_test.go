@@ -1,6 +1,7 @@
 package services
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -46,6 +47,24 @@ func TestFilesAreKeptAsLongAsTheRuleSays(t *testing.T) {
 	r.force(`UPDATE export_files SET read_at = 1`)
 	if err := r.s.retire(t.Context()); err != nil || len(r.onDisk()) != 2 {
 		t.Errorf("%v, %v on disk", err, r.onDisk())
+	}
+}
+
+// A file that is read once more has a turn of its own: a look that finds it ends.
+func TestAFileThatIsReadAgainHoldsNoRuleUp(t *testing.T) {
+	r := newExportSite(t, &exportVendor{files: 2})
+	form := r.form()
+	form.KeepDays = 1
+	r.follow(form)
+	r.until("all", func(st ExportStatus) bool { return st.Totals.Done == 2 && st.State == ExportsFollowing })
+	r.force(`UPDATE export_files SET read_at = 1, state = CASE id WHEN 1 THEN 'fetched' ELSE state END`)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := r.s.retire(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if disk := r.onDisk(); len(disk) != 1 || filepath.Base(disk[0]) != "1.gz" {
+		t.Errorf("%v on disk", disk)
 	}
 }
 
