@@ -160,6 +160,13 @@ type PageCounts struct {
 	Loads           Loads // of the views whose load time is known
 }
 
+// Add adds another page's numbers.
+func (c *PageCounts) Add(other PageCounts) {
+	c.Sessions += other.Sessions
+	c.Views += other.Views
+	c.Loads.Add(other.Loads)
+}
+
 // maxPageDays bounds how many rows of page_days one question reads: 400 days
 // of 250 pages, and as many before.
 const maxPageDays = 200_000
@@ -222,7 +229,7 @@ type ErrorCount struct {
 }
 
 // ErrorCounts counts the sessions that errors touched, of each connection the
-// limit most frequent errors, most first.
+// limit most frequent errors, most first; those of the days before alone last.
 func (o Org) ErrorCounts(ctx context.Context, conns []ConnectionID, p Period, limit int) ([]ErrorCount, error) {
 	var out []ErrorCount
 	for _, conn := range conns {
@@ -238,7 +245,7 @@ func (o Org) ErrorCounts(ctx context.Context, conns []ConnectionID, p Period, li
 				WHERE connection_id = ?1 AND day BETWEEN ?2 AND ?4 AND org_id = ?5
 				GROUP BY group_id) AS h
 			CROSS JOIN error_groups g ON g.id = h.group_id
-			WHERE h.sessions > 0 AND g.org_id = ?5
+			WHERE g.org_id = ?5
 			ORDER BY h.sessions DESC, g.id LIMIT ?6`, conn, p.Before, p.From, p.To, o.id, limit)
 		if err != nil {
 			return nil, err

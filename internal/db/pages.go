@@ -177,13 +177,16 @@ func scanPage(s scanner) (Page, error) {
 	return p, err
 }
 
-// Pages reads pages by their ids, in no order; at most 500 are looked at, and
+// MaxPages is how many pages are read at once.
+const MaxPages = 500
+
+// Pages reads pages by their ids, in no order; at most MaxPages are looked at, and
 // those that are not there are left out.
 func (o Org) Pages(ctx context.Context, ids []PageID) ([]Page, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	ids = ids[:min(len(ids), 500)]
+	ids = ids[:min(len(ids), MaxPages)]
 	return list(ctx, o.db.r, "pages", scanPage, `
 		SELECT id, connection_id, path FROM pages WHERE org_id = ? AND id IN (`+marks(len(ids))+`)`,
 		append([]any{o.id}, anys(ids)...)...)

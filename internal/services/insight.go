@@ -255,15 +255,37 @@ func (s *Insight) Report(ctx context.Context, org OrgID, q InsightQuery) (Insigh
 			return r, err
 		}
 	}
-	counts, err := s.db.Org(org).ErrorCounts(ctx, ids, q.period(), q.rows()+1)
+	counts, err := s.db.Org(org).ErrorCounts(ctx, ids, q.period(), 20*MoreInsightRows)
 	if err != nil {
 		return r, err
 	}
-	r.Cut = r.Cut || len(counts) > q.rows()
-	for _, c := range counts[:min(len(counts), q.rows())] {
-		r.Errors = append(r.Errors, ErrorRow(c))
-	}
+	errors := errorRows(counts)
+	r.Cut = r.Cut || len(errors) > q.rows()
+	r.Errors = errors[:min(len(errors), q.rows())]
 	return r, nil
+}
+
+// errorRows adds up the counts of errors of one name, the most frequent first:
+// a site that several connections tell of has its errors once for each, and a
+// name is what leads to the sessions.
+func errorRows(counts []db.ErrorCount) []ErrorRow {
+	at := map[string]int{}
+	var rows []ErrorRow
+	for _, c := range counts {
+		i, ok := at[c.Group.Name]
+		if !ok {
+			at[c.Group.Name], rows = len(rows), append(rows, ErrorRow(c))
+			continue
+		}
+		rows[i].Sessions += c.Sessions
+		rows[i].Occurrences += c.Occurrences
+		rows[i].Before += c.Before
+	}
+	rows = slices.DeleteFunc(rows, func(r ErrorRow) bool { return r.Sessions == 0 })
+	sortBy(rows, func(a, b ErrorRow) int {
+		return cmp.Or(cmp.Compare(b.Sessions, a.Sessions), strings.Compare(a.Group.Name, b.Group.Name))
+	})
+	return rows
 }
 
 func (s *Insight) values(ctx context.Context, org OrgID, ids []ConnectionID, q InsightQuery, facet Facet, r *InsightReport) ([]ValueRow, error) {
@@ -312,6 +334,9 @@ func (s *Insight) pages(ctx context.Context, org OrgID, ids []ConnectionID, q In
 		return err
 	}
 	r.PagesFrom = max(from, q.From)
+	if loads, err = s.byPath(ctx, org, loads); err != nil {
+		return err
+	}
 	rows := make([]PageRow, 0, len(loads))
 	for _, l := range loads {
 		if l.Now.Views == 0 {
@@ -341,6 +366,41 @@ func (s *Insight) pages(ctx context.Context, org OrgID, ids []ConnectionID, q In
 		r.Pages[slices.Index(wanted, p.ID)].Page = p
 	}
 	return nil
+}
+
+// byPath adds up the loads of pages of one path: a site that several connections
+// tell of has its pages once for each, and a path is what leads to the sessions.
+func (s *Insight) byPath(ctx context.Context, org OrgID, loads []db.PageLoad) ([]db.PageLoad, error) {
+	one := func(l db.PageLoad) bool { return l.Connection == loads[0].Connection }
+	if len(loads) == 0 || !slices.ContainsFunc(loads, func(l db.PageLoad) bool { return !one(l) }) {
+		return loads, nil
+	}
+	paths := make(map[PageID]string, len(loads))
+	for part := range slices.Chunk(loads, db.MaxPages) {
+		ids := make([]PageID, len(part))
+		for i, l := range part {
+			ids[i] = l.Page
+		}
+		named, err := s.db.Org(org).Pages(ctx, ids)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range named {
+			paths[p.ID] = p.Path
+		}
+	}
+	at := make(map[string]int, len(loads))
+	out := loads[:0]
+	for _, l := range loads {
+		path, named := paths[l.Page]
+		if i, ok := at[path]; ok && named {
+			out[i].Now.Add(l.Now)
+			out[i].Before.Add(l.Before)
+			continue
+		}
+		at[path], out = len(out), append(out, l)
+	}
+	return out, nil
 }
 
 func (s PageSort) compare(a, b PageRow) int {
