@@ -245,6 +245,7 @@ func askEverything(t *testing.T, d, watched *DB) {
 		func() error { _, err := o.ClaimSync(ctx, 1, now, now.Add(1)); return err },
 		func() error { _, err := o.EndSync(ctx, 1, Sync{}, SyncOutcome{NextAt: now}); return err },
 		func() error { _, err := watched.SettleSyncsUnscoped(ctx, 0, 10); return err },
+		func() error { _, err := watched.OverdueSyncsUnscoped(ctx, now, 0, 10); return err },
 		func() error {
 			r := SyncRange{From: now, To: now.Add(time.Hour)}
 			calls := int64(3)

@@ -142,6 +142,16 @@ func (d *DB) SettleSyncsUnscoped(ctx context.Context, after ConnectionID, limit 
 	if _, err := exec(ctx, d.w, "syncs", `UPDATE syncs SET claimed_until = NULL WHERE claimed_until IS NOT NULL`); err != nil {
 		return nil, err
 	}
+	return d.syncTurns(ctx, "", after, limit)
+}
+
+// OverdueSyncsUnscoped returns the turns that nobody has and that were due
+// before a time, as SettleSyncsUnscoped does.
+func (d *DB) OverdueSyncsUnscoped(ctx context.Context, before time.Time, after ConnectionID, limit int) ([]SyncTurn, error) {
+	return d.syncTurns(ctx, ` AND s.next_at < ? AND coalesce(s.claimed_until, 0) < ?`, after, limit, ms(before), ms(before))
+}
+
+func (d *DB) syncTurns(ctx context.Context, and string, after ConnectionID, limit int, args ...any) ([]SyncTurn, error) {
 	return list(ctx, d.r, "syncs", func(s scanner) (t SyncTurn, err error) {
 		var next sql.NullInt64
 		err = s.Scan(&t.Org, &t.Connection, &next)
@@ -150,8 +160,8 @@ func (d *DB) SettleSyncsUnscoped(ctx context.Context, after ConnectionID, limit 
 	}, `
 		SELECT s.org_id, s.connection_id, s.next_at FROM syncs s JOIN connections c ON c.id = s.connection_id
 		WHERE s.connection_id > ? AND c.removed_at IS NULL
-			AND (s.enabled OR EXISTS (SELECT 1 FROM sync_walks w WHERE w.connection_id = s.connection_id AND w.purpose = 'person'))
-		ORDER BY s.connection_id LIMIT ?`, after, limit)
+			AND (s.enabled OR EXISTS (SELECT 1 FROM sync_walks w WHERE w.connection_id = s.connection_id AND w.purpose = 'person'))`+and+`
+		ORDER BY s.connection_id LIMIT ?`, append(append([]any{after}, args...), limit)...)
 }
 
 // SyncRange is a stretch of time, From ≤ start < To.

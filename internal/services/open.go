@@ -136,6 +136,7 @@ func (s *Services) Start(ctx context.Context) error {
 	done.Go(func() { s.mergeSearch(caring) })
 	done.Go(func() { s.GraphQL.keepTime(caring) })
 	done.Go(func() { s.keepDays(caring) })
+	done.Go(func() { s.Syncs.watch(caring) })
 	s.endCare = func() { cancel(); done.Wait() }
 	return nil
 }

@@ -76,10 +76,41 @@ func newSyncs(d *db.DB, q *Queue, c *Connections, log *slog.Logger, now func() t
 // again. A walk goes on with the page after the last one that was stored; the
 // one that was under way is asked again, and costs a call again if it had left.
 func (s *Syncs) settle(ctx context.Context) error {
+	return s.requeue(ctx, s.db.SettleSyncsUnscoped)
+}
+
+const (
+	// syncWatch is how often syncs without a job are looked for, syncOverdue how
+	// long a turn must have been due: workers may all be busy meanwhile.
+	syncWatch   = 5 * time.Minute
+	syncOverdue = 10 * time.Minute
+)
+
+// watch gives a job to every sync that lost its own, until ctx ends. A job that
+// meets a full disk or a fault of ours is gone, and must not take the mirror
+// with it until the next start.
+func (s *Syncs) watch(ctx context.Context) {
+	for sleep(ctx, syncWatch) {
+		if err := s.rouse(ctx); err != nil && ctx.Err() == nil {
+			s.log.ErrorContext(ctx, "syncs without a job were not looked for; it is tried again", "err", err)
+		}
+	}
+}
+
+// rouse is one look.
+func (s *Syncs) rouse(ctx context.Context) error {
+	before := s.now().Add(-syncOverdue)
+	return s.requeue(ctx, func(ctx context.Context, after ConnectionID, limit int) ([]db.SyncTurn, error) {
+		return s.db.OverdueSyncsUnscoped(ctx, before, after, limit)
+	})
+}
+
+// requeue queues the turns that list returns, page by page.
+func (s *Syncs) requeue(ctx context.Context, list func(ctx context.Context, after ConnectionID, limit int) ([]db.SyncTurn, error)) error {
 	const batch = 500
 	var after ConnectionID
 	for {
-		turns, err := s.db.SettleSyncsUnscoped(ctx, after, batch)
+		turns, err := list(ctx, after, batch)
 		if err != nil {
 			return err
 		}

@@ -68,3 +68,53 @@ func TestDetailsGoOnAfterAJobWhoseTimeWasOver(t *testing.T) {
 	m.ledgerIsHonest(t)
 }
 
+// A job that cannot write, because the disk is full or something of ours fails,
+// ends and does not come again by itself. Its sync finds another one.
+func TestSyncThatLostItsJobFindsAnother(t *testing.T) {
+	u := &untidyRaygun{}
+	u.fill(testDay, testDay.AddDate(0, 0, 1), 24)
+	m := newSyncSite(t, u, 1, ConnectionForm{})
+	exec := func(query string) {
+		t.Helper()
+		if _, err := m.store.Queue().Exec(query); err != nil {
+			t.Fatal(err)
+		}
+	}
+	jobs := func() (n int) {
+		t.Helper()
+		if err := m.Syncs.rouse(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.store.Queue().QueryRow(`SELECT count(*) FROM river_job WHERE queue = 'sync'`).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	exec(`CREATE TRIGGER full BEFORE UPDATE ON syncs BEGIN SELECT RAISE(ABORT, 'disk is full'); END`)
+	if _, err := m.Syncs.run(t.Context(), 1, m.conn); err == nil {
+		t.Fatal("the job could write")
+	}
+	exec(`DROP TRIGGER full`)
+	exec(`DELETE FROM river_job`) // it is gone
+	if n := jobs(); n != 1 {
+		t.Errorf("%d jobs for a sync that is due since 1970", n)
+	}
+	m.work(t, m.now().Add(time.Minute))
+	m.holdsAll(t, testDay, m.now().Add(-2*time.Minute))
+	exec(`DELETE FROM river_job`)
+	if n := jobs(); n != 0 {
+		t.Errorf("%d jobs for a sync that waits", n)
+	}
+	next := m.status(t).NextAt
+	m.at(next.Add(syncOverdue + time.Minute))
+	if _, err := m.db().ClaimSync(t.Context(), m.conn, m.now(), m.now().Add(syncLease)); err != nil {
+		t.Fatal(err)
+	}
+	if n := jobs(); n != 0 {
+		t.Errorf("%d jobs for a sync that somebody works on", n)
+	}
+	m.at(m.now().Add(syncLease + syncOverdue + time.Minute)) // and who was killed
+	if n := jobs(); n != 1 {
+		t.Errorf("%d jobs for a sync that nobody works on any more", n)
+	}
+}
