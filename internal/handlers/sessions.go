@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
 	"sightline/internal/services"
 	"sightline/web/templates"
@@ -135,11 +136,27 @@ func (a *app) sessionFigures(r *http.Request, f sessionForm, conns []services.Co
 		v.Notes = append(v.Notes, fmt.Sprintf("Page views, errors and ratings come with a session's detail. %s of these days %s none here and may match too.",
 			templates.Plural(n.Unknown, "session", "sessions"), map[bool]string{true: "has", false: "have"}[n.Unknown == 1]))
 	}
+	untold, err := a.Sessions.Untold(ctx, org, f.query)
+	if err != nil {
+		return err
+	}
+	switch {
+	case untold.All:
+		notInV3(v, "Raygun's API v3 gives no "+untold.Field+", so that no session can be found by them. Take that filter away.")
+	case len(untold.By) > 0:
+		v.Notes = append(v.Notes, fmt.Sprintf("Raygun's API v3 gives no %s: what came through “%s” alone is not found by them.", untold.Field, strings.Join(untold.By, "”, “")))
+	}
 	if len(chart.Days) > 1 && n.Sessions > 0 {
 		a.sessionChart(r, f, chart, conns, v)
 	}
 	v.Coverage, err = a.sessionCoverage(r, conns, f)
 	return err
+}
+
+// notInV3 says that nothing can be found because of what v3 does not tell, which
+// is not the same as that there is nothing.
+func notInV3(v *templates.SessionsView, why string) {
+	v.Title, v.EmptyTitle, v.EmptyWhy = "Not in v3", "Not in v3", why
 }
 
 // sessionChart draws the sessions a day, each day a link to its sessions.
@@ -191,8 +208,11 @@ func (a *app) sessionPage(r *http.Request, f sessionForm, conns []services.Conne
 		return err
 	}
 	v.Pager = pager(orgPath(r, "sessions"), f.page(f.many(conns)), before != services.Moment{}, list.More, list.Next, len(v.Rows), "session", "sessions")
-	v.EmptyWhy = "The mirror holds none for this filter. Ask Raygun, or widen the dates."
-	if f.query.Local() {
+	switch {
+	case v.EmptyWhy != "":
+	case !f.query.Local():
+		v.EmptyWhy = "The mirror holds none for this filter. Ask Raygun, or widen the dates."
+	default:
 		v.EmptyWhy = "The mirror holds none for this filter. Take a filter away, widen the dates, or fill the days that are missing."
 	}
 	if list.Cut {

@@ -17,6 +17,9 @@ func (a *app) searchAsk(r *http.Request, f sessionForm, v *templates.SessionsVie
 	}
 	if st.Cannot != "" {
 		v.AskNote = st.Cannot
+		if f.query.UserType != "" && st.Connection.Vendor == services.RaygunV3 {
+			notInV3(v, st.Cannot+" Take that filter away, or choose a connection through v1.")
+		}
 		return nil
 	}
 	s := templates.SearchAskView{

@@ -112,6 +112,41 @@ func TestRaygunV3FromTheTokenToTheFigures(t *testing.T) {
 	}
 }
 
+// TestWhatV3DoesNotTellIsNeverNoneAndNeverSold: v3 has no ratings and no load
+// times. A filter by them says so, and offers no calls for details that would
+// not tell them either.
+func TestWhatV3DoesNotTellIsNeverNoneAndNeverSold(t *testing.T) {
+	box, err := sandbox.Start(t.Context(), sandbox.Options{Customers: 20, Sessions: 60, Days: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { box.Close() })
+	s := newSite(t, services.Vendors{RaygunURL: box.RaygunURL()})
+	cr, b := box.Credentials(), s.as(t, "owner@example.com")
+	at := b.post("/o/acme/settings/connections", "vendor", "raygun_v3", "name", "Three", "token", cr.RaygunToken).location
+	settle(t, b, at)
+	b.post(at, "application", cr.RaygunApplication).wants(t, http.StatusSeeOther)
+	settle(t, b, strings.TrimSuffix(at, "/application"))
+	settle(t, b, b.post("/o/acme/sessions/ask", "connection", "1", "span", "30d").location)
+	b.get("/o/acme/sessions?span=30d&page=/checkout").wants(t, 200, "may match too", "Fetch ") // details tell pages
+	for _, filter := range []string{"ratings=good", "slow_ms=2000", "ratings=poor&slow_ms=2000&page=/", "user_type=paid&connection=1"} {
+		page := b.get("/o/acme/sessions?span=30d&" + filter)
+		page.wants(t, 200, `panel-title">Not in v3<`, "Take that filter away")
+		for _, wrong := range []string{">0 sessions<", "No sessions here", "may match too", "sessions/details"} {
+			if strings.Contains(page.body, wrong) {
+				t.Errorf("%s: the page has %q", filter, wrong)
+			}
+		}
+	}
+	// Beside v1, which tells them, only what is v3's alone is left out.
+	b.post("/o/acme/settings/connections", "vendor", "raygun", "name", "One", "api_key", cr.RaygunAPIKey, "client_id", cr.RaygunClientID, "client_secret", cr.RaygunClientSecret).wants(t, http.StatusSeeOther)
+	page := b.get("/o/acme/sessions?span=30d&ratings=good")
+	page.wants(t, 200, "0 sessions", "gives no ratings: what came through “Three” alone is not found by them.")
+	if strings.Contains(page.body, "sessions/details") {
+		t.Error("details of v3 are offered for a rating")
+	}
+}
+
 func TestHostileRaygunV3BreaksNoPage(t *testing.T) {
 	answers := map[string]string{
 		"applications": `[{"identifier":"<script>","name":"<img src=x>","apiKey":"k"},{"identifier":"a1","name":"` + strings.Repeat("x", 9000) + `"},{"name":null}]`,

@@ -3,6 +3,8 @@ package services
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"sightline/internal/db"
@@ -89,12 +91,19 @@ func (s *Sessions) List(ctx context.Context, org OrgID, q SessionQuery, after Mo
 // Bare returns the sessions that a checked query may select once their details
 // are here: the newest that lack them, at most [MaxDetails].
 func (s *Sessions) Bare(ctx context.Context, org OrgID, q SessionQuery) ([]Session, error) {
+	untold, err := s.Untold(ctx, org, q)
+	if err != nil || untold.All {
+		return nil, err // no detail would tell
+	}
 	q.Page, q.ErrorText, q.Ratings, q.Errors, q.SlowMS = "", "", nil, "", 0
 	f, ok, err := s.filter(ctx, org, q)
 	if err != nil || !ok {
 		return nil, err
 	}
 	f.Bare = true
+	if len(untold.By) > 0 {
+		f.Connections = untold.telling
+	}
 	page, err := s.db.Org(org).Sessions(ctx, f, Moment{}, MaxDetails)
 	return page.Sessions, err
 }
@@ -137,16 +146,70 @@ func (s *Sessions) Count(ctx context.Context, org OrgID, q SessionQuery) (Count,
 		}
 		c.Sessions, c.More = c.Sessions+n, c.More || more
 	}
-	c.Unknown, err = s.unknown(ctx, o, q, f)
+	c.Unknown, err = s.unknown(ctx, org, q, f)
 	return c, err
 }
 
 // unknown counts the sessions that lack the detail which a query needs.
-func (s *Sessions) unknown(ctx context.Context, o db.Org, q SessionQuery, f db.SessionFilter) (int64, error) {
+func (s *Sessions) unknown(ctx context.Context, org OrgID, q SessionQuery, f db.SessionFilter) (int64, error) {
 	if !q.NeedsDetail() || f.Search != 0 { // how many of a search lack it nobody counts
 		return 0, nil
 	}
-	return o.UnknownSessions(ctx, f, DayOf(f.From), DayOf(f.To.Add(-1)))
+	untold, err := s.Untold(ctx, org, q)
+	if err != nil || untold.All {
+		return 0, err
+	}
+	if len(untold.By) > 0 {
+		f.Connections = untold.telling
+	}
+	return s.db.Org(org).UnknownSessions(ctx, f, DayOf(f.From), DayOf(f.To.Add(-1)))
+}
+
+// Untold is what a query asks of sessions that some of its connections never
+// tell, because v3 has no ratings and no load times.
+type Untold struct {
+	// Field is what it asks for, By are the names of the connections that do not
+	// tell it; empty if all do.
+	Field string
+	By    []string
+	// All says that none of the connections tells it: nothing can be found.
+	All     bool
+	telling []ConnectionID
+}
+
+// Untold says what the connections of a checked query cannot tell.
+func (s *Sessions) Untold(ctx context.Context, org OrgID, q SessionQuery) (Untold, error) {
+	var u Untold
+	var asked []Field
+	var words []string
+	if len(q.Ratings) > 0 {
+		asked, words = append(asked, FieldRating), append(words, "ratings")
+	}
+	if q.SlowMS > 0 {
+		asked, words = append(asked, FieldLoadTime), append(words, "load times")
+	}
+	if len(asked) == 0 {
+		return u, nil
+	}
+	of, err := s.connections.application(ctx, org, q.Connection)
+	if err != nil {
+		return u, err
+	}
+	all, err := s.connections.All(ctx, org)
+	if err != nil {
+		return u, err
+	}
+	for _, c := range all {
+		switch {
+		case !c.Vendor.IsRaygun() || q.Connection != 0 && !slices.Contains(of, c.ID):
+		case slices.ContainsFunc(asked, func(f Field) bool { return !c.Tells(f) }):
+			u.By = append(u.By, c.Name)
+		default:
+			u.telling = append(u.telling, c.ID)
+		}
+	}
+	u.Field, u.All = strings.Join(words, " and "), len(u.By) > 0 && len(u.telling) == 0
+	return u, nil
 }
 
 // Figures is Chart and Count together, with nothing counted twice: a chart that
@@ -165,7 +228,7 @@ func (s *Sessions) Figures(ctx context.Context, org OrgID, q SessionQuery) (Coun
 	if err != nil || !ok {
 		return n, chart, err
 	}
-	n.Unknown, err = s.unknown(ctx, s.db.Org(org), q, f)
+	n.Unknown, err = s.unknown(ctx, org, q, f)
 	return n, chart, err
 }
 
