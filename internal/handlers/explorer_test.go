@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"sightline/internal/services"
 	"sightline/internal/services/sandbox"
@@ -230,6 +231,42 @@ func TestViewsIncludeConnectionsToCome(t *testing.T) {
 	}
 	// One that was chosen stays chosen.
 	b.get("/o/acme/sessions?span=60d&connection=1").wants(t, 200, "Remove Connection Shop", `name="query" value="connection=1&amp;span=60d"`)
+}
+
+// TestABarLeadsToExactlyTheSessionsThatItCounts: a day that the range begins in
+// the middle of cannot be named by dates, and who is of a type was asked for
+// this range alone; neither pretends to lead anywhere.
+func TestABarLeadsToExactlyTheSessionsThatItCounts(t *testing.T) {
+	now := time.Now().UTC().Truncate(24*time.Hour).Add(39*time.Hour + 30*time.Minute)
+	s, _ := newSandboxSite(t, sandbox.Options{Customers: 60, Sessions: 3000, Days: 4, RaygunDailyLimit: 50, Now: func() time.Time { return now }})
+	b := s.as(t, "support@example.com")
+	b.until(b.post("/o/acme/sessions/ask", "span", "7d", "connection", "1").location, " are here.")
+	b.until(b.post("/o/acme/sessions/ask", "span", "7d", "connection", "1", "next", "1").location, " are here.")
+	b.until(b.post("/o/acme/sessions/ask", "span", "7d", "connection", "1", "user_type", "registered").location, " are here.")
+	row := regexp.MustCompile(`<td> ?(?:<a href="(\?[^"]*)">)?([A-Z][a-z]{2} \d[^<]*)(?:</a>)? ?</td> ?<td[^>]*>([\d,]+)`)
+	for _, query := range []string{"span=24h", "span=7d", "span=24h&people=known", "span=7d&state=ended"} {
+		page := b.get("/o/acme/sessions?" + query)
+		page.wants(t, 200, "Numbers: Sessions a day")
+		rows := row.FindAllStringSubmatch(page.body, -1)
+		if len(rows) < 2 {
+			t.Fatalf("%s: the chart has the days %v", query, rows)
+		}
+		for i, m := range rows { // the newest first
+			if i == len(rows)-1 && strings.HasPrefix(query, "span=24h") {
+				if m[1] != "" || !strings.HasSuffix(m[2], " from 15:00") {
+					t.Errorf("%s: %q leads to %q", query, m[2], m[1])
+				}
+				continue
+			}
+			if behind := b.get("/o/acme/sessions" + html.UnescapeString(m[1])); m[3] != "0" && strings.Fields(titleOf(t, behind.body))[0] != m[3] {
+				t.Errorf("%s: %s has %s and %s behind it", query, m[2], m[3], titleOf(t, behind.body))
+			}
+		}
+	}
+	typed := b.get("/o/acme/sessions?span=7d&connection=1&user_type=registered")
+	if rows := row.FindAllStringSubmatch(typed.body, -1); len(rows) < 2 || rows[0][1] != "" {
+		t.Errorf("days of a type of user: %v", rows)
+	}
 }
 
 func TestFiguresLeadToTheSessionsBehindThem(t *testing.T) {

@@ -147,7 +147,9 @@ func (a *app) sessionFigures(r *http.Request, f sessionForm, conns []services.Co
 		v.Notes = append(v.Notes, fmt.Sprintf("Raygun's API v3 gives no %s: what came through “%s” alone is not found by them.", untold.Field, strings.Join(untold.By, "”, “")))
 	}
 	if len(chart.Days) > 1 && n.Sessions > 0 {
-		a.sessionChart(r, f, chart, conns, v)
+		if err := a.sessionChart(r, f, chart, conns, v); err != nil {
+			return err
+		}
 	}
 	v.Coverage, err = a.sessionCoverage(r, conns, f)
 	return err
@@ -159,11 +161,16 @@ func notInV3(v *templates.SessionsView, why string) {
 	v.Title, v.EmptyTitle, v.EmptyWhy = "Not in v3", "Not in v3", why
 }
 
-// sessionChart draws the sessions a day, each day a link to its sessions.
-func (a *app) sessionChart(r *http.Request, f sessionForm, c services.SessionChart, conns []services.Connection, v *templates.SessionsView) {
+// sessionChart draws the sessions a day, each day a link to its sessions. A day
+// that the range begins in the middle of has none: dates cannot name a part of a
+// day. Nor has one of a type of user, which Raygun was asked for in this range.
+func (a *app) sessionChart(r *http.Request, f sessionForm, c services.SessionChart, conns []services.Connection, v *templates.SessionsView) error {
 	rest := f.page(f.many(conns))
 	rest.Del("span")
 	chart := ratingChart(c.DaySeries, maxListBars, func(from, to services.Day) string {
+		if from.Time().Before(f.query.From) || f.query.UserType != "" {
+			return ""
+		}
 		rest.Set("from", dayText(from))
 		rest.Set("to", dayText(to))
 		return "?" + rest.Encode()
@@ -172,19 +179,41 @@ func (a *app) sessionChart(r *http.Request, f sessionForm, c services.SessionCha
 		chart.Parts[0].Label = "Sessions of any rating or none"
 	}
 	days := templates.Plural(len(c.Days), "day", "days")
+	when := "in the " + days + " before"
+	if first := &chart.Bars[0]; c.Days[0].Day.Time().Before(f.query.From) && c.Days[0].Day == services.DayOf(f.query.From) {
+		first.Label += f.query.From.Format(" from 15:04")
+		when = "at the same hours " + days + " earlier"
+		chart.Compare = days + " earlier"
+	}
 	switch {
 	case !c.Compared:
 		chart.Compare = ""
 		v.ChartNote = "There are too many sessions to compare with the " + days + " before."
 	case c.Before.Sessions == 0:
-		v.ChartNote = "The mirror holds no such sessions in the " + days + " before."
+		chart.Compare = ""
+		v.ChartNote = "The mirror holds no such sessions " + when + "."
 	default:
-		v.ChartNote = fmt.Sprintf("%s against %s in the %s before.", templates.FormatTrend(c.Now.Sessions, c.Before.Sessions), templates.FormatCount(c.Before.Sessions), days)
+		before := f.query
+		before.From, before.To = before.From.AddDate(0, 0, -len(c.Days)), before.To.AddDate(0, 0, -len(c.Days))
+		lacked, err := a.Sessions.Lacked(r.Context(), orgOf(r), before)
+		if err != nil {
+			return err
+		}
+		v.ChartNote = fmt.Sprintf("%s against %s %s%s.", templates.FormatTrend(c.Now.Sessions, c.Before.Sessions), templates.FormatCount(c.Before.Sessions), when, lackedNote(lacked))
 	}
 	if len(c.Days) > 0 && c.Since > c.Days[0].Day {
 		v.ChartNote += " Counted from " + templates.FormatDate(c.Since.Time()) + " on: of the days before there are no figures, as there are so many sessions."
 	}
 	v.Chart = &chart
+	return nil
+}
+
+// lackedNote follows what is said of some days.
+func lackedNote(days int) string {
+	if days == 0 {
+		return ""
+	}
+	return ", of which the mirror lacks " + templates.Plural(days, "day", "days")
 }
 
 // sessionPage adds one page of the list.

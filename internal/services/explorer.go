@@ -380,3 +380,39 @@ func (s *Sessions) Coverage(ctx context.Context, org OrgID, q SessionQuery) ([]C
 	}
 	return out, nil
 }
+
+// Lacked counts the days of a checked query's range that the mirror does not
+// hold in full: some application of it has no connection that has read them.
+func (s *Sessions) Lacked(ctx context.Context, org OrgID, q SessionQuery) (int, error) {
+	of, err := s.connections.application(ctx, org, q.Connection)
+	if err != nil {
+		return 0, err
+	}
+	q.Connection = 0
+	all, err := s.Coverage(ctx, org, q)
+	if err != nil {
+		return 0, err
+	}
+	held := map[ConnectionID][]bool{} // by day, the newest first, the same for all
+	for _, c := range all {
+		for _, d := range c.Days {
+			held[c.Connection.ID] = append(held[c.Connection.ID], d.State == DayHeld)
+		}
+	}
+	lacked := map[int]bool{}
+	for _, c := range all {
+		if of != nil && !slices.Contains(of, c.Connection.ID) {
+			continue
+		}
+		same, err := s.connections.application(ctx, org, c.Connection.ID)
+		if err != nil {
+			return 0, err
+		}
+		for day := range c.Days {
+			if !slices.ContainsFunc(same, func(id ConnectionID) bool { return len(held[id]) > day && held[id][day] }) {
+				lacked[day] = true
+			}
+		}
+	}
+	return len(lacked), nil
+}
