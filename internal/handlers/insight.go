@@ -125,6 +125,9 @@ func (a *app) insight(w http.ResponseWriter, r *http.Request) error {
 		return a.page(w, r, http.StatusOK, "Insight", "insight", templates.Insight(v))
 	}
 	fillInsight(r, in, report, &v)
+	if err := a.insightCoverage(r, in.query, report.Series.Before.Sessions, &v); err != nil {
+		return err
+	}
 	return a.page(w, r, http.StatusOK, "Insight", "insight", templates.Insight(v))
 }
 
@@ -204,10 +207,35 @@ func fillInsight(r *http.Request, in insightInput, rep services.InsightReport, v
 	}
 }
 
+// insightCoverage says which of the days the mirror holds, and of those before if
+// figures are compared with them.
+func (a *app) insightCoverage(r *http.Request, q services.InsightQuery, before int64, v *templates.InsightView) error {
+	ctx, org := r.Context(), orgOf(r)
+	days := services.SessionQuery{Connection: q.Connection, From: q.From.Time(), To: (q.To + 1).Time()}
+	cover, err := a.Sessions.Coverage(ctx, org, days)
+	if err != nil {
+		return err
+	}
+	var notes []string
+	for _, c := range cover[:min(len(cover), maxCovered)] {
+		notes = append(notes, c.Connection.Name+": "+lowerFirst(c.Sentence())+".")
+	}
+	if n := int(q.To - q.From + 1); before > 0 {
+		days.From, days.To = days.From.AddDate(0, 0, -n), days.From
+		lacked, err := a.Sessions.Lacked(ctx, org, days)
+		if err != nil {
+			return err
+		}
+		notes = append(notes, "Trends compare with the "+templates.Plural(n, "day", "days")+" before"+lackedNote(lacked)+".")
+	}
+	v.Notes = append(notes, v.Notes...)
+	return nil
+}
+
 func insightNotes(q services.InsightQuery, rep services.InsightReport, days string) []string {
-	notes := []string{"Trends compare with the " + days + " before, as far as the mirror holds them."}
+	var notes []string
 	if rep.Series.Before.Sessions == 0 {
-		notes[0] = "The mirror holds no session of the " + days + " before, so there are no trends."
+		notes = append(notes, "The mirror holds no session of the "+days+" before, so there are no trends.")
 	}
 	if rep.PagesFrom > q.From {
 		notes = append(notes, "There are so many pages that their figures begin on "+templates.FormatDate(rep.PagesFrom.Time())+". Choose fewer days to see all.")

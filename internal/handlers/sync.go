@@ -109,11 +109,14 @@ func (a *app) connectionSync(r *http.Request, c services.Connection, in connecti
 	return nil
 }
 
+// maxCovered is of how many connections a page says which days are held.
+const maxCovered = 5
+
 // sessionCoverage is which days of the filter's range the mirrors hold.
 func (a *app) sessionCoverage(r *http.Request, conns []services.Connection, f sessionForm) ([]templates.CoverageView, error) {
 	var out []templates.CoverageView
 	for _, c := range conns {
-		if f.query.Connection != 0 && c.ID != f.query.Connection || len(out) == 5 {
+		if f.query.Connection != 0 && c.ID != f.query.Connection || len(out) == maxCovered {
 			continue
 		}
 		v, err := a.coverage(r, c.ID, f.query.From, f.query.To, orgPath(r, "sessions?%s", f.page(f.many(conns)).Encode()))

@@ -53,6 +53,18 @@ func TestMissingDaysAreFilledForTheNamedPrice(t *testing.T) {
 		t.Errorf("%d calls, and 7 were named", n)
 	}
 	page.wants(t, 200, "the mirror holds", "The mirror holds all of these days of Raygun (“")
+	// What is compared with days that are not here says so; Insight says what is.
+	first, err := time.Parse(time.DateOnly, regexp.MustCompile(`type="date" value="([^"]*)" id="from"`).FindStringSubmatch(page.body)[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	day := func(n int) string { return first.AddDate(0, 0, n).Format(time.DateOnly) }
+	held, half := "from="+day(4)+"&to="+day(6), "from="+day(3)+"&to="+day(6)
+	b.get("/o/acme/sessions?"+held).wants(t, 200, "in the 3 days before.")
+	b.get("/o/acme/sessions?"+half).wants(t, 200, "in the 4 days before, of which the mirror lacks 1 day.")
+	b.get("/o/acme/insight?"+held).wants(t, 200, "Shop: the mirror holds "+services.DaySpan(first.AddDate(0, 0, 4), first.AddDate(0, 0, 6))+".", "Trends compare with the 3 days before.")
+	b.get("/o/acme/insight?"+half).wants(t, 200, "Trends compare with the 4 days before, of which the mirror lacks 1 day.")
+	b.get("/o/acme/insight?from="+day(-2)+"&to="+day(6)).wants(t, 200, ", 2 days missing.")
 	b.get("/o/acme/calls").wants(t, 200, "support", "sessions", "Counted calls a day", "Today by hour", "The same in numbers")
 	b.get("/o/acme/calls?connection=1").wants(t, 200, "Line: 50 calls a day")
 	b.get("/o/acme/calls?from=tomorrow").wants(t, 422, "Give a day such as")
