@@ -182,8 +182,31 @@ func isAre(n int) string {
 
 // follow begins a walk for new sessions.
 func (s *Syncs) follow(ctx context.Context, v syncView) (*db.SyncWalk, error) {
-	r := followRange(v.sync, v.now, v.perDay)
+	var known []time.Time
+	if v.byTime { // else a page is as long as it is
+		var err error
+		if known, err = s.known(ctx, v); err != nil {
+			return nil, err
+		}
+	}
+	r := followRange(v.sync, v.now, v.perDay, known)
 	return s.begin(ctx, v, db.SyncWalk{Purpose: db.WalkFollow, SyncRange: r, Todo: []db.SyncRange{r}})
+}
+
+// known is when the last sessions began that the mirror has of the connection's
+// application, newest first.
+func (s *Syncs) known(ctx context.Context, v syncView) ([]time.Time, error) {
+	conns, err := s.connections.application(ctx, v.org, v.conn.ID)
+	if err != nil {
+		return nil, err
+	}
+	f := db.SessionFilter{From: v.now.Add(-knownBack), To: v.now, Connections: conns}
+	page, err := s.db.Org(v.org).Sessions(ctx, f, Moment{}, followRows)
+	out := make([]time.Time, len(page.Sessions))
+	for i, one := range page.Sessions {
+		out[i] = one.StartedAt
+	}
+	return out, err
 }
 
 // backfill goes on with the walk through older days that is open, or begins

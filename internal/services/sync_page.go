@@ -69,7 +69,11 @@ func (s *Syncs) believe(ctx context.Context, v syncView, w db.SyncWalk, got int)
 		expected = v.perDay
 	}
 	if expected < manySessions {
-		f := db.SessionFilter{From: w.From.Add(time.Minute), To: w.To.Add(-time.Minute), Connections: []ConnectionID{v.conn.ID}}
+		conns, err := s.connections.application(ctx, v.org, v.conn.ID)
+		if err != nil {
+			return err
+		}
+		f := db.SessionFilter{From: w.From.Add(time.Minute), To: w.To.Add(-time.Minute), Connections: conns}
 		known, err := s.db.Org(v.org).Sessions(ctx, f, Moment{}, 1)
 		if err != nil || len(known.Sessions) == 0 {
 			return err

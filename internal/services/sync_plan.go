@@ -19,6 +19,15 @@ const (
 	// followBack bounds how far following reaches back where that costs no
 	// further page.
 	followBack = 12 * time.Hour
+	// followRows is how many sessions that the mirror has may come again with the
+	// new ones: so few that all come on one page.
+	followRows = raygun.MaxLimit * 3 / 5
+	// knownBack is how far back, at most, following goes for sessions that the
+	// mirror has, and knownRows how many of them it wants to come again: the vendor
+	// may have removed one. knownMargin is by how much it begins before them.
+	knownBack   = 8 * 24 * time.Hour
+	knownRows   = 5
+	knownMargin = 2 * time.Minute
 	// followFresh is how old the newest sessions may be while following still
 	// counts as keeping up.
 	followFresh = 3 * time.Hour
@@ -117,18 +126,31 @@ func perDay(days []db.SyncDay) float64 {
 	return -1
 }
 
-// followRange is what to read for new sessions now.
-func followRange(s db.Sync, now time.Time, sessionsPerDay float64) db.SyncRange {
+// followRange is what to read for new sessions now. known is when the last
+// sessions began that the mirror has, newest first.
+func followRange(s db.Sync, now time.Time, sessionsPerDay float64, known []time.Time) db.SyncRange {
 	today := db.DayOf(now).Time()
-	if s.FollowedTo.IsZero() || now.Sub(s.FollowedTo) > followGap && s.FollowedTo.Before(today) {
+	if s.FollowedTo.IsZero() {
 		return db.SyncRange{From: today, To: now}
 	}
+	unread := 0.0 // sessions of the time between
 	from := s.FollowedTo.Add(-followOverlap)
-	if sessionsPerDay > 0 {
+	if now.Sub(s.FollowedTo) > followGap && s.FollowedTo.Before(today) {
+		from, unread = today, max(0, sessionsPerDay)*today.Sub(s.FollowedTo).Hours()/24
+	} else if sessionsPerDay > 0 {
 		// As far back as still comes on the same page, which costs the same: what
 		// arrived late and how longer sessions went on.
-		room := float64(raygun.MaxLimit) * 0.6 / sessionsPerDay * 24 * float64(time.Hour)
-		from = earlier(from, now.Add(-min(followBack, time.Duration(room))))
+		back := now.Add(-followBack)
+		if len(known) == followRows {
+			back = later(back, known[len(known)-1])
+		}
+		from = earlier(from, back)
+	}
+	// So far back that sessions come which the mirror has. An answer without any
+	// is then never true, however quiet nights and weekends are, and every other
+	// is to be believed. It costs nothing: there is hardly anything in between.
+	if n := min(len(known), knownRows); n > 0 && callsFor(unread) == 1 {
+		from = earlier(from, known[n-1].Add(-knownMargin))
 	}
 	return db.SyncRange{From: from, To: now}
 }
