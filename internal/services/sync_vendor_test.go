@@ -33,6 +33,8 @@ type untidyRaygun struct {
 	rand     *rand.Rand
 	// The ways.
 	oldestFirst, shuffle, move, repeat, exclusive, noTotal bool
+	// atMost is how many rows a page of v1 has, whatever is asked for; 0 is as many.
+	atMost int
 	// each is how many sessions in a row are of one user of v3.
 	each int
 	// strangers are those users whom it does not know.
@@ -125,6 +127,9 @@ func (u *untidyRaygun) list(w http.ResponseWriter, r *http.Request) {
 	to, _ := time.Parse(time.RFC3339, q.Get("dateTo"))
 	skip, _ := strconv.Atoi(q.Get("skip"))
 	limit, _ := strconv.Atoi(q.Get("limit"))
+	if u.atMost > 0 {
+		limit = min(limit, u.atMost)
+	}
 	var rows []untidySession
 	for _, s := range u.sessions {
 		in := !s.start.Before(from) && !s.start.After(to)
