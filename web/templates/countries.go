@@ -1,6 +1,9 @@
 package templates
 
-import "strings"
+import (
+	"strings"
+	"sync"
+)
 
 // CountryName returns the English name of an ISO 3166-1 alpha-2 code in either
 // case: "de" is "Germany". A code it does not know comes back as it is, in
@@ -11,8 +14,7 @@ func CountryName(code string) string {
 		return "unknown"
 	}
 	if len(code) == 2 {
-		if _, rest, ok := strings.Cut(countries, "\n"+code+" "); ok {
-			name, _, _ := strings.Cut(rest, "\n")
+		if name, ok := countryNames()[code]; ok {
 			return name
 		}
 	}
@@ -29,7 +31,18 @@ func CountryLabel(code string) string {
 	return name + " (" + code + ")"
 }
 
-// countries holds one "code name" a line, with a line break before and after each.
+// countryNames are the countries by code. Each of fifty rows asks for one.
+var countryNames = sync.OnceValue(func() map[string]string {
+	names := make(map[string]string, strings.Count(countries, "\n"))
+	for line := range strings.Lines(countries) {
+		if code, name, ok := strings.Cut(strings.TrimSpace(line), " "); ok {
+			names[code] = name
+		}
+	}
+	return names
+})
+
+// countries holds one "code name" a line.
 const countries = `
 AD Andorra
 AE United Arab Emirates
