@@ -56,6 +56,11 @@ func TestHistoryNeverScans(t *testing.T) {
 			t.Errorf("listing connections scans or sorts:\n%s", plan)
 		}
 	}
+	// Fifty rows all over the file would be fifty reads of a disk.
+	plan = planOf(t, d, customerSessionsQuery, 1, 1, 1, 1, 51)
+	if want := "COVERING INDEX sessions_customer (customer_id=? AND started_at<?)"; !strings.Contains(plan, want) {
+		t.Errorf("a customer's sessions are not read out of their index alone:\n%s", plan)
+	}
 	plan = planOf(t, d, budgetSelect+` AND c.removed_at IS NULL AND c.allowance > 0 ORDER BY c.name, c.id LIMIT 200`, 1, 1)
 	if strings.Contains(plan, "SCAN") {
 		t.Errorf("budgets scan:\n%s", plan)

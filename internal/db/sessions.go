@@ -169,38 +169,56 @@ func (o Org) SessionErrors(ctx context.Context, id SessionID) ([]SessionError, e
 		WHERE session_id = ? AND org_id = ? ORDER BY position LIMIT 5000`, id, o.id)
 }
 
-// timelineColumns are those of sessionColumns that a customer's page shows or
-// judges a session by.
-const timelineColumns = `json_array(s.id, s.connection_id, s.started_at, s.updated_at, s.ended_at, s.detailed_at, coalesce(s.detail_from, 0), s.status, s.length_ms, s.page_view_count, s.browser, s.os, s.platform,
-	s.country, s.rating, s.error_count, s.web_url, s.user_url, s.listed_at)`
+// timelineColumns is what the index sessions_customer holds of a session, word
+// by word: migration 00024 says why.
+const timelineColumns = `json_array(id, connection_id, started_at,
+	updated_at - started_at, ended_at - started_at, detailed_at - started_at, detail_from, status, length_ms, page_view_count,
+	browser, os, CASE WHEN browser = '' AND os = '' THEN platform ELSE '' END, country, rating, error_count) || ''`
+
+const customerSessionsQuery = `
+	SELECT ` + timelineColumns + ` FROM sessions
+	WHERE customer_id = ? AND org_id = ? AND (started_at, id) < (?, ?)
+	ORDER BY started_at DESC, id DESC LIMIT ?`
 
 // CustomerSessions lists a customer's sessions, newest first, with what their
 // page shows of them, needs to offer their details, and tells how long they
-// went on: the other fields are empty.
+// went on: the other fields are empty, and Platform is known only of those
+// without browser and system.
 func (o Org) CustomerSessions(ctx context.Context, customer CustomerID, after Moment, limit int) ([]Session, error) {
 	at, id := after.args()
 	// Rows are large: they are read where they stay, in one piece of memory.
 	var out []Session
 	var p packedRow
 	var columns []any
-	err := eachRow(ctx, o.db.r, "customer's sessions", `
-		SELECT `+timelineColumns+` FROM sessions s
-		WHERE s.customer_id = ? AND s.org_id = ? AND (s.started_at, s.id) < (?, ?)
-		ORDER BY s.started_at DESC, s.id DESC LIMIT ?`, []any{customer, o.id, at, id, limit}, func(r scanner) error {
+	var updated, ended, detailed, from sql.NullInt64
+	err := eachRow(ctx, o.db.r, "customer's sessions", customerSessionsQuery, []any{customer, o.id, at, id, limit}, func(r scanner) error {
 		if len(out) == 2 {
 			out = slices.Grow(out, min(limit, 64)-len(out)) // most have one session, the others often a page
 		}
 		out = append(out, Session{Customer: customer})
 		s := &out[len(out)-1]
-		columns = append(columns[:0], &s.ID, &s.Connection, (*stamp)(&s.StartedAt), (*stamp)(&s.UpdatedAt), (*stamp)(&s.EndedAt),
-			(*stamp)(&s.DetailedAt), &s.DetailFrom, &s.Status, &s.LengthMS, &s.PageViewCount, &s.Browser, &s.OS, &s.Platform,
-			&s.Country, &s.Rating, &s.ErrorCount, &s.WebURL, &s.UserURL, (*stamp)(&s.ListedAt))
-		return p.read(r, columns)
+		columns = append(columns[:0], &s.ID, &s.Connection, (*stamp)(&s.StartedAt), &updated, &ended, &detailed, &from, &s.Status,
+			&s.LengthMS, &s.PageViewCount, &s.Browser, &s.OS, &s.Platform, &s.Country, &s.Rating, &s.ErrorCount)
+		if err := p.read(r, columns); err != nil {
+			return err
+		}
+		s.UpdatedAt, s.EndedAt, s.DetailedAt = sinceThen(s.StartedAt, updated), sinceThen(s.StartedAt, ended), sinceThen(s.StartedAt, detailed)
+		s.DetailFrom = ConnectionID(from.Int64)
+		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
 	return out, nil
+}
+
+// sinceThen is the time that many milliseconds after another one, zero if that
+// is not known.
+func sinceThen(start time.Time, ms sql.NullInt64) time.Time {
+	if !ms.Valid {
+		return time.Time{}
+	}
+	return time.UnixMilli(start.UnixMilli() + ms.Int64).UTC() // a Duration has no room for what a lying clock says
 }
 
 // SessionNeighbours finds the session of the same customer that began before a

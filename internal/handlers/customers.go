@@ -68,7 +68,7 @@ func (a *app) customer(w http.ResponseWriter, r *http.Request) error {
 			Name: customerName(s.Customer), Href: orgPath(r, "customers/%d", s.Customer.ID), Kind: services.IdentityLabel(s.Kind), Value: s.Value,
 		})
 	}
-	v.Copy = a.customerTicket(r, p, tl.Items)
+	v.Copy = a.customerTicket(r, p)
 	if v.Identities, err = a.identityViews(r, p); err != nil {
 		return err
 	}
@@ -221,7 +221,7 @@ func (a *app) customerHistory(r *http.Request, p services.CustomerPage) (templ.C
 }
 
 // customerTicket is the customer in a few lines for a support ticket.
-func (a *app) customerTicket(r *http.Request, p services.CustomerPage, items []services.TimelineItem) string {
+func (a *app) customerTicket(r *http.Request, p services.CustomerPage) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Customer: %s", titleOf(p))
 	if p.Customer.Email != "" && p.Customer.Email != titleOf(p) {
@@ -230,13 +230,10 @@ func (a *app) customerTicket(r *http.Request, p services.CustomerPage, items []s
 	if !p.Customer.LastSeen.IsZero() {
 		fmt.Fprintf(&b, "\nLast seen: %s", templates.FormatTime(p.Customer.LastSeen))
 	}
-	for _, item := range items {
-		if s := item.Session; s != nil {
-			fmt.Fprintf(&b, "\nLast session: %s, %s", templates.FormatTime(s.StartedAt), orText(deviceOf(*s), "unknown device"))
-			if s.WebURL != "" {
-				fmt.Fprintf(&b, "\nRaygun session: %s", s.WebURL)
-			}
-			break
+	if s, ok := p.Last(); ok {
+		fmt.Fprintf(&b, "\nLast session: %s, %s", templates.FormatTime(s.StartedAt), orText(deviceOf(s), "unknown device"))
+		if s.WebURL != "" {
+			fmt.Fprintf(&b, "\nRaygun session: %s", s.WebURL)
 		}
 	}
 	for _, l := range p.Links {

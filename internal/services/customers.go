@@ -3,6 +3,7 @@ package services
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -138,14 +139,23 @@ type CustomerPage struct {
 	Countries []string
 	// Connections are the names of the connections that know them.
 	Connections []string
-	// MirroredAt is when the mirror last heard of one of their newest sessions,
-	// zero if it holds none.
+	// MirroredAt is when a list last held their newest session on a connection, or
+	// a detail of one of the newest came, whichever is later; zero if the mirror
+	// holds none.
 	MirroredAt time.Time
 	Links      []VendorLink
 	Refresh    []RefreshOption
 	// newest are the sessions that their timeline begins with, one more than a
 	// page shows.
 	newest []Session
+}
+
+// Last is the customer's newest session; ok is false if the mirror holds none.
+func (p CustomerPage) Last() (s Session, ok bool) {
+	if len(p.newest) == 0 {
+		return s, false
+	}
+	return p.newest[0], true
 }
 
 // sessionsCounted is how far a customer's sessions are counted.
@@ -175,6 +185,9 @@ func (c *Customers) View(ctx context.Context, actor Actor, id CustomerID) (Custo
 	if p.newest, err = o.CustomerSessions(ctx, id, Moment{}, PageSize+1); err != nil {
 		return p, err
 	}
+	if err := c.newestWhole(ctx, o, p.newest); err != nil {
+		return p, err
+	}
 	conns, err := c.connections.All(ctx, actor.Org)
 	if err != nil {
 		return p, err
@@ -188,6 +201,27 @@ func (c *Customers) View(ctx context.Context, actor Actor, id CustomerID) (Custo
 		err = o.View(ctx, actor.User, id, c.now())
 	}
 	return p, err
+}
+
+// newestWhole reads the newest session of each connection in full: its links,
+// and when a list last held it.
+func (c *Customers) newestWhole(ctx context.Context, o db.Org, rows []Session) error {
+	var seen []ConnectionID
+	for i := range rows {
+		if slices.Contains(seen, rows[i].Connection) {
+			continue
+		}
+		seen = append(seen, rows[i].Connection)
+		row, err := o.Session(ctx, rows[i].ID)
+		if errors.Is(err, db.ErrNotFound) {
+			continue // gone since
+		}
+		if err != nil {
+			return err
+		}
+		rows[i] = row
+	}
+	return nil
 }
 
 // sum tells in short what the newest sessions and the identities say.
