@@ -237,7 +237,7 @@ func TestViewsIncludeConnectionsToCome(t *testing.T) {
 // the middle of cannot be named by dates, and who is of a type was asked for
 // this range alone; neither pretends to lead anywhere.
 func TestABarLeadsToExactlyTheSessionsThatItCounts(t *testing.T) {
-	now := time.Now().UTC().Truncate(24*time.Hour).Add(39*time.Hour + 30*time.Minute)
+	now := time.Now().UTC().Truncate(24 * time.Hour).Add(39*time.Hour + 30*time.Minute)
 	s, _ := newSandboxSite(t, sandbox.Options{Customers: 60, Sessions: 3000, Days: 4, RaygunDailyLimit: 50, Now: func() time.Time { return now }})
 	b := s.as(t, "support@example.com")
 	b.until(b.post("/o/acme/sessions/ask", "span", "7d", "connection", "1").location, " are here.")

@@ -81,6 +81,10 @@ func TestRaygunV3FromTheTokenToTheFigures(t *testing.T) {
 			if len(seen) < 40 {
 				t.Fatalf("%d sessions in the list\n%s", len(seen), list.body)
 			}
+			file := b.get("/o/acme/sessions.csv?span=7d&columns=connection").body
+			if in, shown := strings.Count(file, "\"Three, One\"\r\n"), strings.Count(list.body, ">Three, One<"); in < shown || shown == 0 {
+				t.Errorf("%d sessions on the page are of both connections, %d in the file", shown, in)
+			}
 			b.get(hrefs[0]).wants(t, 200, "Open in Raygun (Three)", "Open in Raygun (One)", "Three and One", "Fetch through “One”", "up to 6 calls")
 			b.post(hrefs[0]+"/detail", "through", "1").wants(t, http.StatusSeeOther)
 			settle(t, b, hrefs[0]).wants(t, 200, "Load time and time on the page are not in v3.")

@@ -20,6 +20,9 @@ type SessionColumn struct {
 	value func(s Session, connection string) any
 }
 
+// connectionColumn names every connection that told of a session.
+const connectionColumn = "connection"
+
 // SessionColumns are all columns in their order; the first is always shown.
 func SessionColumns() []SessionColumn {
 	text := func(of func(s Session) string) func(Session, string) any {
@@ -49,7 +52,7 @@ func SessionColumns() []SessionColumn {
 		{Key: "errors", Label: "Errors", Num: true, Default: true, value: number(func(s Session) *int64 { return s.ErrorCount })},
 		{Key: "state", Label: "State", Default: true, value: text(func(s Session) string { return strings.ToLower(s.Status) })},
 		{Key: "ended", Label: "Ended", value: text(func(s Session) string { return isoTime(s.EndedAt) })},
-		{Key: "connection", Label: "Connection", value: func(_ Session, connection string) any { return connection }},
+		{Key: connectionColumn, Label: "Connection", value: func(_ Session, connection string) any { return connection }},
 	}
 }
 
@@ -60,7 +63,7 @@ func ChooseColumns(keys []string, manyConnections bool) []SessionColumn {
 	chosen := func(c SessionColumn) bool { return slices.Contains(keys, c.Key) }
 	all := SessionColumns()
 	if !slices.ContainsFunc(all, chosen) {
-		chosen = func(c SessionColumn) bool { return c.Default || c.Key == "connection" && manyConnections }
+		chosen = func(c SessionColumn) bool { return c.Default || c.Key == connectionColumn && manyConnections }
 	}
 	return slices.DeleteFunc(all, func(c SessionColumn) bool { return c.Key != all[0].Key && !chosen(c) })
 }

@@ -3,6 +3,7 @@ package services
 import (
 	"context"
 	"io"
+	"slices"
 	"strconv"
 )
 
@@ -34,18 +35,53 @@ func (s *Sessions) rows(ctx context.Context, org OrgID, e SessionExport, fn func
 	if err != nil {
 		return err
 	}
-	names := map[ConnectionID]string{}
+	names, raygun := map[ConnectionID]string{}, 0
 	for _, c := range conns {
 		names[c.ID] = c.Name
+		if c.Vendor.IsRaygun() {
+			raygun++
+		}
 	}
 	fields := make([]any, 1+len(e.Columns))
-	return s.Each(ctx, org, e.Query, func(row Session) error {
+	put := func(row Session, connection string) error {
 		fields[0] = int64(row.ID)
 		for i, c := range e.Columns {
-			fields[i+1] = c.value(row, names[row.Connection])
+			fields[i+1] = c.value(row, connection)
 		}
 		return fn(fields)
-	})
+	}
+	named := slices.ContainsFunc(e.Columns, func(c SessionColumn) bool { return c.Key == connectionColumn })
+	if !named || raygun < 2 {
+		return s.Each(ctx, org, e.Query, func(row Session) error { return put(row, names[row.Connection]) })
+	}
+	// Who else told of a session is asked for many at once.
+	rows := make([]Session, 0, csvPage)
+	flush := func() error {
+		others, err := s.SeenBy(ctx, org, rows)
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			connection := names[row.Connection]
+			for _, id := range others[row.ID] {
+				connection += ", " + names[id]
+			}
+			if err := put(row, connection); err != nil {
+				return err
+			}
+		}
+		rows = rows[:0]
+		return nil
+	}
+	if err := s.Each(ctx, org, e.Query, func(row Session) error {
+		if rows = append(rows, row); len(rows) < csvPage {
+			return nil
+		}
+		return flush()
+	}); err != nil {
+		return err
+	}
+	return flush()
 }
 
 // CSV writes the sessions as RFC 4180 behind a byte order mark, with a line of
