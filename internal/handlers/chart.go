@@ -65,6 +65,8 @@ func ratingChart(s services.DaySeries, most int, link func(from, to services.Day
 type behind struct {
 	path string
 	q    services.InsightQuery
+	// all says that a query of every connection counts removed ones too.
+	all bool
 }
 
 // sessions is the list of the query's sessions, narrowed by pairs of a filter's
@@ -75,8 +77,11 @@ func (b behind) sessions(filter ...string) string {
 
 func (b behind) between(from, to services.Day, filter ...string) string {
 	v := url.Values{"from": {dayText(from)}, "to": {dayText(to)}}
-	if b.q.Connection != 0 {
+	switch {
+	case b.q.Connection != 0:
 		v.Set("connection", fmt.Sprint(b.q.Connection))
+	case b.all:
+		v.Set("connection", allConnections)
 	}
 	for i := 0; i+1 < len(filter); i += 2 {
 		v.Set(filter[i], filter[i+1])

@@ -233,6 +233,43 @@ func TestViewsIncludeConnectionsToCome(t *testing.T) {
 	b.get("/o/acme/sessions?span=60d&connection=1").wants(t, 200, "Remove Connection Shop", `name="query" value="connection=1&amp;span=60d"`)
 }
 
+// TestWhatARemovedConnectionBroughtIsStillFound: its sessions stay in the
+// mirror and in Insight's figures, so these and views of it lead to them.
+func TestWhatARemovedConnectionBroughtIsStillFound(t *testing.T) {
+	s, sb := newSandboxSite(t, sandbox.Options{Customers: 20, Sessions: 60})
+	owner, k := s.as(t, "owner@example.com"), sb.Credentials()
+	found := owner.until(owner.post("/o/acme/sessions/ask", "span", "60d", "connection", "1").location, " are here.")
+	brought := titleOf(t, found.body)
+	owner.post("/o/acme/settings/connections", "vendor", "raygun", "name", "Second",
+		"api_key", k.RaygunAPIKey, "client_id", k.RaygunClientID, "client_secret", k.RaygunClientSecret).wants(t, http.StatusSeeOther)
+	view := owner.post("/o/acme/sessions/views", "name", "Old", "query", "connection=1&span=60d").location
+	owner.post("/o/acme/settings/connections/1/remove").wants(t, http.StatusSeeOther)
+	b := s.as(t, "viewer@example.com")
+	for _, path := range []string{view, "/o/acme/sessions?span=60d&connection=1", "/o/acme/sessions?span=60d&connection=all"} {
+		page := owner.get(path)
+		page.wants(t, 200, "Shop (removed)")
+		if got := titleOf(t, page.body); got != brought {
+			t.Errorf("%s has %s, not the %s that the removed connection brought", path, got, brought)
+		}
+		if path != view {
+			b.get(path).wants(t, 200)
+		}
+	}
+	owner.get(view).wants(t, 200, "This connection was removed.")
+	for _, conn := range []string{"", "&conn=1"} {
+		figures := owner.get("/o/acme/insight?span=90d" + conn)
+		m := regexp.MustCompile(`href="([^"]*/sessions\?[^"]*countries=[^"]*)">([^<]*)</a>.{0,200}?<td class="num">([\d,]+)</td>`).FindStringSubmatch(figures.body)
+		if m == nil {
+			t.Fatal("no country leads to its sessions")
+		}
+		if got := strings.Fields(titleOf(t, owner.get(html.UnescapeString(m[1])).body))[0]; got != m[3] {
+			t.Errorf("%s%s is %s on the page of figures and %s behind it", m[2], conn, m[3], got)
+		}
+	}
+	owner.post("/o/acme/sessions/ask", "span", "60d", "connection", "1").wants(t, http.StatusNotFound)
+	owner.get("/o/acme/sessions?connection=2").wants(t, 422, "no such Raygun connection") // LogRocket's
+}
+
 // TestABarLeadsToExactlyTheSessionsThatItCounts: a day that the range begins in
 // the middle of cannot be named by dates, and who is of a type was asked for
 // this range alone; neither pretends to lead anywhere.

@@ -17,6 +17,8 @@ type insightInput struct {
 	query                services.InsightQuery
 	problems             services.Problems
 	from, to, conn, span string
+	// all says that figures of every connection are also of removed ones.
+	all bool
 }
 
 // insightSpan is a range that one click chooses.
@@ -50,6 +52,7 @@ func readInsight(v url.Values, conns []services.Connection, now time.Time) insig
 	}
 	in.query, in.problems = in.query.Check()
 	for _, c := range conns {
+		in.all = in.all || c.Removed()
 		if fmt.Sprint(c.ID) == in.conn {
 			in.query.Connection = c.ID
 		}
@@ -138,11 +141,7 @@ func (in insightInput) fields(r *http.Request, conns []services.Connection, v *t
 	v.Connection = templates.FieldView{ID: "conn", Name: "conn", Label: "Connection", Value: in.conn, Error: in.problems["conn"]}
 	v.Connections = []templates.OptionView{{Label: "All Raygun connections"}}
 	for _, c := range conns {
-		label := c.Name
-		if c.Removed() {
-			label += " (removed)"
-		}
-		v.Connections = append(v.Connections, templates.OptionView{Value: fmt.Sprint(c.ID), Label: label})
+		v.Connections = append(v.Connections, templates.OptionView{Value: fmt.Sprint(c.ID), Label: connectionLabel(c)})
 	}
 	if len(conns) == 1 {
 		v.Connections = v.Connections[1:]
@@ -158,12 +157,20 @@ func (in insightInput) fields(r *http.Request, conns []services.Connection, v *t
 	}
 }
 
+// connectionLabel is a connection's name where it is chosen.
+func connectionLabel(c services.Connection) string {
+	if c.Removed() {
+		return c.Name + " (removed)"
+	}
+	return c.Name
+}
+
 // trendFunc writes how a number changed.
 type trendFunc func(now, before int64) string
 
 // fillInsight shows a report that has sessions.
 func fillInsight(r *http.Request, in insightInput, rep services.InsightReport, v *templates.InsightView) {
-	to := behind{path: orgPath(r, "sessions"), q: in.query}
+	to := behind{path: orgPath(r, "sessions"), q: in.query, all: in.all}
 	now, before := rep.Series.Now, rep.Series.Before
 	days := int(in.query.To - in.query.From + 1)
 	v.AllHref = to.sessions()

@@ -49,6 +49,8 @@ func (a *app) sessions(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	switch {
+	case slices.ContainsFunc(conns, func(c services.Connection) bool { return c.ID == f.query.Connection && c.Removed() }):
+		v.AskNote = "This connection was removed. The mirror answers, with what it brought."
 	case f.query.Local() && f.query.Connection != 0:
 		v.AskNote = f.localOnly() + ": the mirror answers, with what it holds of these days."
 	case f.query.Connection != 0:
@@ -80,10 +82,14 @@ func (a *app) sessionsView(r *http.Request, f sessionForm, conns []services.Conn
 		NoConnection: len(conns) == 0, Presets: sessionPresets(r, f, many), Chips: f.chips(r, conns),
 	}
 	if len(conns) > 1 {
-		v.Connections = append(v.Connections, templates.OptionView{Label: "All (mirror only)"})
+		every := templates.OptionView{Label: "All (mirror only)"}
+		if f.typed.Get("connection") == allConnections {
+			every.Value = allConnections
+		}
+		v.Connections = append(v.Connections, every)
 	}
 	for _, c := range conns {
-		v.Connections = append(v.Connections, templates.OptionView{Value: fmt.Sprint(c.ID), Label: c.Name})
+		v.Connections = append(v.Connections, templates.OptionView{Value: fmt.Sprint(c.ID), Label: connectionLabel(c)})
 	}
 	kept := f.page(many)
 	for key := range f.values() {

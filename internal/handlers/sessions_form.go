@@ -88,15 +88,35 @@ func readSessionForm(v url.Values, conns []services.Connection, now time.Time) s
 	return f
 }
 
-// sessionForm reads the filter with the connections that it may name. One of
+// allConnections as the connection of a filter means every one there ever was,
+// where leaving it open means the only one in use.
+const allConnections = "all"
+
+// sessionForm reads the filter with the connections that it may name: those in
+// use, and a removed one if it is named, as what it brought stays. One of
 // another organization is not found.
 func (a *app) sessionForm(r *http.Request, v url.Values) (sessionForm, []services.Connection, error) {
 	conns, err := a.raygunConnections(r)
 	if err != nil {
 		return sessionForm{}, nil, err
 	}
-	if err := a.ourConnection(r, services.ConnectionID(idOf(v.Get("connection"))), conns); err != nil {
-		return sessionForm{}, nil, err
+	named := v.Get("connection")
+	id := services.ConnectionID(idOf(named))
+	switch {
+	case named == allConnections:
+		all, err := a.Connections.All(r.Context(), orgOf(r))
+		if err != nil {
+			return sessionForm{}, nil, err
+		}
+		conns = ofRaygun(all)
+	case id != 0 && !slices.ContainsFunc(conns, func(c services.Connection) bool { return c.ID == id }):
+		c, err := a.Connections.Get(r.Context(), orgOf(r), id)
+		if err != nil {
+			return sessionForm{}, nil, err
+		}
+		if c.Vendor.IsRaygun() {
+			conns = append(conns, c)
+		}
 	}
 	return readSessionForm(v, conns, a.now()), conns, nil
 }
@@ -106,15 +126,16 @@ func (a *app) sessionForm(r *http.Request, v url.Values) (sessionForm, []service
 // saved views: nobody chose it, and they are to include those to come.
 func (f *sessionForm) readConnection(conns []services.Connection) (problem string) {
 	typed := f.typed.Get("connection")
+	only := len(conns) == 1 && !conns[0].Removed()
 	for _, c := range conns {
-		if fmt.Sprint(c.ID) == typed || (typed == "" && len(conns) == 1) {
+		if fmt.Sprint(c.ID) == typed || only && (typed == "" || typed == allConnections) {
 			f.query.Connection = c.ID
 		}
 	}
-	if len(conns) == 1 && f.query.Connection != 0 {
+	if only && f.query.Connection != 0 {
 		f.typed.Del("connection")
 	}
-	if typed != "" && f.query.Connection == 0 {
+	if typed != "" && typed != allConnections && f.query.Connection == 0 {
 		return "There is no such Raygun connection any more."
 	}
 	return ""

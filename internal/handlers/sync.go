@@ -116,7 +116,7 @@ const maxCovered = 5
 func (a *app) sessionCoverage(r *http.Request, conns []services.Connection, f sessionForm) ([]templates.CoverageView, error) {
 	var out []templates.CoverageView
 	for _, c := range conns {
-		if f.query.Connection != 0 && c.ID != f.query.Connection || len(out) == maxCovered {
+		if c.Removed() || f.query.Connection != 0 && c.ID != f.query.Connection || len(out) == maxCovered {
 			continue
 		}
 		v, err := a.coverage(r, c.ID, f.query.From, f.query.To, orgPath(r, "sessions?%s", f.page(f.many(conns)).Encode()))
