@@ -87,7 +87,7 @@ func TestRaygunV3FromTheTokenToTheFigures(t *testing.T) {
 			}
 			b.get(hrefs[0]).wants(t, 200, "Open in Raygun (Three)", "Open in Raygun (One)", "Three and One", "Fetch through “One”", "up to 6 calls")
 			b.post(hrefs[0]+"/detail", "through", "1").wants(t, http.StatusSeeOther)
-			settle(t, b, hrefs[0]).wants(t, 200, "Load time and time on the page are not in v3.")
+			settle(t, b, hrefs[0]).wants(t, 200, "Load time and time on the page are not in v3.", `<circle class="wf-load" cx="0.00%"`, "Page view, how long is not known")
 			b.post(hrefs[0]+"/detail", "through", "99").wants(t, http.StatusUnprocessableEntity)
 
 			b.get("/o/acme/insight?span=7d").wants(t, 200, "Core Web Vitals over time", "Fetch 7 days", "Good up to 2.5 s, poor above 4 s.")

@@ -48,3 +48,17 @@ func percentMin(part, whole int64) string {
 func hasErrors(rows []WaterfallRow) bool {
 	return slices.ContainsFunc(rows, func(r WaterfallRow) bool { return r.Error })
 }
+
+// moment says that a page view is known by its beginning alone.
+func (r WaterfallRow) moment() bool {
+	return !r.Error && r.OffsetMS >= 0 && r.LoadMS < 0 && r.ViewMS < 0
+}
+
+// hasMoments says whether any page view is known by its beginning alone.
+func hasMoments(rows []WaterfallRow) bool { return slices.ContainsFunc(rows, WaterfallRow.moment) }
+
+// hasSpans says whether it is known of any page view how long it took, or there
+// is none.
+func hasSpans(rows []WaterfallRow) bool {
+	return !hasMoments(rows) || slices.ContainsFunc(rows, func(r WaterfallRow) bool { return !r.Error && max(r.LoadMS, r.ViewMS) >= 0 })
+}
