@@ -313,7 +313,10 @@ func (c Coverage) Sentence() string {
 			first = d.Day
 		}
 	}
-	if last.IsZero() {
+	switch {
+	case last.IsZero() && c.Gone > 0 && c.Gone == len(c.Days):
+		return "The mirror holds none of these days, which are longer ago than it is set to hold"
+	case last.IsZero():
 		return "The mirror holds none of these days yet"
 	}
 	inside, partial := 0, 0
@@ -322,21 +325,24 @@ func (c Coverage) Sentence() string {
 			continue
 		}
 		switch d.State {
-		case DayMissing, DayGone:
+		case DayMissing:
 			inside++
 		case DayPartial:
 			partial++
 		}
 	}
 	s := "The mirror holds " + DaySpan(first, last)
-	switch missing := c.Missing + c.Gone; {
-	case missing > 0 && inside == missing:
-		s += ", " + plural(missing, "day") + " of it missing"
-	case missing > 0:
-		s += ", " + plural(missing, "day") + " missing"
+	switch {
+	case c.Missing > 0 && inside == c.Missing:
+		s += ", " + plural(c.Missing, "day") + " of it missing"
+	case c.Missing > 0:
+		s += ", " + plural(c.Missing, "day") + " missing"
 	}
 	if partial > 0 {
 		s += ", " + plural(partial, "day") + " in part"
+	}
+	if c.Gone > 0 {
+		s += ", " + plural(c.Gone, "day") + " longer ago than it is set to hold"
 	}
 	return s
 }

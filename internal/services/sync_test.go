@@ -507,3 +507,31 @@ func TestAQuietWeekendIsNoFailure(t *testing.T) {
 		})
 	}
 }
+
+// TestDaysThatAreNeverFilledAreNotCalledMissing: what is missing can be filled
+// for a price, what is older than the mirror is set to hold cannot.
+func TestDaysThatAreNeverFilledAreNotCalledMissing(t *testing.T) {
+	for want, states := range map[string][]DayState{
+		"The mirror holds 19–20 Nov, 2 days longer ago than it is set to hold":                     {DayHeld, DayHeld, DayGone, DayGone},
+		"The mirror holds 20 Nov, 1 day missing, 2 days longer ago than it is set to hold":         {DayHeld, DayMissing, DayGone, DayGone},
+		"The mirror holds none of these days, which are longer ago than it is set to hold":         {DayGone, DayGone},
+		"The mirror holds none of these days yet":                                                  {DayMissing, DayGone},
+		"The mirror holds 18–20 Nov, 1 day of it missing, 1 day longer ago than it is set to hold": {DayHeld, DayMissing, DayHeld, DayGone},
+	} {
+		var c Coverage
+		for i, s := range states { // newest first
+			c.Days = append(c.Days, CoverageDay{Day: testDay.AddDate(0, 0, -i), State: s})
+			switch s {
+			case DayMissing:
+				c.Missing++
+			case DayGone:
+				c.Gone++
+			case DayHeld:
+				c.Held++
+			}
+		}
+		if got := c.Sentence(); got != want {
+			t.Errorf("%v: %q, want %q", states, got, want)
+		}
+	}
+}
