@@ -79,7 +79,8 @@ func advance(w db.SyncWalk, p pageTaken) db.SyncWalk {
 		w.Total = &n
 	}
 	p.listed = max(p.listed, p.got)
-	if !begins && skippedRows(w, p) && w.PassPages <= pagesAtMost(w) {
+	atMost := pagesAtMost(w, w.Skip+p.listed)
+	if !begins && skippedRows(w, p) && w.PassPages <= atMost {
 		w.Skip = max(0, w.Skip-raygun.MaxLimit/2)
 		return w
 	}
@@ -91,7 +92,7 @@ func advance(w db.SyncWalk, p pageTaken) db.SyncWalk {
 	// A page that is not full and names no next one is the end, an empty one is
 	// whatever it names. Repeats may push rows behind the end that the count
 	// suggests, so a full page is followed until the count is met.
-	end := p.listed == 0 || !p.more && (all || p.listed < raygun.MaxLimit) || w.PassPages > pagesAtMost(w)
+	end := p.listed == 0 || !p.more && (all || p.listed < raygun.MaxLimit) || w.PassPages > atMost
 	if !end {
 		w.Skip = max(p.nextSkip, w.Skip+p.listed)
 		if !w.Reached.IsZero() && p.listed > 1 {
@@ -149,13 +150,15 @@ func skippedRows(w db.SyncWalk, p pageTaken) bool {
 	return p.newestFirst && !w.Reached.IsZero() && w.Skip > 0 && p.newest.Before(w.Reached.Add(-reachedMargin))
 }
 
-// pagesAtMost bounds a pass: the pages that the count needs, as many again for
-// repeats, and a few.
-func pagesAtMost(w db.SyncWalk) int {
+// pagesAtMost bounds a pass that has listed so many rows: the pages that the
+// count needs, of the size that they come in, as many again for repeats, and a
+// few.
+func pagesAtMost(w db.SyncWalk, listed int) int {
 	if w.Total == nil {
 		return 40_000
 	}
-	return int(*w.Total)/raygun.MaxLimit*2 + 4
+	size := max(1, min(raygun.MaxLimit, listed/w.PassPages))
+	return int(*w.Total)/size*2 + 4
 }
 
 // again reads the range under way once more from its beginning. What was met
