@@ -440,14 +440,31 @@ func TestRetryAfterIsReadInBothForms(t *testing.T) {
 		"1e300":                         {},
 		"":                              {},
 	} {
-		s := serve(t, func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Retry-After", value); w.WriteHeader(429) })
-		c, _ := newClient(t, s.URL, func(o *upstream.Options) { o.Now = func() time.Time { return now } })
-		_, err := c.Do(t.Context(), get(upstream.Never))
-		if e := wantError(t, err, upstream.RateLimited); !e.Until.Equal(want) {
-			t.Errorf("Retry-After %q: until %v, want %v", value, e.Until, want)
+		// The vendor's clock may be right, an hour fast or slow, or not told.
+		for _, off := range []time.Duration{0, time.Hour, -time.Hour, noClock} {
+			s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				w.Header()["Date"] = nil
+				said := value
+				if off != noClock {
+					w.Header().Set("Date", now.Add(off).Format(http.TimeFormat))
+					if date, err := http.ParseTime(value); err == nil {
+						said = date.Add(off).UTC().Format(http.TimeFormat)
+					}
+				}
+				w.Header().Set("Retry-After", said)
+				w.WriteHeader(429)
+			})
+			c, _ := newClient(t, s.URL, func(o *upstream.Options) { o.Now = func() time.Time { return now } })
+			_, err := c.Do(t.Context(), get(upstream.Never))
+			if e := wantError(t, err, upstream.RateLimited); !e.Until.Equal(want) {
+				t.Errorf("Retry-After %q, with the vendor's clock off by %v: until %v, want %v", value, off, e.Until, want)
+			}
 		}
 	}
 }
+
+// noClock is the offset of a vendor that does not tell its time.
+const noClock = time.Duration(1)
 
 func TestAServerThatDoesNotSpeakHTTPIsUnexpected(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -248,7 +248,7 @@ func (c *Client) statusError(operation string, resp *http.Response, body []byte)
 	failed := &Error{
 		Kind: kindOfStatus(resp.StatusCode), Vendor: c.vendor, Operation: operation, Status: resp.StatusCode,
 		Says: c.redact.cut(words, maxSays), Coded: coded,
-		Until: retryAfter(resp.Header.Get("Retry-After"), c.now()),
+		Until: retryAfter(resp.Header, c.now()),
 	}
 	if failed.Kind == Forbidden {
 		if aboutTheKey(words) {

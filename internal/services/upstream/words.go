@@ -200,9 +200,10 @@ func scope(header, words string) string {
 }
 
 // retryAfter reads the header, as seconds or as a date. The zero time means it
-// said nothing that can be read.
-func retryAfter(value string, now time.Time) time.Time {
-	value = strings.TrimSpace(value)
+// said nothing that can be read. A date is the vendor's, whose clock may be
+// another than ours: what counts is how far it is from the answer's own.
+func retryAfter(header http.Header, now time.Time) time.Time {
+	value := strings.TrimSpace(header.Get("Retry-After"))
 	if value == "" {
 		return time.Time{}
 	}
@@ -213,11 +214,15 @@ func retryAfter(value string, now time.Time) time.Time {
 		}
 		return now.Add(time.Duration(seconds * float64(time.Second)))
 	}
-	if date, err := http.ParseTime(value); err == nil {
-		if date.Before(now) {
-			return now
-		}
-		return date
+	date, err := http.ParseTime(value)
+	if err != nil {
+		return time.Time{}
 	}
-	return time.Time{}
+	if theirs, err := http.ParseTime(header.Get("Date")); err == nil {
+		date = now.Add(date.Sub(theirs))
+	}
+	if date.Before(now) {
+		return now
+	}
+	return date
 }
