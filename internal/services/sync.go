@@ -244,5 +244,10 @@ func (s *Syncs) afterError(ctx context.Context, v syncView, err error) (end db.S
 		end.Waiting, end.Message = waitDown, vendorError(v.conn, err, now).Msg
 	}
 	end.NextAt = now.Add(pause - pause/5 + s.jitter(pause/5))
+	// Who is down for a while and says how long is not asked before: each try counts.
+	var failed *upstream.Error
+	if errors.As(err, &failed) && failed.Kind == upstream.Down {
+		end.NextAt = later(end.NextAt, earlier(failed.Until, now.Add(maxBlock)))
+	}
 	return end, false
 }

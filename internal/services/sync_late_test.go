@@ -118,3 +118,25 @@ func TestSyncThatLostItsJobFindsAnother(t *testing.T) {
 		t.Errorf("%d jobs for a sync that nobody works on any more", n)
 	}
 }
+
+// A vendor that is down for two hours and says so is not asked in between.
+func TestSyncWaitsAsLongAsAVendorThatIsDownSays(t *testing.T) {
+	u := &untidyRaygun{}
+	u.fill(testDay, testDay.AddDate(0, 0, 1), 24)
+	m := newSyncSite(t, u, 1, ConnectionForm{})
+	u.set(func(u *untidyRaygun) {
+		u.fault = func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Retry-After", "7200")
+			http.Error(w, "maintenance", http.StatusServiceUnavailable)
+		}
+	})
+	back := m.now().Add(2 * time.Hour)
+	m.work(t, back.Add(-time.Minute))
+	if st := m.status(t); u.called() != 1 || st.State != SyncFailing || !st.NextAt.Equal(back) {
+		t.Errorf("%d calls, %s until %s: %q", u.called(), st.State, st.NextAt, st.Sentence)
+	}
+	u.set(func(u *untidyRaygun) { u.fault = nil })
+	m.work(t, back.Add(time.Minute))
+	m.holdsAll(t, testDay, back)
+	m.ledgerIsHonest(t)
+}
