@@ -21,6 +21,10 @@ func (s *Syncs) page(ctx context.Context, v syncView, w db.SyncWalk) error {
 	r := w.Todo[0]
 	spending := withSpender(ctx, spender{Org: org, Connection: w.Connection, Actor: w.Actor, Background: w.Purpose != db.WalkPerson})
 	page, err := api.Sessions(spending, raygun.SessionQuery{From: r.From.Add(-rangeOverlap), To: r.To.Add(rangeOverlap), Skip: w.Skip})
+	if kind := upstream.KindOf(err); w.Skip > 0 && v.byTime && (kind == upstream.NotFound || kind == upstream.Invalid) {
+		// What it took for the first page it refuses behind the last one.
+		page, err = raygun.SessionPage{Total: -1, Listed: -1, NextSkip: w.Skip}, nil
+	}
 	if err != nil {
 		return err
 	}

@@ -35,6 +35,7 @@ func TestMirrorHoldsEverySessionHoweverTheVendorListsThem(t *testing.T) {
 		}, 24},
 		{"pages shorter than asked for", 900, func(u *untidyRaygun) { u.atMost = 60 }, 56},
 		{"shorter pages without a count", 900, func(u *untidyRaygun) { u.atMost, u.noTotal = 60, true }, 56},
+		{"nothing behind the last page", 499, func(u *untidyRaygun) { u.noTotal, u.refusesBehind = true, true }, 12},
 		{"no count", 900, func(u *untidyRaygun) { u.noTotal = true }, 9},
 		{"all of it, and busy", 1700, func(u *untidyRaygun) { u.move, u.repeat, u.shuffle = true, true, true }, 160},
 		{"quiet", 20, func(u *untidyRaygun) { u.shuffle, u.repeat = true, true }, 4},

@@ -33,6 +33,8 @@ type untidyRaygun struct {
 	rand     *rand.Rand
 	// The ways.
 	oldestFirst, shuffle, move, repeat, exclusive, noTotal bool
+	// refusesBehind answers 400 behind the last page instead of an empty one.
+	refusesBehind bool
 	// atMost is how many rows a page of v1 has, whatever is asked for; 0 is as many.
 	atMost int
 	// each is how many sessions in a row are of one user of v3.
@@ -169,6 +171,10 @@ func (u *untidyRaygun) list(w http.ResponseWriter, r *http.Request) {
 	}
 	if u.shuffle {
 		u.rand.Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
+	}
+	if u.refusesBehind && skip > 0 && skip >= len(rows) {
+		http.Error(w, `{"message":"skip is out of range"}`, http.StatusBadRequest)
+		return
 	}
 	page := rows[min(skip, len(rows)):min(skip+limit, len(rows))]
 	out := map[string]any{"sessions": u.json(page)}
