@@ -18,7 +18,10 @@ type Budget struct {
 	Share int
 	// Spent is what was spent, Background the part of it nobody waited for.
 	Spent, Background int
-	BlockedUntil      time.Time
+	// Others is what other connections have spent that the vendor counts together
+	// with this one; a refusal tells it, and SpentBy.
+	Others       int
+	BlockedUntil time.Time
 }
 
 // dayOf numbers UTC days from 1970-01-01.
@@ -45,6 +48,22 @@ func scanBudget(s scanner) (Budget, error) {
 // Budget returns the budget of a connection on the UTC day of now.
 func (o Org) Budget(ctx context.Context, id ConnectionID, now time.Time) (Budget, error) {
 	return one(ctx, o.kept(), "budget", scanBudget, budgetSelect+` AND c.id = ?`, dayOf(now), o.id, id)
+}
+
+// SpentBy is what some connections have spent together on the UTC day of now.
+func (o Org) SpentBy(ctx context.Context, ids []ConnectionID, now time.Time) (int, error) {
+	return o.spentBy(ctx, o.kept(), ids, now)
+}
+
+func (o Org) spentBy(ctx context.Context, q querier, ids []ConnectionID, now time.Time) (int, error) {
+	if len(ids) == 0 {
+		return 0, nil
+	}
+	n, err := one(ctx, q, "budget", scanInt, `
+		SELECT coalesce(sum(b.spent), 0) FROM json_each(?) j
+		CROSS JOIN budget_days b ON b.connection_id = j.value AND b.day = ?
+		WHERE b.org_id = ?`, jsonList(ids), dayOf(now), o.id)
+	return int(n), err
 }
 
 // Budgets returns the budgets of the connections in use that have an

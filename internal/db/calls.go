@@ -20,13 +20,16 @@ type Call struct {
 	Spare      bool   // on beginning it: a person's, but it leaves the reserve alone
 	Actor      UserID
 	Customer   CustomerID
-	State      CallState
-	Status     int    // HTTP status, 0 without an answer
-	ErrorKind  string // empty unless State is CallFailed
-	Says       string // the vendor's own words; hostile text
-	StartedAt  time.Time
-	Duration   time.Duration // 0 until it has ended
-	Bytes      int64
+	// With, on beginning it, are the connections whose calls the vendor counts
+	// together with this one's.
+	With      []ConnectionID
+	State     CallState
+	Status    int    // HTTP status, 0 without an answer
+	ErrorKind string // empty unless State is CallFailed
+	Says      string // the vendor's own words; hostile text
+	StartedAt time.Time
+	Duration  time.Duration // 0 until it has ended
+	Bytes     int64
 	// ActorName and ActorEmail are filled on reading, like Named.
 	ActorName, ActorEmail string
 	Named
@@ -66,7 +69,7 @@ type CallRefused struct {
 // Error says why, for the log.
 func (e *CallRefused) Error() string {
 	return fmt.Sprintf("call refused by the ledger of connection %d: %s (%d of %d spent, reserve %d)",
-		e.Budget.Connection, e.Why, e.Budget.Spent, e.Budget.Allowance, e.Budget.Reserve)
+		e.Budget.Connection, e.Why, e.Budget.Spent+e.Budget.Others, e.Budget.Allowance, e.Budget.Reserve)
 }
 
 // BeginCall writes a call into the ledger before it is sent. A call that
@@ -121,7 +124,7 @@ func (o Org) countCall(ctx context.Context, tx *sql.Tx, c Call, n int) error {
 	return err
 }
 
-// admit decides in one statement whether a call may leave, and takes it from
+// admit decides in one transaction whether a call may leave, and takes it from
 // the day's allowance if it counts.
 func (o Org) admit(ctx context.Context, tx *sql.Tx, c Call, blockable bool) (bool, error) {
 	if !c.Counts {
@@ -132,17 +135,21 @@ func (o Org) admit(ctx context.Context, tx *sql.Tx, c Call, blockable bool) (boo
 			c.Connection, o.id, blockable, ms(c.StartedAt))
 		return n == 1, err
 	}
+	others, err := o.spentBy(ctx, tx, c.With, c.StartedAt)
+	if err != nil {
+		return false, err
+	}
 	n, err := exec(ctx, tx, "budget", `
 		INSERT INTO budget_days AS b (connection_id, day, org_id, spent, background)
 		SELECT c.id, ?1, c.org_id, 1, ?5 FROM connections c
 		WHERE c.id = ?2 AND c.org_id = ?3 AND c.removed_at IS NULL
 			AND (c.blocked_until IS NULL OR c.blocked_until <= ?4)
-			AND (c.allowance = 0 OR c.allowance - ?6 * c.reserve > 0)
+			AND (c.allowance = 0 OR c.allowance - ?6 * c.reserve > ?7)
 		ON CONFLICT (connection_id, day) DO UPDATE SET spent = b.spent + 1, background = b.background + ?5
 		WHERE EXISTS (SELECT 1 FROM connections c WHERE c.id = b.connection_id
-			AND (c.allowance = 0 OR b.spent < c.allowance - ?6 * c.reserve)
+			AND (c.allowance = 0 OR b.spent + ?7 < c.allowance - ?6 * c.reserve)
 			AND (?5 = 0 OR c.share = 0 OR b.background < c.share))`,
-		dayOf(c.StartedAt), c.Connection, o.id, ms(c.StartedAt), c.Background, c.Background || c.Spare)
+		dayOf(c.StartedAt), c.Connection, o.id, ms(c.StartedAt), c.Background, c.Background || c.Spare, others)
 	return n == 1, err
 }
 
@@ -157,17 +164,21 @@ func (o Org) refusal(ctx context.Context, tx *sql.Tx, c Call) error {
 	if err != nil {
 		return err
 	}
+	if b.Others, err = o.spentBy(ctx, tx, c.With, c.StartedAt); err != nil {
+		return err
+	}
+	spent := b.Spent + b.Others
 	r := &CallRefused{Budget: b, At: c.StartedAt, Until: time.Unix((dayOf(c.StartedAt)+1)*24*60*60, 0).UTC()}
 	switch {
 	case !conn.RemovedAt.IsZero():
 		r.Why, r.Until = RefusedRemoved, time.Time{}
 	case conn.BlockedUntil.After(c.StartedAt):
 		r.Why, r.Until = RefusedBlocked, conn.BlockedUntil
-	case c.Background && b.Share > 0 && b.Background >= b.Share && (b.Allowance == 0 || b.Spent < b.Allowance):
+	case c.Background && b.Share > 0 && b.Background >= b.Share && (b.Allowance == 0 || spent < b.Allowance):
 		r.Why = RefusedShare
-	case b.Spent < b.Allowance && !c.Background:
+	case spent < b.Allowance && !c.Background:
 		r.Why = RefusedSpare
-	case b.Spent < b.Allowance:
+	case spent < b.Allowance:
 		r.Why = RefusedReserve
 	default:
 		r.Why = RefusedSpent

@@ -212,3 +212,20 @@ func TestCrashLeavesCallsUnknownAndSpent(t *testing.T) {
 		t.Errorf("calls = %+v, %v; want one unknown and spent", calls, err)
 	}
 }
+
+// What others have spent counts only where they are of the same organization.
+func TestSpentByCountsOnlyTheOrganizationsOwn(t *testing.T) {
+	s := newBudgetSite(t, 2, 0)
+	if _, err := s.begin(t.Context(), noon(), false); err != nil {
+		t.Fatal(err)
+	}
+	o, err := s.d.AddOrgUnscoped(t.Context(), "other", "Other", noon())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for org, want := range map[db.OrgID]int{s.org.ID(): 1, o.ID: 0} {
+		if n, err := s.d.Org(org).SpentBy(t.Context(), []db.ConnectionID{s.conn}, noon()); n != want || err != nil {
+			t.Errorf("organization %d is told of %d calls, want %d (%v)", org, n, want, err)
+		}
+	}
+}

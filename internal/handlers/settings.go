@@ -50,7 +50,7 @@ func connectionPath(r *http.Request, id services.ConnectionID) string {
 
 func connectionBudget(b services.Budget) templates.ConnectionBudget {
 	return templates.ConnectionBudget{
-		Left: b.Left, Spent: b.Spent, ByBackground: b.ByBackground, Allowance: b.Allowance, Reserve: b.Reserve, ResetsAt: b.ResetsAt, BlockedUntil: b.BlockedUntil,
+		Left: b.Left, Spent: b.Spent, ByBackground: b.ByBackground, Others: b.Others, Allowance: b.Allowance, Reserve: b.Reserve, ResetsAt: b.ResetsAt, BlockedUntil: b.BlockedUntil,
 	}
 }
 

@@ -141,6 +141,8 @@ type Connections struct {
 	// paces are what keeps v3's calls apart, one for each token: its limits hold
 	// for the token's owner, however many applications are connected with it.
 	paces map[[sha256.Size]byte]*rate.Limiter
+	// counted is what tells whose calls are counted together: see sharing.
+	counted map[ConnectionID]countedAs
 	// vitalsTurns lets one at a time ask for a connection's web vitals.
 	vitalsTurns map[ConnectionID]chan struct{}
 }
@@ -165,7 +167,7 @@ func NewConnections(d *db.DB, box *secrets.Box, v Vendors, log *slog.Logger, now
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Connections{db: d, box: box, vendors: v, log: log, now: now, clients: map[ConnectionID]client{}, paces: map[[sha256.Size]byte]*rate.Limiter{},
+	return &Connections{db: d, box: box, vendors: v, log: log, now: now, clients: map[ConnectionID]client{}, paces: map[[sha256.Size]byte]*rate.Limiter{}, counted: map[ConnectionID]countedAs{},
 		vitalsTurns: map[ConnectionID]chan struct{}{}}
 }
 
@@ -284,7 +286,10 @@ func (c *Connections) newClient(ctx context.Context, conn Connection, dialect st
 	if err != nil {
 		return client{}, err
 	}
-	l := ledger{db: c.db.Org(conn.Org), connection: conn.ID, vendor: conn.Vendor, now: c.now, metrics: c.metrics, running: &sync.Map{}}
+	l := ledger{
+		db: c.db.Org(conn.Org), connection: conn.ID, vendor: conn.Vendor, now: c.now, metrics: c.metrics, running: &sync.Map{},
+		sharing: func(ctx context.Context) ([]ConnectionID, error) { return c.sharing(ctx, conn.Org, conn.ID) },
+	}
 	log := c.log.With("connection", int64(conn.ID))
 	if conn.Vendor == RaygunV3 {
 		v3, err := raygun.NewV3(raygun.OptionsV3{

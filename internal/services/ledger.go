@@ -56,6 +56,8 @@ type ledger struct {
 	now        func() time.Time
 	metrics    *metrics.Metrics
 	running    *sync.Map // from the number of a call to its operation
+	// sharing are the connections whose calls are counted together with these.
+	sharing func(ctx context.Context) ([]ConnectionID, error)
 }
 
 // Begin writes the call down and takes it from the day's allowance, or refuses
@@ -65,9 +67,13 @@ func (l ledger) Begin(ctx context.Context, call upstream.Call) (int64, error) {
 	if s.Connection != 0 && (s.Connection != l.connection || s.Org != l.db.ID()) {
 		return 0, fmt.Errorf("a call of connection %d of organization %d was put to connection %d", s.Connection, s.Org, l.connection)
 	}
+	with, err := l.sharing(ctx)
+	if err != nil {
+		return 0, err
+	}
 	id, err := l.db.BeginCall(ctx, db.Call{
 		Connection: l.connection, Vendor: call.Vendor, Operation: call.Operation, Attempt: call.Attempt, Counts: call.Counts,
-		Background: s.Background, Spare: s.Spare, Actor: s.Actor, Customer: s.Customer, StartedAt: l.now(),
+		Background: s.Background, Spare: s.Spare, Actor: s.Actor, Customer: s.Customer, StartedAt: l.now(), With: with,
 		// Raygun's block is about its counted calls: authenticate may go on, so
 		// that a member can still test the connection.
 	}, l.vendor == LogRocket)

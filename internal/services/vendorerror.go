@@ -49,10 +49,10 @@ func refusedSentence(c Connection, r *db.CallRefused) string {
 		return fmt.Sprintf("Background work has made its %d %s calls of today through “%s”. It goes on at %s.", r.Budget.Share, c.Vendor, c.Name, when)
 	case db.RefusedSpare:
 		return fmt.Sprintf("Of today's %d %s calls of “%s”, %d are left, and they are kept for questions that people ask one by one. There are new ones at %s.",
-			r.Budget.Allowance, c.Vendor, c.Name, r.Budget.Allowance-r.Budget.Spent, when)
+			r.Budget.Allowance, c.Vendor, c.Name, r.Budget.Allowance-r.Budget.Spent-r.Budget.Others, when)
 	case db.RefusedReserve:
 		return fmt.Sprintf("Of today's %d %s calls of “%s”, %d are left, and they are kept for people. Background work goes on at %s.",
-			r.Budget.Allowance, c.Vendor, c.Name, r.Budget.Allowance-r.Budget.Spent, when)
+			r.Budget.Allowance, c.Vendor, c.Name, r.Budget.Allowance-r.Budget.Spent-r.Budget.Others, when)
 	}
 	return fmt.Sprintf("Today's %d %s calls of “%s” are used up. The next are free at %s.%s", r.Budget.Allowance, c.Vendor, c.Name, when, fromMirror)
 }
