@@ -25,37 +25,46 @@ type connector struct {
 	// writes counts what was written through it, see [DB.Generation]; nil for
 	// reads.
 	writes *atomic.Uint64
-	// asked counts what was read through it; nil for the writer.
-	asked *atomic.Uint64
 	// committed is told after each commit, see [folder]; nil for reads.
 	committed chan<- struct{}
 }
 
-func newConnector(dsn string, writes, asked *atomic.Uint64) (connector, error) {
+func newConnector(dsn string, writes *atomic.Uint64) (connector, error) {
 	c, err := sqlite.NewConnector(dsn)
-	return connector{Connector: c, writes: writes, asked: asked}, err
+	return connector{Connector: c, writes: writes}, err
 }
 
 // readers is the pool of connections that read. What is asked of it is answered
 // to its end, though whoever asked may be gone by then: each question is
 // bounded, and to watch its context takes a goroutine in database/sql, another
 // in the driver and a lock, which cost more than a small question itself.
-type readers struct{ *sql.DB }
+type readers struct {
+	*sql.DB
+	asked *atomic.Uint64 // counts what was read for people, see [Background]
+}
 
 // QueryContext asks, unless ctx has ended.
-func (r readers) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+func (r *readers) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	r.count(ctx)
 	return r.DB.QueryContext(context.WithoutCancel(ctx), query, args...)
 }
 
 // QueryRowContext is QueryContext for a single row.
-func (r readers) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+func (r *readers) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
 	if ctx.Err() == nil {
+		r.count(ctx)
 		ctx = context.WithoutCancel(ctx)
 	}
 	return r.DB.QueryRowContext(ctx, query, args...)
+}
+
+func (r *readers) count(ctx context.Context) {
+	if r.asked != nil && !inBackground(ctx) {
+		r.asked.Add(1)
+	}
 }
 
 // driverConn is what modernc's connections can do.
@@ -173,9 +182,6 @@ func verbOf(query string) string {
 
 // QueryContext runs a query.
 func (c *keepingConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
-	if c.of.asked != nil {
-		c.of.asked.Add(1)
-	}
 	if !c.inTx && query != dataVersion {
 		c.noticeOthers(ctx)
 	}

@@ -111,7 +111,7 @@ func askElsewhere(t *testing.T, d *DB, path string, looked map[string][]any) {
 	rec := &recorder{inner: &sqlite.Driver{}, statements: looked}
 	r := sql.OpenDB(testConnector{dsn(path, true), rec})
 	defer r.Close()
-	o := (&DB{r: readers{r}, w: d.w}).Org(1)
+	o := (&DB{r: &readers{DB: r}, w: d.w}).Org(1)
 	// Parts of these are chosen by the id, the customer or the form; the plans
 	// of all are by the key that they end in.
 	for _, where := range []string{"h.id = ?", "h.form_token = ?"} {
@@ -157,7 +157,7 @@ func askElsewhere(t *testing.T, d *DB, path string, looked map[string][]any) {
 	for _, part := range filterParts() {
 		var f SessionFilter
 		part(&f)
-		askExplorer(t, ctx, (&DB{r: readers{explorer}, w: full.w}).Org(1), f)
+		askExplorer(t, ctx, (&DB{r: &readers{DB: explorer}, w: full.w}).Org(1), f)
 	}
 }
 

@@ -20,7 +20,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -46,31 +45,29 @@ var (
 type DB struct {
 	path string // of the file, see FileSizes
 
-	w *sql.DB // one connection: SQLite has one writer, and the queue shares it
-	r readers // read-only, as many as cores
-	f *folder // nil before Open has prepared the file
+	w *writer  // one connection: SQLite has one writer, and the queue shares it
+	r *readers // read-only, as many as cores
+	f *folder  // nil before Open has prepared the file
 
 	generation *atomic.Uint64
-	asked      *atomic.Uint64 // counts what was read
-	parts      sync.Mutex     // see putPart
-	unasked    uint64         // asked at the end of the last part; under parts
-	answers    keptAnswers    // see keptReads
+	turns      turns       // of what is done in the background
+	answers    keptAnswers // see keptReads
 }
 
 // pools opens the writer, which tells committed of what it wrote, and the readers
 // of a file. It touches no file yet.
 func pools(path string, committed chan<- struct{}) (*DB, error) {
-	d := &DB{path: path, generation: &atomic.Uint64{}, asked: &atomic.Uint64{}}
-	w, err := newConnector(dsn(path, false), d.generation, nil)
+	d := &DB{path: path, generation: &atomic.Uint64{}, turns: turns{asked: &atomic.Uint64{}, aloneAfter: 2 * time.Second}}
+	w, err := newConnector(dsn(path, false), d.generation)
 	if err != nil {
 		return nil, fmt.Errorf("open the writer: %w", err)
 	}
 	w.committed = committed
-	r, err := newConnector(dsn(path, true), nil, d.asked)
+	r, err := newConnector(dsn(path, true), nil)
 	if err != nil {
 		return nil, fmt.Errorf("open the readers: %w", err)
 	}
-	d.w, d.r = sql.OpenDB(w), readers{sql.OpenDB(r)}
+	d.w, d.r = &writer{sql.OpenDB(w), &d.turns.people}, &readers{sql.OpenDB(r), d.turns.asked}
 	d.w.SetMaxOpenConns(1)
 	d.w.SetMaxIdleConns(1)
 	d.r.SetMaxOpenConns(max(2, runtime.NumCPU()))
@@ -125,7 +122,7 @@ func OpenTelling(ctx context.Context, path string, upgrading func(from, to int64
 	if err != nil {
 		return nil, err
 	}
-	if err := prepare(ctx, d.w, upgrading); err != nil {
+	if err := prepare(ctx, d.w.DB, upgrading); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
 	if d.f, err = newFolder(path, committed); err != nil {
@@ -205,7 +202,7 @@ func (d *DB) Ping(ctx context.Context) error {
 
 // Queue is the writer's pool, which the job queue shares: a second pool of
 // writers on one file would starve the pages.
-func (d *DB) Queue() *sql.DB { return d.w }
+func (d *DB) Queue() *sql.DB { return d.w.DB }
 
 // TxFunc does more work in the transaction that a method has open, such as
 // putting a job into the queue. Its error undoes the whole transaction.

@@ -44,7 +44,7 @@ func TestTheExplorerNeverScans(t *testing.T) {
 	addTwoOrgs(t, d.w)
 	fillExplorer(t, d, newRand(7))
 	rec := &recorder{inner: &sqlite.Driver{}, statements: map[string][]any{}}
-	watched := &DB{r: readers{sql.OpenDB(testConnector{dsn(path, true), rec})}, w: d.w}
+	watched := &DB{r: &readers{DB: sql.OpenDB(testConnector{dsn(path, true), rec})}, w: d.w}
 	defer watched.r.Close()
 	o := watched.Org(1)
 	ctx := t.Context()

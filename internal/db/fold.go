@@ -34,7 +34,7 @@ type folder struct {
 
 // newFolder folds until it is closed.
 func newFolder(path string, wrote chan struct{}) (*folder, error) {
-	c, err := newConnector(dsn(path, true), nil, nil)
+	c, err := newConnector(dsn(path, true), nil)
 	if err != nil {
 		return nil, fmt.Errorf("open the folder of the log: %w", err)
 	}

@@ -12,7 +12,7 @@ import (
 // Answers are kept by organization, statement and arguments, and every caller
 // gets a copy.
 type keptReads struct {
-	readers
+	*readers
 	d   *DB
 	org OrgID
 }

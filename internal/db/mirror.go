@@ -17,14 +17,15 @@ const (
 	maxText  = 4096 // characters of an address or a title
 )
 
-// partOf is how many sessions of a list are stored in one transaction: some
-// milliseconds' work, which is what a member's own write waits for at most.
-// While nobody waits to write and nobody reads, one transaction stores up to
-// quietParts of them: a page of the file that all of them change is then written
-// once.
+// partOf is how many sessions of a list are stored in one transaction: a
+// millisecond's work or two, which is what a member's own write waits for at
+// most. While nobody is there to wait, quietPart of them are looked up at once and
+// one transaction stores up to quietMost: a page of the file that all of them
+// change is then written once.
 const (
-	partOf     = 10
-	quietParts = 10
+	partOf    = 5
+	quietPart = 20
+	quietMost = 5 * quietPart
 )
 
 // PutSessions stores sessions that a list held and returns their ids in the same
@@ -51,13 +52,15 @@ func (o Org) putSessions(ctx context.Context, conn ConnectionID, rows []Session,
 	for done := false; !done; {
 		done = len(ids) == len(rows) || len(rows) <= partOf // what follows a long list is a part of its own
 		err := o.putPart(ctx, conn, receivedAt, !done, func(p *putter, alone func() bool) error {
-			for part := range quietParts {
-				var err error
-				if ids, err = p.part(ctx, rows, ids); err != nil {
-					return err
+			most := len(ids) + quietMost
+			for first := true; first || len(ids) < min(most, len(rows)) && alone(); first = false {
+				size := partOf
+				if alone() {
+					size = quietPart
 				}
-				if part+1 == quietParts || len(ids) == len(rows) || !alone() {
-					break
+				var err error
+				if ids, err = p.part(ctx, rows, ids, size); err != nil {
+					return err
 				}
 			}
 			if !done {
@@ -72,10 +75,10 @@ func (o Org) putSessions(ctx context.Context, conn ConnectionID, rows []Session,
 	return ids, nil
 }
 
-// part stores the next part of a list of which those with ids are stored, and
+// part stores the next sessions of a list of which those with ids are stored, and
 // returns their ids and its own.
-func (p *putter) part(ctx context.Context, rows []Session, ids []SessionID) ([]SessionID, error) {
-	rows = rows[len(ids):min(len(ids)+partOf, len(rows))]
+func (p *putter) part(ctx context.Context, rows []Session, ids []SessionID, size int) ([]SessionID, error) {
+	rows = rows[len(ids):min(len(ids)+size, len(rows))]
 	if err := p.read(ctx, rows); err != nil {
 		return ids, err
 	}
@@ -93,34 +96,11 @@ func (p *putter) part(ctx context.Context, rows []Session, ids []SessionID) ([]S
 // putPart stores one part of a list. Of all lists that are being stored, one
 // part at a time asks to write: whoever else writes waits for one part and not
 // for each list's. Where more parts follow and somebody has been reading
-// meanwhile, it leaves the machine to them for as long as it took. alone says
-// that nobody has read and nobody waits to write: whoever does has begun to wait
-// since, or before and then this part had to wait as well.
+// meanwhile, it leaves the machine to them for as long as it took. See [turns].
 func (o Org) putPart(ctx context.Context, conn ConnectionID, receivedAt time.Time, more bool, fn func(p *putter, alone func() bool) error) error {
 	return o.db.inTurn(more, func(alone func() bool) error {
 		return o.put(ctx, conn, receivedAt, func(p *putter) error { return fn(p, alone) })
 	})
-}
-
-// inTurn is putPart for what is no session: fn writes one part in a transaction.
-func (d *DB) inTurn(more bool, fn func(alone func() bool) error) error {
-	d.parts.Lock()
-	defer d.parts.Unlock()
-	began, waits, asked := time.Now(), d.w.Stats().WaitCount, uint64(0)
-	if d.asked != nil {
-		asked = d.asked.Load()
-	}
-	alone := func() bool {
-		return d.w.Stats().WaitCount == waits && d.asked != nil && d.asked.Load() == asked
-	}
-	if err := fn(alone); err != nil || d.asked == nil {
-		return err
-	}
-	if more && d.asked.Load() != d.unasked {
-		time.Sleep(time.Since(began))
-	}
-	d.unasked = d.asked.Load()
-	return nil
 }
 
 // putter stores sessions of one connection in one transaction.

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 )
@@ -12,7 +13,7 @@ import (
 // longList is a list of sessions that takes several transactions even where
 // nobody else reads or writes.
 func longList() []Session {
-	rows := make([]Session, 4*quietParts*partOf-1)
+	rows := make([]Session, 4*quietMost-1)
 	for i := range rows {
 		rows[i] = Session{VendorID: fmt.Sprint(1000 + i), StartedAt: time.UnixMilli(int64(i) * 60_000), UserEmail: fmt.Sprintf("p%d@example.com", i%9), Country: "NZ"}
 	}
@@ -59,14 +60,14 @@ func TestAPageCutOffBetweenPartsLosesAndDoublesNothing(t *testing.T) {
 	}
 	search := SearchPage{Params: "{}", NextSkip: len(rows), Last: true}
 	for n := 1; n < 4; n++ { // cut off in the second, third and last part
-		mend := failAt(t, d, rows[n*quietParts*partOf+3].VendorID)
+		mend := failAt(t, d, rows[n*quietMost+3].VendorID)
 		if _, err := d.Org(1).PutSyncPage(t.Context(), walks[0], rows, nil, at, step); err == nil || fresh != -1 {
 			t.Fatalf("a page that was cut off is stored: fresh %d", fresh)
 		}
 		if _, err := d.Org(1).PutSessions(t.Context(), 1, rows, at, &search); err == nil {
 			t.Fatal("a search's page that was cut off is stored")
 		}
-		if got := len(texts(t, d.w, `SELECT id FROM sessions`)); got != n*quietParts*partOf {
+		if got := len(texts(t, d.w, `SELECT id FROM sessions`)); got != n*quietMost {
 			t.Errorf("%d sessions of %d parts are here", got, n)
 		}
 		open, err := d.Org(1).SyncWalks(t.Context(), 1)
@@ -106,7 +107,7 @@ func recounted(t *testing.T, d *DB) {
 	if _, err := d.w.Exec(`UPDATE sessions SET counted = 0; DELETE FROM session_days; DELETE FROM session_day_blocks; DELETE FROM page_days; DELETE FROM error_days; DELETE FROM session_pages; DELETE FROM session_error_groups`); err != nil {
 		t.Fatal(err)
 	}
-	if err := countSessions(t.Context(), d.w); err != nil {
+	if err := countSessions(t.Context(), d.w.DB); err != nil {
 		t.Fatal(err)
 	}
 	if again := rollups(t, d); !slices.Equal(kept, again) {
@@ -132,15 +133,14 @@ func TestOthersWriteBetweenTheParts(t *testing.T) {
 		_, err := d.Org(1).PutSessions(context.WithoutCancel(t.Context()), 1, longList(), time.UnixMilli(9e9), nil)
 		errs <- err
 	}()
+	await(t, func() bool { return d.w.Stats().WaitCount == waiting+1 })
 	go func() {
 		errs <- d.write(context.WithoutCancel(t.Context()), func(tx *sql.Tx) error {
 			_, err := tx.Exec(`INSERT INTO order_of_writes VALUES ('member')`)
 			return err
 		})
 	}()
-	for d.w.Stats().WaitCount < waiting+2 {
-		time.Sleep(time.Millisecond)
-	}
+	await(t, func() bool { return d.w.Stats().WaitCount == waiting+2 })
 	if err := first.Rollback(); err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +150,123 @@ func TestOthersWriteBetweenTheParts(t *testing.T) {
 		}
 	}
 	order := texts(t, d.w, `SELECT what FROM order_of_writes`)
-	if at := slices.Index(order, "member"); at < 0 || at > partOf {
+	if at := slices.Index(order, "member"); at < 0 || at > quietPart {
 		t.Errorf("the member wrote after %d of %d sessions", at, len(order)-1)
+	}
+}
+
+// count says how many wait.
+func (c *crowd) count() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.here
+}
+
+func await(t *testing.T, what func() bool) {
+	t.Helper()
+	for !what() {
+		if t.Context().Err() != nil {
+			t.Fatal("never came about")
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// Members who wait to write go before a list that comes after them, however the
+// writer is handed on; what jobs write does not hold it up.
+func TestPeopleWriteBeforeAListThatIsNext(t *testing.T) {
+	d := peopleDB(t)
+	mustExec(t, d.w, `CREATE TABLE order_of_writes (what TEXT); CREATE TRIGGER noted AFTER INSERT ON sessions BEGIN INSERT INTO order_of_writes VALUES ('list'); END`)
+	first, err := d.w.BeginTx(t.Context(), nil) // holds the writer until all wait
+	if err != nil {
+		t.Fatal(err)
+	}
+	const members = 12
+	var wg sync.WaitGroup
+	for range members {
+		wg.Go(func() {
+			if _, err := exec(context.WithoutCancel(t.Context()), d.w, "", `INSERT INTO order_of_writes VALUES ('member')`); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	await(t, func() bool { return d.turns.people.count() == members })
+	wg.Go(func() {
+		ctx := Background(context.WithoutCancel(t.Context()))
+		if _, err := d.Org(1).PutSessions(ctx, 1, longList(), time.UnixMilli(9e9), nil); err != nil {
+			t.Error(err)
+		}
+	})
+	await(t, func() bool { // the list has its turn among lists, and asks for the writer or lets people go first
+		free := d.turns.one.TryLock()
+		if free {
+			d.turns.one.Unlock()
+		}
+		return !free
+	})
+	if err := first.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	wg.Wait()
+	order := texts(t, d.w, `SELECT what FROM order_of_writes`)
+	if at := slices.Index(order, "list"); at != members {
+		t.Errorf("the list began after %d of %d members: %v", at, members, order[:members])
+	}
+}
+
+// People who never pause let a list go on all the same.
+func TestAListIsNotHeldUpForEver(t *testing.T) {
+	var c crowd
+	done := c.wait(t.Context()) // somebody always waits
+	defer done()
+	began, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		close(began)
+		c.goFirst(3)
+		close(ended)
+	}()
+	<-began
+	for n := 0; ; n++ {
+		c.wait(t.Context())()
+		select {
+		case <-ended:
+			if n < 2 {
+				t.Errorf("went on after %d of 3", n+1)
+			}
+			return
+		default:
+		}
+	}
+}
+
+// After somebody has read a page the writer is taken for a few sessions at a time; a
+// job's own reading counts for nobody.
+func TestPartsAreSmallAfterSomebodyRead(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		read  context.Context
+		parts int
+	}{
+		{"nobody", nil, 4},
+		{"a job", Background(t.Context()), 4},
+		{"a member", t.Context(), (4*quietMost-1)/partOf + 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d, rows := peopleDB(t), longList()
+			d.turns.see()
+			d.turns.busy, d.turns.aloneAfter = time.Time{}, 24*time.Hour
+			before := d.Generation()
+			if tt.read != nil {
+				if _, err := d.Org(1).Customers(tt.read, Moment{}, 1); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := d.Org(1).PutSessions(Background(t.Context()), 1, rows, time.UnixMilli(9e9), nil); err != nil {
+				t.Fatal(err)
+			}
+			if n := int(d.Generation() - before); n != tt.parts {
+				t.Errorf("stored in %d transactions, want %d", n, tt.parts)
+			}
+		})
 	}
 }

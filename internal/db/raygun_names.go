@@ -96,7 +96,7 @@ func (o Org) PutRaygunNames(ctx context.Context, conn ConnectionID, kind string,
 // What one transaction of a join may take, so that nobody waits long for their
 // turn to write.
 const (
-	joinSessions = 4 * partOf
+	joinSessions = 40
 	joinUsers    = 500
 )
 

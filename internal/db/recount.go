@@ -13,7 +13,7 @@ const countBatch = 2000
 // into them. It takes up where it was interrupted, and does nothing once all
 // are counted.
 func countSessions(ctx context.Context, w *sql.DB) error {
-	d := &DB{w: w}
+	d := &DB{w: &writer{DB: w}}
 	for {
 		left := false
 		err := d.write(ctx, func(tx *sql.Tx) error {

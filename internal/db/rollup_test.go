@@ -52,7 +52,13 @@ func rollups(t *testing.T, d *DB) []string {
 	return out
 }
 
-func texts(t *testing.T, q *sql.DB, query string) []string {
+// anyPool is the writer, the readers or a pool of a test's own.
+type anyPool interface {
+	Exec(query string, args ...any) (sql.Result, error)
+	Query(query string, args ...any) (*sql.Rows, error)
+}
+
+func texts(t *testing.T, q anyPool, query string) []string {
 	t.Helper()
 	rows, err := q.Query(query)
 	if err != nil {
@@ -319,7 +325,7 @@ func twoOrgs(t *testing.T) *DB {
 	return d
 }
 
-func addTwoOrgs(t *testing.T, w *sql.DB) {
+func addTwoOrgs(t *testing.T, w anyPool) {
 	t.Helper()
 	if _, err := w.Exec(`
 		INSERT INTO organizations (id, slug, name, created_at) VALUES (1, 'a', 'A', 1), (2, 'b', 'B', 1);
@@ -361,7 +367,7 @@ func TestAFilledDatabaseIsMigrated(t *testing.T) {
 		mustExec(t, w, `INSERT INTO identities (id, org_id, customer_id, kind, connection_id, value, value_norm) VALUES (?, ?, ?, 'email', 0, 'ada@example.com', 'ada@example.com')`, org, org, org)
 	}
 	mustExec(t, w, `COMMIT`)
-	old := func(q *sql.DB) []string {
+	old := func(q anyPool) []string {
 		return slices.Concat(texts(t, q, `SELECT id, org_id, connection_id, vendor_id, started_at, country, rating, error_count, detailed_at FROM sessions ORDER BY id`),
 			texts(t, q, `SELECT session_id, position, org_id, url, load_ms FROM page_views ORDER BY 1, 2`), texts(t, q, `SELECT session_id, position, group_id, title FROM session_errors ORDER BY 1, 2`))
 	}
@@ -408,7 +414,7 @@ func TestAFilledDatabaseIsMigrated(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if err := countSessions(t.Context(), d.w); err != nil {
+	if err := countSessions(t.Context(), d.w.DB); err != nil {
 		t.Fatal(err)
 	}
 	sameLines(t, "after a crash", rollups(t, d), truth(t, d))
@@ -421,7 +427,7 @@ func TestAFilledDatabaseIsMigrated(t *testing.T) {
 	sameLines(t, "with new sessions", rollups(t, d), truth(t, d))
 }
 
-func mustExec(t *testing.T, w *sql.DB, query string, args ...any) {
+func mustExec(t *testing.T, w anyPool, query string, args ...any) {
 	t.Helper()
 	if _, err := w.Exec(query, args...); err != nil {
 		t.Fatalf("%s: %v", query, err)

@@ -73,8 +73,8 @@ func TestNothingThatGrowsIsScanned(t *testing.T) {
 	defer d.Close()
 	rec := &recorder{inner: &sqlite.Driver{}, statements: map[string][]any{}}
 	watched := &DB{
-		w: sql.OpenDB(testConnector{dsn(path, false), rec}),
-		r: readers{sql.OpenDB(testConnector{dsn(path, true), rec})},
+		w: &writer{DB: sql.OpenDB(testConnector{dsn(path, false), rec})},
+		r: &readers{DB: sql.OpenDB(testConnector{dsn(path, true), rec})},
 	}
 	watched.w.SetMaxOpenConns(1)
 	defer watched.Close()
@@ -182,7 +182,7 @@ func askEverything(t *testing.T, d, watched *DB) {
 			if _, err := d.w.Exec(`DELETE FROM session_pages; DELETE FROM session_error_groups`); err != nil {
 				return err
 			}
-			return countSessions(ctx, watched.w)
+			return countSessions(ctx, watched.w.DB)
 		},
 		func() error { _, err := o.Page(ctx, 1); return err },
 		func() error { _, err := o.Pages(ctx, []PageID{1, 2}); return err },

@@ -294,7 +294,7 @@ func (c *Connections) newClient(ctx context.Context, conn Connection, dialect st
 	if conn.Vendor == RaygunV3 {
 		v3, err := raygun.NewV3(raygun.OptionsV3{
 			BaseURL: c.vendors.RaygunURL, Token: keys[fieldToken], Application: conn.Application, Known: c.known(conn),
-			Ledger: l, Pace: c.pace(keys[fieldToken]), Now: c.now, Log: log, Timeout: c.vendors.Timeout,
+			Ledger: l, Pace: c.pace(keys[fieldToken]), InTurn: c.db.InTurn, Now: c.now, Log: log, Timeout: c.vendors.Timeout,
 		})
 		return client{raygun: v3}, err
 	}
@@ -302,7 +302,7 @@ func (c *Connections) newClient(ctx context.Context, conn Connection, dialect st
 		o := raygun.Options{
 			BaseURL:     c.vendors.RaygunURL,
 			Credentials: raygun.Credentials{APIKey: keys[fieldAPIKey], ClientID: keys[fieldClientID], ClientSecret: keys[fieldClientSecret]},
-			Ledger:      l, Now: c.now, Log: log, Timeout: c.vendors.Timeout,
+			Ledger:      l, InTurn: c.db.InTurn, Now: c.now, Log: log, Timeout: c.vendors.Timeout,
 			OnDialect: func(d raygun.Dialect) { c.storeDialect(conn, d) },
 		}
 		c.readDialect(conn, dialect, &o.Dialect)

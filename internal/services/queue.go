@@ -175,7 +175,7 @@ func (w *rowWorker) Work(ctx context.Context, job *river.Job[rowJob]) error {
 		kind = "unknown"
 		return river.JobCancel(fmt.Errorf("no such kind of row: %q", job.Args.Row))
 	}
-	again, err := fn(ctx, job.Args.Org, job.Args.ID)
+	again, err := fn(db.Background(ctx), job.Args.Org, job.Args.ID)
 	if errors.Is(err, db.ErrNotFound) {
 		outcome = "gone"
 		return nil // the row has moved on without this job

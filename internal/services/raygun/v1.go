@@ -38,6 +38,8 @@ type Options struct {
 	Dialect Dialect
 	// OnDialect is called when something new was found out; nil means nobody listens.
 	OnDialect func(Dialect)
+	// InTurn runs the reading of long answers, see upstream.Options.
+	InTurn func(read func())
 	// Now is the clock, time.Now if nil.
 	Now func() time.Time
 	// Log receives what goes wrong beside a call; nil means nowhere.
@@ -73,7 +75,7 @@ func NewV1(o Options) (*V1, error) {
 		BaseURL: serverOf(o.BaseURL),
 		Ledger:  o.Ledger,
 		Secrets: []secrets.Secret{o.Credentials.APIKey, o.Credentials.ClientID, o.Credentials.ClientSecret, secrets.New(basic)},
-		Timeout: o.Timeout, Now: o.Now, Log: o.Log,
+		Timeout: o.Timeout, InTurn: o.InTurn, Now: o.Now, Log: o.Log,
 	})
 	if err != nil {
 		return nil, err

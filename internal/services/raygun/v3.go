@@ -60,6 +60,8 @@ type OptionsV3 struct {
 	// the token's owner, so clients with the same token should share one. Nil
 	// means a NewPace of its own.
 	Pace *rate.Limiter
+	// InTurn runs the reading of long answers, see upstream.Options.
+	InTurn func(read func())
 	// Now is the clock, time.Now if nil.
 	Now func() time.Time
 	// Log receives what goes wrong beside a call; nil means nowhere.
@@ -110,7 +112,7 @@ func NewV3(o OptionsV3) (*V3, error) {
 		BaseURL: serverOf(o.BaseURL),
 		Ledger:  pacedLedger{Ledger: o.Ledger, pace: o.Pace},
 		Secrets: []secrets.Secret{token},
-		Timeout: o.Timeout, Now: o.Now, Log: o.Log,
+		Timeout: o.Timeout, InTurn: o.InTurn, Now: o.Now, Log: o.Log,
 	})
 	if err != nil {
 		return nil, err

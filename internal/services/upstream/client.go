@@ -28,6 +28,9 @@ const (
 	maxAttempts = 3
 	// shortWait is the longest Retry-After that is worth holding a caller for.
 	shortWait = 5 * time.Second
+	// longAnswer is the size in bytes, as it came, from which reading an answer
+	// keeps a processor busy for longer than a page takes.
+	longAnswer = 64 << 10
 	// maxHops bounds redirects.
 	maxHops = 5
 	// jitter spreads pauses by a quarter either way, so that many callers do not
@@ -64,6 +67,9 @@ type Options struct {
 	MaxBody int64
 	// RetryDelay is the pause before the first repeat, 0 means a quarter of a second.
 	RetryDelay time.Duration
+	// InTurn runs the reading of a long answer, so that few are read at once; nil
+	// reads them as they come. Request.Read must not wait for it.
+	InTurn func(read func())
 	// Now is the clock, time.Now if nil.
 	Now func() time.Time
 	// Log receives ledger rows that could not be closed; nil means nowhere.
@@ -79,6 +85,7 @@ type Client struct {
 	timeout    time.Duration
 	maxBody    int64
 	retryDelay time.Duration
+	inTurn     func(read func())
 	now        func() time.Time
 	log        *slog.Logger
 	transport  *http.Transport
@@ -101,9 +108,13 @@ func New(o Options) (*Client, error) {
 		timeout:    orDefault(o.Timeout, DefaultTimeout),
 		maxBody:    orDefault(o.MaxBody, DefaultMaxBody),
 		retryDelay: orDefault(o.RetryDelay, defaultRetryDelay),
+		inTurn:     o.InTurn,
 		now:        o.Now,
 		log:        o.Log,
 		transport:  newTransport(),
+	}
+	if c.inTurn == nil {
+		c.inTurn = func(read func()) { read() }
 	}
 	if c.now == nil {
 		c.now = time.Now

@@ -112,7 +112,18 @@ func (c *Client) exchange(ctx context.Context, r Request, target *url.URL) (answ
 	}
 	defer resp.Body.Close()
 	body, wire, readErr := c.readBody(resp)
-	if failed := c.judge(r, target, resp, body, readErr); failed != nil {
+	read := func() {
+		if readErr == nil && isGzip(body) {
+			body, readErr = c.unpack(resp, body)
+		}
+		failed = c.judge(r, target, resp, body, readErr)
+	}
+	if wire < longAnswer {
+		read()
+	} else {
+		c.inTurn(read)
+	}
+	if failed != nil {
 		failed.Sent = true
 		return nil, wire, failed
 	}
@@ -147,28 +158,35 @@ func (c *Client) request(ctx context.Context, r Request, target *url.URL, sent *
 // errTooBig is the cause of an answer beyond the limit.
 var errTooBig = errors.New("the answer is larger than Sightline accepts")
 
-// readBody reads and unpacks a body within the limits. Of an error's body it
+// limit is how much of an answer is read, packed and unpacked.
+func (c *Client) limit(resp *http.Response) int64 {
+	if resp.StatusCode >= 300 {
+		return min(c.maxBody, maxErrorBody)
+	}
+	return c.maxBody
+}
+
+// readBody reads a body within the limits, as it comes. Of an error's body it
 // reads the beginning and does not mind how it ends.
 func (c *Client) readBody(resp *http.Response) (body []byte, wire int64, err error) {
-	limit := c.maxBody
-	if resp.StatusCode >= 300 {
-		limit = min(limit, maxErrorBody)
-	}
-	packed, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
-	wire = int64(len(packed))
+	limit := c.limit(resp)
+	body, err = io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	wire = int64(len(body))
 	if resp.StatusCode >= 300 {
 		err = nil
 	} else if err == nil && wire > limit {
 		return nil, wire, errTooBig
 	}
-	if err != nil || !isGzip(packed) {
-		return packed, wire, err
-	}
-	unpacked, err := gunzip(packed, limit)
+	return body, wire, err
+}
+
+// unpack unpacks a body within the same limits.
+func (c *Client) unpack(resp *http.Response, packed []byte) ([]byte, error) {
+	body, err := gunzip(packed, c.limit(resp))
 	if resp.StatusCode >= 300 {
 		err = nil
 	}
-	return unpacked, wire, err
+	return body, err
 }
 
 func isGzip(body []byte) bool { return bytes.HasPrefix(body, []byte{0x1f, 0x8b}) }
