@@ -31,6 +31,8 @@ const (
 	// longAnswer is the size in bytes, as it came, from which reading an answer
 	// keeps a processor busy for longer than a page takes.
 	longAnswer = 64 << 10
+	// packedBy is by how much gzip makes JSON smaller, about.
+	packedBy = 8
 	// maxHops bounds redirects.
 	maxHops = 5
 	// jitter spreads pauses by a quarter either way, so that many callers do not

@@ -502,3 +502,51 @@ func TestBadBaseURLsAreRefusedInWords(t *testing.T) {
 		}
 	}
 }
+
+// A long answer keeps a processor busy: it is unpacked and read in turn with other
+// such work. A short one is read as it comes.
+func TestLongAnswersAreReadInTurn(t *testing.T) {
+	long := `{"a":"` + strings.Repeat("0123456789abcdef", 8<<10) + `"}`
+	for _, tt := range []struct {
+		name, body string
+		packed     bool
+		turns      int
+	}{
+		{"short", `{"a":1}`, false, 0},
+		{"long", long, false, 1},
+		{"long, in gzip", long[:20<<10] + `"}`, true, 1},
+		{"as short as that", long[:20<<10] + `"}`, false, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+				if !tt.packed {
+					_, _ = io.WriteString(w, tt.body)
+					return
+				}
+				z, _ := gzip.NewWriterLevel(w, gzip.NoCompression)
+				_, _ = io.WriteString(z, tt.body)
+				_ = z.Close()
+			})
+			turns, inTurn, readInTurn := 0, false, false
+			c, _ := newClient(t, s.URL, func(o *upstream.Options) {
+				o.InTurn = func(read func()) {
+					turns, inTurn = turns+1, true
+					read()
+					inTurn = false
+				}
+			})
+			r := get(upstream.Never)
+			r.Read = func(body []byte) error {
+				readInTurn = inTurn
+				return object(body)
+			}
+			answer, err := c.Do(t.Context(), r)
+			if err != nil || string(answer.Body) != tt.body {
+				t.Fatalf("%v", err)
+			}
+			if turns != tt.turns || readInTurn != (tt.turns > 0) {
+				t.Errorf("took %d turns, want %d; read in turn: %v", turns, tt.turns, readInTurn)
+			}
+		})
+	}
+}

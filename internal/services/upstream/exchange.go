@@ -118,10 +118,10 @@ func (c *Client) exchange(ctx context.Context, r Request, target *url.URL) (answ
 		}
 		failed = c.judge(r, target, resp, body, readErr)
 	}
-	if wire < longAnswer {
-		read()
-	} else {
+	if wire >= longAnswer || isGzip(body) && wire >= longAnswer/packedBy {
 		c.inTurn(read)
+	} else {
+		read()
 	}
 	if failed != nil {
 		failed.Sent = true
