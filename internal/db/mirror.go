@@ -14,7 +14,8 @@ import (
 // cannot fill the file.
 const (
 	maxViews = 5000
-	maxText  = 4096 // characters of an address or a title
+	// MaxText is how many characters of an address or a title are kept.
+	MaxText = 4096
 )
 
 // partOf is how many sessions of a list are stored in one transaction: a
@@ -251,9 +252,9 @@ func (p *putter) customer(ctx context.Context, s Session, seen time.Time) (Custo
 // clip bounds a vendor's text and takes out what SQLite's text functions trip over.
 func clip(s string) string {
 	s = CleanText(s)
-	if len(s) <= maxText {
+	if len(s) <= MaxText {
 		return s
 	}
 	r := []rune(s)
-	return string(r[:min(len(r), maxText)])
+	return string(r[:min(len(r), MaxText)])
 }

@@ -262,7 +262,7 @@ func TestWhatIsWrongWithASessionQuery(t *testing.T) {
 		{"slow_ms", func(q *SessionQuery) { q.SlowMS = MaxSlowMS + 1 }},
 		{"email", func(q *SessionQuery) { q.Email = strings.Repeat("a", 1025) }},
 		{"page", func(q *SessionQuery) { q.Page = strings.Repeat("a", 1025) }},
-		{"error_text", func(q *SessionQuery) { q.ErrorText = strings.Repeat("a", 1025) }},
+		{"error_text", func(q *SessionQuery) { q.ErrorText = strings.Repeat("a", 4097) }},
 		{"error_text", func(q *SessionQuery) { q.ErrorText, q.Errors = "Boom", WithoutErrors }},
 		{"browsers", func(q *SessionQuery) { q.Browsers = []string{strings.Repeat("a", 201)} }},
 		{"systems", func(q *SessionQuery) {

@@ -2,6 +2,7 @@ package services
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -176,6 +177,36 @@ func TestInsightQueryIsCheckedByField(t *testing.T) {
 		}
 		if q.Sort != SortViews {
 			t.Errorf("%s: sorted by %q", name, q.Sort)
+		}
+	}
+}
+
+// TestEveryErrorLeadsToItsSessions: the vendor's titles have line breaks and are
+// of any length; the name that Insight shows finds them again.
+func TestEveryErrorLeadsToItsSessions(t *testing.T) {
+	s, org := insightSite(t)
+	const today = Day(20_000)
+	titles := []string{
+		"Boom", "Error: first line\n    at second line", "tab\there", "  blanks  around ", "nul\x00inside", "bad \xff byte",
+		strings.Repeat("long ", 1000), strings.Repeat("長い", 2000), "e\u0301tat", "100 % 'sure' \"_\"",
+	}
+	var rows []db.FullSession
+	for i, title := range titles {
+		rows = append(rows, visit(i, today, "NZ", "", -1, title))
+	}
+	if _, err := org.PutFullSessions(t.Context(), 1, rows, today.Time()); err != nil {
+		t.Fatal(err)
+	}
+	r, err := s.Report(t.Context(), 1, InsightQuery{From: today, To: today, Sort: SortViews})
+	if err != nil || len(r.Errors) != len(titles) {
+		t.Fatalf("%d errors, %v", len(r.Errors), err)
+	}
+	sessions := &Sessions{chartBudget: chartBudget, db: s.db, connections: s.connections, now: time.Now}
+	for _, e := range r.Errors {
+		q, problems := SessionQuery{From: today.Time(), To: (today + 1).Time(), ErrorText: e.Group.Name}.Check()
+		n, err := sessions.Count(t.Context(), 1, q)
+		if len(problems) > 0 || err != nil || n.Sessions != e.Sessions {
+			t.Errorf("%.40q: %d sessions, not %d (%v, %v)", e.Group.Name, n.Sessions, e.Sessions, problems, err)
 		}
 	}
 }

@@ -121,7 +121,7 @@ func (q SessionQuery) Check() (SessionQuery, Problems) {
 	text("user_type", &q.UserType, 200, "That is too long: at most 200 characters.")
 	text("email", &q.Email, db.MaxIdentity, "That is too long: an email has at most 1,024 characters.")
 	text("page", &q.Page, db.MaxIdentity, "That is too long: at most 1,024 characters of a page's path.")
-	text("error_text", &q.ErrorText, db.MaxIdentity, "That is too long: at most 1,024 characters of an error's name.")
+	text("error_text", &q.ErrorText, db.MaxText, "That is too long: at most 4,096 characters of an error's name.")
 	q.Countries = checkCountries(q.Countries, problems)
 	q.Browsers = checkValues("browsers", q.Browsers, problems)
 	q.Systems = checkValues("systems", q.Systems, problems)
