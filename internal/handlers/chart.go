@@ -84,7 +84,7 @@ func (b behind) between(from, to services.Day, filter ...string) string {
 		v.Set("connection", allConnections)
 	}
 	for i := 0; i+1 < len(filter); i += 2 {
-		v.Set(filter[i], filter[i+1])
+		v.Add(filter[i], filter[i+1])
 	}
 	return b.path + "?" + v.Encode()
 }

@@ -340,6 +340,19 @@ func TestFiguresLeadToTheSessionsBehindThem(t *testing.T) {
 			t.Errorf("no figure leads to sessions by %s", key)
 		}
 	}
+	for _, label := range []string{"Sessions", "With errors", "Anonymous", "Rated Excellent or Good"} {
+		m := regexp.MustCompile(`<a class="link" href="([^"]*)">` + label + `</a> ?</dt>(.{0,200}?)</dd> ?<dd class="figure-hint">([\d,]+ )?`).FindStringSubmatch(page)
+		if m == nil {
+			t.Errorf("%s leads nowhere", label)
+			continue
+		}
+		if label == "Sessions" {
+			m[3] = regexp.MustCompile(`[\d,]+`).FindString(m[2])
+		}
+		if list := b.get(m[1]); strings.Fields(titleOf(t, list.body))[0] != strings.TrimSpace(m[3]) {
+			t.Errorf("%s is %s on the page of figures and %s behind it (%s)", label, m[3], titleOf(t, list.body), m[1])
+		}
+	}
 	if m := regexp.MustCompile(`<td class="page-path"> ?<a class="stretched" href="([^"]*)">`).FindStringSubmatch(page); m == nil {
 		t.Error("no page leads to its sessions")
 	} else if list := b.get(m[1]); strings.Contains(list.body, "No sessions here") {

@@ -128,7 +128,7 @@ func (a *app) insight(w http.ResponseWriter, r *http.Request) error {
 		return a.page(w, r, http.StatusOK, "Insight", "insight", templates.Insight(v))
 	}
 	fillInsight(r, in, report, &v)
-	if err := a.insightCoverage(r, in.query, report.Series.Before.Sessions, &v); err != nil {
+	if err := a.insightCoverage(r, in.query, report.Series.Before, &v); err != nil {
 		return err
 	}
 	return a.page(w, r, http.StatusOK, "Insight", "insight", templates.Insight(v))
@@ -183,10 +183,10 @@ func fillInsight(r *http.Request, in insightInput, rep services.InsightReport, v
 		trend = func(int64, int64) string { return "" }
 	}
 	v.Stats = []templates.StatView{
-		{Label: "Sessions", Value: templates.FormatCount(now.Sessions), Hint: compared(now.Sessions, before.Sessions, days)},
-		{Label: "With errors", Value: ofDetailed(now.WithErrors, now), Hint: "of the sessions whose errors are here"},
-		{Label: "Anonymous", Value: templates.FormatPercent(shareOf(now.Anonymous, now.Sessions)), Hint: templates.Plural(now.Anonymous, "session", "sessions")},
-		{Label: "Rated Excellent or Good", Value: ofRated(now.Excellent+now.Good, now), Hint: "of " + templates.Plural(now.Rated(), "rated session", "rated sessions")},
+		{Label: "Sessions", Href: v.AllHref, Value: templates.FormatCount(now.Sessions), Hint: compared(now.Sessions, before.Sessions, days)},
+		{Label: "With errors", Href: to.sessions("errors", services.WithErrors), Value: ofDetailed(now.WithErrors, now), Hint: templates.Plural(now.WithErrors, "session", "sessions") + " of those whose errors are here"},
+		{Label: "Anonymous", Href: to.sessions("people", services.AnonymousPeople), Value: templates.FormatPercent(shareOf(now.Anonymous, now.Sessions)), Hint: templates.Plural(now.Anonymous, "session", "sessions")},
+		{Label: "Rated Excellent or Good", Href: to.sessions("ratings", "excellent", "ratings", "good"), Value: ofRated(now.Excellent+now.Good, now), Hint: templates.FormatCount(now.Excellent+now.Good) + " of " + templates.Plural(now.Rated(), "rated session", "rated sessions")},
 	}
 	if rep.Cut && !in.query.More {
 		in.query.More = true
@@ -216,7 +216,7 @@ func fillInsight(r *http.Request, in insightInput, rep services.InsightReport, v
 
 // insightCoverage says which of the days the mirror holds, and of those before if
 // figures are compared with them.
-func (a *app) insightCoverage(r *http.Request, q services.InsightQuery, before int64, v *templates.InsightView) error {
+func (a *app) insightCoverage(r *http.Request, q services.InsightQuery, before services.Counts, v *templates.InsightView) error {
 	ctx, org := r.Context(), orgOf(r)
 	days := services.SessionQuery{Connection: q.Connection, From: q.From.Time(), To: (q.To + 1).Time()}
 	cover, err := a.Sessions.Coverage(ctx, org, days)
@@ -227,13 +227,14 @@ func (a *app) insightCoverage(r *http.Request, q services.InsightQuery, before i
 	for _, c := range cover[:min(len(cover), maxCovered)] {
 		notes = append(notes, c.Connection.Name+": "+lowerFirst(c.Sentence())+".")
 	}
-	if n := int(q.To - q.From + 1); before > 0 {
+	if n := int(q.To - q.From + 1); before.Sessions > 0 {
 		days.From, days.To = days.From.AddDate(0, 0, -n), days.From
 		lacked, err := a.Sessions.Lacked(ctx, org, days)
 		if err != nil {
 			return err
 		}
-		notes = append(notes, "Trends compare with the "+templates.Plural(n, "day", "days")+" before"+lackedNote(lacked)+".")
+		notes = append(notes, fmt.Sprintf("Trends compare with the %s before%s. Page views and errors of %s of those %s are here (%s).", templates.Plural(n, "day", "days"), lackedNote(lacked),
+			templates.FormatCount(before.Detailed), templates.Plural(before.Sessions, "session", "sessions"), templates.FormatPercent(shareOf(before.Detailed, before.Sessions))))
 	}
 	v.Notes = append(notes, v.Notes...)
 	return nil

@@ -277,7 +277,7 @@ func (a *app) sessionTicket(r *http.Request, d services.SessionDetail) string {
 			fmt.Fprintf(&b, "\n… and %d more errors", len(d.Errors)-i)
 			break
 		}
-		fmt.Fprintf(&b, "\nError: %s %s", e.Title, e.WebURL)
+		fmt.Fprintf(&b, "\nError: %s %s", sessionErrorTitle(e), e.WebURL)
 	}
 	if s.WebURL != "" {
 		fmt.Fprintf(&b, "\nRaygun: %s", s.WebURL)

@@ -206,6 +206,9 @@ func (a *app) sessionChart(r *http.Request, f sessionForm, c services.SessionCha
 			return err
 		}
 		v.ChartNote = fmt.Sprintf("%s against %s %s%s.", templates.FormatTrend(c.Now.Sessions, c.Before.Sessions), templates.FormatCount(c.Before.Sessions), when, lackedNote(lacked))
+		if f.query.NeedsDetail() {
+			v.ChartNote += " Both are of sessions whose details are here."
+		}
 	}
 	if len(c.Days) > 0 && c.Since > c.Days[0].Day {
 		v.ChartNote += " Counted from " + templates.FormatDate(c.Since.Time()) + " on: of the days before there are no figures, as there are so many sessions."

@@ -62,7 +62,7 @@ func TestMissingDaysAreFilledForTheNamedPrice(t *testing.T) {
 	held, half := "from="+day(4)+"&to="+day(6), "from="+day(3)+"&to="+day(6)
 	b.get("/o/acme/sessions?"+held).wants(t, 200, "in the 3 days before.")
 	b.get("/o/acme/sessions?"+half).wants(t, 200, "in the 4 days before, of which the mirror lacks 1 day.")
-	b.get("/o/acme/insight?"+held).wants(t, 200, "Shop: the mirror holds "+services.DaySpan(first.AddDate(0, 0, 4), first.AddDate(0, 0, 6))+".", "Trends compare with the 3 days before.")
+	b.get("/o/acme/insight?"+held).wants(t, 200, "Shop: the mirror holds "+services.DaySpan(first.AddDate(0, 0, 4), first.AddDate(0, 0, 6))+".", "Trends compare with the 3 days before. Page views and errors of 0 of those ", " sessions are here (0 %).")
 	b.get("/o/acme/insight?"+half).wants(t, 200, "Trends compare with the 4 days before, of which the mirror lacks 1 day.")
 	b.get("/o/acme/insight?from="+day(-2)+"&to="+day(6)).wants(t, 200, ", 2 days missing.")
 	b.get("/o/acme/calls").wants(t, 200, "support", "sessions", "Counted calls a day", "Today by hour", "The same in numbers")
