@@ -67,7 +67,7 @@ func TestAViewIsSavedAndItsSessionsAreDownloaded(t *testing.T) {
 		chromedp.Click(chromedp.CSS(`button[popovertarget=save-view]`)),
 		chromedp.SendKeys(chromedp.CSS(`#view-name`), "Americans"),
 		chromedp.Click(chromedp.CSS(`#view-default`)),
-		chromedp.Click(chromedp.CSS(`#save-view button[type=submit]`)),
+		chromedp.Click(chromedp.CSS(`#save-view .btn-primary`)),
 	)
 	b.waitText("“Americans” is saved, and Sessions opens with it")
 	b.open("/o/acme/")

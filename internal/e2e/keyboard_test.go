@@ -48,8 +48,11 @@ func (b *tab) keyboardJob(l look) {
 
 	// Open a session on the timeline, then its page, and fetch its page views.
 	b.loaded()
-	b.press("a session on the timeline", `e.tagName == "SUMMARY" && e.closest("main") && /Session/.test(e.innerText)`)
-	b.press("the link to the session", `e.closest("main") && /\/sessions\/\d+$/.test(e.getAttribute("href") ?? "")`)
+	b.press("a session on the timeline", `e.matches(".tl a") && /Session/.test(e.innerText)`)
+	if !l.noScript { // without scripts it leads to the session's page itself
+		eventually(b.t, "the session is open", func() bool { return b.has(`.tl-detail a[href*="/sessions/"]`) })
+		b.press("the link to the session", `e.closest(".tl-detail") && /\/sessions\/\d+$/.test(e.getAttribute("href") ?? "")`)
+	}
 	b.waitPath(`/sessions/\d+$`)
 	b.loaded()
 	if value(b, "look for the button", chromedp.Evaluate[bool](`!!document.querySelector('form[action$="/detail"]') && !/On page/.test(document.body.innerText)`)) {
@@ -98,7 +101,7 @@ func (b *tab) keyboardJob(l look) {
 
 	// All of it is in the history.
 	if l.width < 640 { // where the bar has room for four
-		b.press("the rest of the navigation", `e.matches(".mainnav-more")`)
+		b.press("the rest of the navigation", `e.matches(".mainnav > button")`)
 	}
 	b.press("the history in the navigation", `/\/history$/.test(e.getAttribute("href") ?? "")`)
 	b.waitPath(`/history$`)

@@ -19,7 +19,7 @@ func TestTimelineOpensASessionWhereItStands(t *testing.T) {
 	b.signIn("support@example.com", sitePassword)
 
 	b.open(customer)
-	b.do("open the newest session", chromedp.Click(chromedp.CSS(".tl summary")))
+	b.do("open the newest session", chromedp.Click(chromedp.CSS(".tl li > a")))
 	b.waitText("were not fetched yet")
 	b.do("fetch its page views", chromedp.Click(chromedp.CSS(".tl .session-detail button")))
 	b.waitText("On the page")
@@ -29,7 +29,7 @@ func TestTimelineOpensASessionWhereItStands(t *testing.T) {
 
 	calls := s.box.CountCalls(sandbox.OpSession)
 	b.open(customer)
-	b.do("open it again", chromedp.Click(chromedp.CSS(".tl summary")))
+	b.do("open it again", chromedp.Click(chromedp.CSS(".tl li > a")))
 	b.waitText("On the page")
 	if n := s.box.CountCalls(sandbox.OpSession); calls != 1 || n != 1 {
 		t.Errorf("%d calls, then %d: want one and no other", calls, n)

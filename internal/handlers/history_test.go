@@ -33,7 +33,7 @@ func TestHistoryIsFilteredPagedAndTakenHome(t *testing.T) {
 	}
 	page := b.get("/o/acme/history")
 	page.wants(t, 200, "Signed in", "Added the LogRocket connection “=Recordings&lt;b&gt;”", "Asked LogRocket for its exports", "Answered", "Before and after", "API key", "HTTP 200")
-	if strings.Contains(page.body, "<b>") {
+	if strings.Contains(page.body, "Recordings<b>") {
 		t.Error("a name came through as markup")
 	}
 	b.get("/o/acme/history?kind=connection").wants(t, 200, "Added the LogRocket", "Reset")

@@ -201,7 +201,7 @@ func TestInvitationLetsANewPersonInOnce(t *testing.T) {
 	admin.post(invitePath, "email", "grace@example.com", "role", "owner").wants(t, 403, "Only owners make")
 	admin.post(invitePath, "email", "Viewer@Example.com", "role", "viewer").wants(t, 422, "is a member already, with the role viewer")
 	made := admin.post(invitePath, "email", " Grace@example.com ", "role", "support", "form_token", "f1")
-	made.wants(t, 200, "shown only now", "data-copy", "Works until")
+	made.wants(t, 200, "shown only now", "Copy the link</summary>", "Works until")
 	link := made.link(t)
 	list := admin.get(membersPath)
 	list.wants(t, 200, "Grace@example.com", "Until ", "Revoke", "by admin@example.com")

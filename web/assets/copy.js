@@ -1,17 +1,22 @@
-// copying serves the buttons that carry their text in data-copy, or in
-// data-copy-from the id of where it stands: a text field, or an element that is
-// copied with its formatting. It prints the page for those with data-print.
+// copying makes what reveals a text copy it instead, and serves the buttons that
+// name in data-copy-from the id of what they copy: a text field, or an element
+// that is copied with its formatting. It prints the page for those with
+// data-print.
 export function copying(notify) {
+  for (const summary of document.querySelectorAll('.reveal > summary')) summary.role = 'button'
   document.addEventListener('click', async event => {
     if (event.target.closest?.('[data-print]')) return window.print()
-    const button = event.target.closest?.('[data-copy], [data-copy-from]')
+    const button = event.target.closest?.('[data-copy-from], .reveal > summary')
     if (!button) return
-    const from = button.dataset.copyFrom && document.getElementById(button.dataset.copyFrom)
+    const reveal = button.closest('.reveal')
+    if (reveal) event.preventDefault()
+    const from = reveal ? button.nextElementSibling : document.getElementById(button.dataset.copyFrom)
     try {
-      if (from && !('value' in from)) await copyRich(from)
-      else await navigator.clipboard.writeText(from ? from.value : button.dataset.copy)
+      if ('value' in from) await navigator.clipboard.writeText(from.value)
+      else await copyRich(from)
       notify('success', 'Copied.')
     } catch {
+      if (reveal) reveal.open = true
       notify('error', 'The browser did not allow copying. Select the text and copy it by hand.')
     }
   })

@@ -6,13 +6,12 @@ const next = { system: 'light', light: 'dark', dark: 'system' }
 // themeSwitch turns the button through system, light and dark.
 export function themeSwitch() {
   const root = document.documentElement
-  const button = document.querySelector('[data-theme-switch]')
+  const button = document.querySelector('.theme-switch')
   if (!button) return
-  const label = button.querySelector('[data-theme-label]')
   const current = () => root.dataset.theme ?? 'system'
   const show = () => {
-    label.textContent = labels[current()]
     button.title = labels[current()]
+    button.setAttribute('aria-label', button.title)
   }
   button.addEventListener('click', () => {
     const theme = next[current()]

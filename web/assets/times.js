@@ -59,7 +59,9 @@ function rounded(ms) {
 
 const form = second => new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', second, timeZoneName: 'short' })
 const texts = { '': once(() => form('2-digit')), minute: once(() => form()) }
-const own = once(() => new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' }))
+const own = timeStyle => once(() => new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle }))
+const ownSecond = own('medium')
+const ownMinute = own('short')
 
 // localTimes makes the text of times with data-local the reader's own time. The
 // tooltip of every time says both, and is written when the pointer comes.
@@ -74,16 +76,23 @@ export function localTimes() {
   show()
   document.addEventListener('htmx:after:swap', show)
   document.addEventListener('pointerover', event => {
-    const element = event.target.closest?.('relative-time, time[datetime*=T]')
+    const element = event.target.closest?.('relative-time, time[datetime*=T], .tl li > time')
     const moment = element && momentOf(element)
     if (!moment) return
     const [day, month, year, time] = utc(moment)
-    element.title = `${own().format(moment)} your time\n${day} ${month} ${year}, ${time} UTC`
+    const minute = !element.hasAttribute('datetime')
+    element.title = `${(minute ? ownMinute : ownSecond)().format(moment)} your time\n${day} ${month} ${year}, ${minute ? time.slice(0, 5) : time} UTC`
   })
 }
 
-// momentOf is the moment that an element names, or null.
+// momentOf is the moment that an element names, or null. An entry of a timeline
+// names only the time of its day, which stands above it.
 function momentOf(element) {
-  const moment = new Date(element.getAttribute('datetime'))
+  const moment = new Date(element.getAttribute('datetime') ?? underDay(element))
   return Number.isNaN(moment.getTime()) ? null : moment
+}
+
+function underDay(element) {
+  const { firstChild: day } = element.closest('ol').previousElementSibling
+  return day.dateTime ? `${day.dateTime}T${element.textContent}Z` : `${day.textContent} ${element.textContent} UTC`
 }

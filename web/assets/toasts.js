@@ -1,3 +1,6 @@
+import { element } from './element.js'
+
+const icon = name => element('i', `icon icon-${name}`)
 const lifetime = 6000
 
 // toasts looks after the live region that is in the page from the start. What
@@ -24,15 +27,6 @@ export function toasts() {
     toast.dataset.toast = kind
     region.append(toast)
   }
-}
-
-const icon = name => element('i', `icon icon-${name}`)
-
-function element(name, className, ...children) {
-  const made = document.createElement(name)
-  made.className = className
-  made.append(...children)
-  return made
 }
 
 // close takes a toast away; the focus, if it was in it, goes to the page.

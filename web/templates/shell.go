@@ -1,6 +1,10 @@
 package templates
 
-import "time"
+import (
+	"time"
+
+	"github.com/a-h/templ"
+)
 
 // Shell is what stands around every page of a signed-in member.
 type Shell struct {
@@ -50,7 +54,7 @@ type BudgetView struct {
 type FlashView struct{ Kind, Text string }
 
 // navEntry is one entry of the main navigation.
-type navEntry struct{ key, label, icon, path string }
+type navEntry struct{ key, label, path string }
 
 // barEntries is how many entries stand in the bar at the bottom of a phone. The
 // others are behind its "More".
@@ -59,16 +63,29 @@ const barEntries = 4
 // navEntries returns the main navigation in its order.
 func navEntries() []navEntry {
 	return []navEntry{
-		{"home", "Home", "house", ""},
-		{"customers", "Customers", "users", "customers"},
-		{"sessions", "Sessions", "activity", "sessions"},
-		{"highlights", "Highlights", "sparkles", "highlights"},
-		{"exports", "Recordings", "film", "exports"},
-		{"insight", "Insight", "chart-column", "insight"},
-		{"graphql", "GraphQL", "table", "graphql"},
-		{"history", "History", "history", "history"},
-		{"settings", "Settings", "settings", "settings"},
+		{"home", "Home", ""},
+		{"customers", "Customers", "customers"},
+		{"sessions", "Sessions", "sessions"},
+		{"highlights", "Highlights", "highlights"},
+		{"exports", "Recordings", "exports"},
+		{"insight", "Insight", "insight"},
+		{"graphql", "GraphQL", "graphql"},
+		{"history", "History", "history"},
+		{"settings", "Settings", "settings"},
 	}
+}
+
+// navLinks are entries of the main navigation.
+func navLinks(s Shell, entries []navEntry) templ.Component {
+	var html markup
+	for _, n := range entries {
+		html += `<a href="` + markup(OrgPath(s.Org.Slug, n.path)) + `"`
+		if n.key == s.Active {
+			html += ` aria-current="page"`
+		}
+		html += `>` + markup(n.label) + `</a>`
+	}
+	return html
 }
 
 // OrgPath returns the path of a page below the organization, for instance

@@ -61,10 +61,10 @@ func RatingBadge(rating string) templ.Component { return ratingChip(ratingBars(r
 func ratingChip(bars int) markup {
 	return [...]markup{
 		`<span class="chip tone-neutral">Not rated</span>`,
-		`<span class="chip bars-1">Poor</span>`,
-		`<span class="chip bars-2">Average</span>`,
-		`<span class="chip bars-3">Good</span>`,
-		`<span class="chip bars-4">Excellent</span>`,
+		`<b class="bars-1">Poor</b>`,
+		`<b class="bars-2">Average</b>`,
+		`<b class="bars-3">Good</b>`,
+		`<b class="bars-4">Excellent</b>`,
 	}[bars]
 }
 
@@ -194,7 +194,9 @@ func localMinute(t time.Time) templ.Component {
 func minute(t, now time.Time) markup { return moment(t, machineTime, minuteText(t, now)) }
 
 // Date shows a day.
-func Date(t time.Time) templ.Component {
+func Date(t time.Time) templ.Component { return date(t) }
+
+func date(t time.Time) markup {
 	return moment(t, func(t time.Time) string { return t.UTC().Format(time.DateOnly) + `" title="` + FormatTime(t) }, FormatDate(t))
 }
 

@@ -3,6 +3,7 @@ package templates
 import (
 	"context"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/a-h/templ"
@@ -26,7 +27,7 @@ type EntryView struct {
 	// Title says what happened; Href is its own page and may be empty.
 	Title, Href string
 	// Opens says that the entry opens here: web/assets/timeline.js fetches Href
-	// as a part of the page. Without JavaScript a link leads there.
+	// as a part of the page. Without JavaScript the entry leads there.
 	Opens bool
 	// Badges follow the title, nil if there are none; Meta is the line under it.
 	Badges templ.Component
@@ -57,11 +58,16 @@ func (t timeline) Render(ctx context.Context, w io.Writer) error {
 }
 
 func (d *DayView) render(ctx context.Context, w io.Writer, now time.Time) error {
-	note := ""
-	if d.Note != "" {
-		note = `<small>` + templ.EscapeString(d.Note) + `</small>`
+	day := FormatDay(d.Date, now)
+	if !strings.Contains(day, " ") {
+		// The script reads here on which day an entry was, which "Today" does not tell.
+		day = `<time datetime="` + d.Date.UTC().Format(time.DateOnly) + `">` + day + `</time>`
 	}
-	if err := write(w, `<section><h3>`+FormatDay(d.Date, now)+` `+note+`</h3><ol>`); err != nil {
+	// What a day with one entry comes to, the entry says.
+	if d.Note != "" && len(d.Entries) > 1 {
+		day += ` <small>` + templ.EscapeString(d.Note) + `</small>`
+	}
+	if err := write(w, `<h3>`+day+`</h3><ol>`); err != nil {
 		return err
 	}
 	for i := range d.Entries {
@@ -69,35 +75,39 @@ func (d *DayView) render(ctx context.Context, w io.Writer, now time.Time) error 
 			return err
 		}
 	}
-	return write(w, `</ol></section>`)
+	return write(w, `</ol>`)
 }
 
 func (e *EntryView) render(ctx context.Context, w io.Writer) error {
-	href := templ.EscapeString(string(templ.URL(e.Href)))
 	title := templ.EscapeString(e.Title)
-	begin, end := `<div class="tl-line"><span>`+title+`</span>`, `</div>`
-	switch {
+	begin, end := `<div><span>`+title+`</span>`, `</div>`
+	switch href := templ.EscapeString(string(templ.URL(e.Href))); {
 	case e.Opens:
-		begin, end = `<details><summary>`+title, `</summary><a href="`+href+`">Open on a page of its own</a></details>`
+		begin, end = `<a href="`+href+`">`+title, `</a>`
 	case e.Href != "":
-		begin = `<div class="tl-line"><a href="` + href + `" data-item>` + title + `</a>`
+		begin = `<div><a href="` + href + `" data-item>` + title + `</a>`
 	}
 	class := ""
 	if e.Icon != "" || e.Tone != "" {
 		class = ` class="tone-` + toneOr(e.Tone) + ` icon-` + templ.EscapeString(e.Icon) + `"`
 	}
+	begin = `<li` + class + `><time>` + FormatClock(e.At) + `</time>` + begin
+	if facts, ok := e.Badges.(markup); ok {
+		begin += string(facts)
+	} else if e.Badges != nil {
+		if err := write(w, begin); err != nil {
+			return err
+		}
+		if err := e.Badges.Render(ctx, w); err != nil {
+			return err
+		}
+		begin = ""
+	}
+	if e.Meta != "" {
+		begin += `<small>` + templ.EscapeString(e.Meta) + `</small>`
+	}
 	// HTML lets one leave the end tag of an entry out.
-	err := write(w, `<li`+class+`><time datetime="`+machineTime(e.At)+`">`+FormatClock(e.At)+`</time>`+begin)
-	if err == nil && e.Badges != nil {
-		err = e.Badges.Render(ctx, w)
-	}
-	if err == nil && e.Meta != "" {
-		err = write(w, `<small>`+templ.EscapeString(e.Meta)+`</small>`)
-	}
-	if err != nil {
-		return err
-	}
-	return write(w, end)
+	return write(w, begin+end)
 }
 
 func write(w io.Writer, html string) error {
