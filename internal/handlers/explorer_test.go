@@ -33,7 +33,7 @@ func explorerSite(t *testing.T) (*site, *browser) {
 // titleOf is the heading of the list: how many there are.
 func titleOf(t *testing.T, body string) string {
 	t.Helper()
-	m := regexp.MustCompile(`panel-title">([^<]* sessions?)<`).FindStringSubmatch(body)
+	m := regexp.MustCompile(`<h2>([^<]* sessions?)<`).FindStringSubmatch(body)
 	if m == nil {
 		t.Fatal("the list says nowhere how many there are")
 	}

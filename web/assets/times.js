@@ -75,12 +75,16 @@ export function localTimes() {
   }
   show()
   document.addEventListener('htmx:after:swap', show)
+  let entry
   document.addEventListener('pointerover', event => {
-    const element = event.target.closest?.('relative-time, time[datetime*=T], .tl li > time')
+    entry?.removeAttribute('title') // it would show over all that the entry holds
+    entry = null
+    const minute = event.target.matches?.('.tl li')
+    const element = minute ? event.target : event.target.closest?.('relative-time, time[datetime*=T]')
     const moment = element && momentOf(element)
     if (!moment) return
+    if (minute) entry = element
     const [day, month, year, time] = utc(moment)
-    const minute = !element.hasAttribute('datetime')
     element.title = `${(minute ? ownMinute : ownSecond)().format(moment)} your time\n${day} ${month} ${year}, ${minute ? time.slice(0, 5) : time} UTC`
   })
 }
@@ -93,6 +97,7 @@ function momentOf(element) {
 }
 
 function underDay(element) {
-  const { firstChild: day } = element.closest('ol').previousElementSibling
-  return day.dateTime ? `${day.dateTime}T${element.textContent}Z` : `${day.textContent} ${element.textContent} UTC`
+  const clock = element.firstChild.textContent
+  const { firstChild: day } = element.parentElement.previousElementSibling
+  return day.dateTime ? `${day.dateTime}T${clock}Z` : `${day.textContent} ${clock} UTC`
 }

@@ -155,7 +155,7 @@ func sessionRow(s *SessionRowView, columns []SessionColumnView, now time.Time) t
 				}
 			case "errors":
 				if s.Errors > 0 {
-					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, "<td data-label=\"Errors\">")
+					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, "<td data-label=Errors>")
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -242,7 +242,7 @@ func sessionRow(s *SessionRowView, columns []SessionColumnView, now time.Time) t
 						return templ_7745c5c3_Err
 					}
 				} else {
-					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 8, "<td class=\"ended\">")
+					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 8, "<td class=ended>")
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}

@@ -79,9 +79,9 @@ func navEntries() []navEntry {
 func navLinks(s Shell, entries []navEntry) templ.Component {
 	var html markup
 	for _, n := range entries {
-		html += `<a href="` + markup(OrgPath(s.Org.Slug, n.path)) + `"`
+		html += `<a href=` + markup(OrgPath(s.Org.Slug, n.path))
 		if n.key == s.Active {
-			html += ` aria-current="page"`
+			html += ` aria-current=page`
 		}
 		html += `>` + markup(n.label) + `</a>`
 	}

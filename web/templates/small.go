@@ -3,6 +3,7 @@ package templates
 import (
 	"context"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/a-h/templ"
@@ -61,10 +62,10 @@ func RatingBadge(rating string) templ.Component { return ratingChip(ratingBars(r
 func ratingChip(bars int) markup {
 	return [...]markup{
 		`<span class="chip tone-neutral">Not rated</span>`,
-		`<b class="bars-1">Poor</b>`,
-		`<b class="bars-2">Average</b>`,
-		`<b class="bars-3">Good</b>`,
-		`<b class="bars-4">Excellent</b>`,
+		`<b class=bars-1>Poor</b>`,
+		`<b class=bars-2>Average</b>`,
+		`<b class=bars-3>Good</b>`,
+		`<b class=bars-4>Excellent</b>`,
 	}[bars]
 }
 
@@ -135,7 +136,17 @@ func linkCell(href, text string) templ.Component {
 }
 
 func link(href, html string) string {
-	return `<a href="` + templ.EscapeString(string(templ.URL(href))) + `">` + html + `</a>`
+	return `<a href=` + address(href) + `>` + html + `</a>`
+}
+
+// address is where a link leads, as the value of an attribute: in quotes only if
+// HTML needs them.
+func address(href string) string {
+	safe := templ.EscapeString(string(templ.URL(href)))
+	if safe == "" || strings.ContainsAny(safe, " \t\n\f\r=<>`") {
+		return `"` + safe + `"`
+	}
+	return safe
 }
 
 // Age shows how long ago t was, with the exact time in the tooltip (UTC, and
@@ -194,11 +205,12 @@ func localMinute(t time.Time) templ.Component {
 func minute(t, now time.Time) markup { return moment(t, machineTime, minuteText(t, now)) }
 
 // Date shows a day.
-func Date(t time.Time) templ.Component { return date(t) }
-
-func date(t time.Time) markup {
+func Date(t time.Time) templ.Component {
 	return moment(t, func(t time.Time) string { return t.UTC().Format(time.DateOnly) + `" title="` + FormatTime(t) }, FormatDate(t))
 }
+
+// day shows the day of a moment; the tooltip, which the script writes, the moment.
+func day(t time.Time) markup { return moment(t, machineTime, FormatDate(t)) }
 
 func moment(t time.Time, datetime func(time.Time) string, text string) markup {
 	if t.IsZero() {
@@ -245,4 +257,49 @@ func minuteText(t, now time.Time) string {
 		return t.UTC().Format("2 Jan, 15:04")
 	}
 	return t.UTC().Format("2 Jan 2006, 15:04")
+}
+
+// Tabs shows links between the parts of one subject; label names the group.
+func Tabs(label string, tabs []TabView) templ.Component {
+	html := `<nav class="tabbar" aria-label="` + templ.EscapeString(label) + `">`
+	for _, t := range tabs {
+		html += `<a href=` + address(t.Href)
+		if t.Active {
+			html += ` aria-current=page`
+		}
+		html += `>` + templ.EscapeString(t.Label)
+		if t.Count >= 0 {
+			html += ` <small>` + FormatCount(t.Count) + `</small>`
+		}
+		html += `</a>`
+	}
+	return markup(html + `</nav>`)
+}
+
+// Chips shows small facts or filters in a row that wraps.
+func Chips(chips []ChipView) templ.Component {
+	if len(chips) == 0 {
+		return templ.NopComponent
+	}
+	html := `<ul class=chips>`
+	for _, c := range chips {
+		html += `<li`
+		if c.Icon != "" {
+			html += ` class=icon-` + c.Icon
+		}
+		html += `>`
+		label, value := templ.EscapeString(c.Label), templ.EscapeString(c.Value)
+		if c.Label != "" {
+			html += `<i>` + label + `</i> `
+		}
+		if c.Href != "" {
+			html += `<a class=link href=` + address(c.Href) + `>` + value + `</a>`
+		} else {
+			html += `<span>` + value + `</span>`
+		}
+		if c.RemoveHref != "" {
+			html += `<a class="chip-x icon-x" href=` + address(c.RemoveHref) + `><span class=sr-only>Remove ` + label + ` ` + value + `</span></a>`
+		}
+	}
+	return markup(html + `</ul>`)
 }

@@ -46,7 +46,7 @@ type timeline struct {
 
 // Render writes the days.
 func (t timeline) Render(ctx context.Context, w io.Writer) error {
-	if err := write(w, `<div class="tl tone-raygun icon-activity">`); err != nil {
+	if err := write(w, `<div class=tl>`); err != nil {
 		return err
 	}
 	for i := range t.days {
@@ -65,7 +65,7 @@ func (d *DayView) render(ctx context.Context, w io.Writer, now time.Time) error 
 	}
 	// What a day with one entry comes to, the entry says.
 	if d.Note != "" && len(d.Entries) > 1 {
-		day += ` <small>` + templ.EscapeString(d.Note) + `</small>`
+		day += ` <i>` + templ.EscapeString(d.Note) + `</i>`
 	}
 	if err := write(w, `<h3>`+day+`</h3><ol>`); err != nil {
 		return err
@@ -81,17 +81,17 @@ func (d *DayView) render(ctx context.Context, w io.Writer, now time.Time) error 
 func (e *EntryView) render(ctx context.Context, w io.Writer) error {
 	title := templ.EscapeString(e.Title)
 	begin, end := `<div><span>`+title+`</span>`, `</div>`
-	switch href := templ.EscapeString(string(templ.URL(e.Href))); {
+	switch {
 	case e.Opens:
-		begin, end = `<a href="`+href+`">`+title, `</a>`
+		begin, end = `<a href=`+address(e.Href)+`>`+title, `</a>`
 	case e.Href != "":
-		begin = `<div><a href="` + href + `" data-item>` + title + `</a>`
+		begin = `<div><a href=` + address(e.Href) + ` data-item>` + title + `</a>`
 	}
 	class := ""
 	if e.Icon != "" || e.Tone != "" {
 		class = ` class="tone-` + toneOr(e.Tone) + ` icon-` + templ.EscapeString(e.Icon) + `"`
 	}
-	begin = `<li` + class + `><time>` + FormatClock(e.At) + `</time>` + begin
+	begin = `<li` + class + `>` + FormatClock(e.At) + begin
 	if facts, ok := e.Badges.(markup); ok {
 		begin += string(facts)
 	} else if e.Badges != nil {
@@ -104,7 +104,7 @@ func (e *EntryView) render(ctx context.Context, w io.Writer) error {
 		begin = ""
 	}
 	if e.Meta != "" {
-		begin += `<small>` + templ.EscapeString(e.Meta) + `</small>`
+		begin += `<i>` + templ.EscapeString(e.Meta) + `</i>`
 	}
 	// HTML lets one leave the end tag of an entry out.
 	return write(w, begin+end)
