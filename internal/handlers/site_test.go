@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -210,7 +211,28 @@ func (b *browser) do(method, path, body string, header ...string) answer {
 	if err := res.Body.Close(); err != nil {
 		b.t.Fatal(err)
 	}
+	if strings.HasPrefix(res.Header.Get("Content-Type"), "text/html") {
+		text = quoted(text)
+	}
 	return answer{status: res.StatusCode, location: res.Header.Get("Location"), header: res.Header, body: string(text)}
+}
+
+var (
+	tags   = regexp.MustCompile(`<[a-z][^<>]*>`)
+	values = regexp.MustCompile(`="[^"]*"|='[^']*'|=[^\s"'>]+`)
+)
+
+// quoted puts quotes around the values of attributes that a page has without
+// them, so that a test need not know which have some.
+func quoted(page []byte) []byte {
+	return tags.ReplaceAllFunc(page, func(tag []byte) []byte {
+		return values.ReplaceAllFunc(tag, func(v []byte) []byte {
+			if v[1] == '"' || v[1] == '\'' {
+				return v
+			}
+			return []byte(`="` + string(v[1:]) + `"`)
+		})
+	})
 }
 
 // wants fails the test unless the answer has the status and holds the texts.
