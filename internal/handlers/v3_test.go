@@ -135,7 +135,7 @@ func TestWhatV3DoesNotTellIsNeverNoneAndNeverSold(t *testing.T) {
 	b.get("/o/acme/sessions?span=30d&page=/checkout").wants(t, 200, "may match too", "Fetch ") // details tell pages
 	for _, filter := range []string{"ratings=good", "slow_ms=2000", "ratings=poor&slow_ms=2000&page=/", "user_type=paid&connection=1"} {
 		page := b.get("/o/acme/sessions?span=30d&" + filter)
-		page.wants(t, 200, `panel-title">Not in v3<`, "Take that filter away")
+		page.wants(t, 200, `>Not in v3</h2>`, "Take that filter away")
 		for _, wrong := range []string{">0 sessions<", "No sessions here", "may match too", "sessions/details"} {
 			if strings.Contains(page.body, wrong) {
 				t.Errorf("%s: the page has %q", filter, wrong)
