@@ -79,7 +79,7 @@ export function localTimes() {
   document.addEventListener('pointerover', event => {
     entry?.removeAttribute('title') // it would show over all that the entry holds
     entry = null
-    const minute = event.target.matches?.('.tl li')
+    const minute = event.target.matches?.('.tl li, .sessions td:first-child > a')
     const element = minute ? event.target : event.target.closest?.('relative-time, time[datetime*=T]')
     const moment = element && momentOf(element)
     if (!moment) return
@@ -97,6 +97,10 @@ function momentOf(element) {
 }
 
 function underDay(element) {
+  if (element.matches('a')) { // in a list of sessions: "31 Oct, 22:29", with the year if it is not the present one
+    const [day, clock] = element.textContent.split(', ')
+    return `${day}${/\d{4}$/.test(day) ? '' : ` ${new Date().getUTCFullYear()}`} ${clock} UTC`
+  }
   const clock = element.firstChild.textContent
   const { firstChild: day } = element.parentElement.previousElementSibling
   return day.dateTime ? `${day.dateTime}T${clock}Z` : `${day.textContent} ${clock} UTC`

@@ -4,8 +4,8 @@ package templates
 
 // Where the built files are served; the hash is that of their content.
 const (
-	urlCSS     = "/static/app.79ff6be2fc60.css"
-	urlAppJS   = "/static/app.ecbbc8d994f3.js"
+	urlCSS     = "/static/app.62edfc5cd77c.css"
+	urlAppJS   = "/static/app.7cf29334301b.js"
 	urlThemeJS = "/static/theme.d329c1c2cbae.js"
 	urlGraphQL = "/static/graphql.600152c87cfa.js"
 	urlFavicon = "/static/favicon.6c7ac739bdd4.svg"

@@ -55,9 +55,8 @@ func (b ChartBar) Total() int64 {
 
 // The drawing's size in units of its own: it is stretched to the room there is.
 const (
-	chartBarRoom  = 10
-	chartBarWidth = 7.6
-	chartHeight   = 100
+	chartBarRoom = 10
+	chartHeight  = 100
 )
 
 // top is the value at the chart's upper edge: the largest there is,
@@ -83,7 +82,7 @@ func (c ChartView) width() string { return strconv.Itoa(max(len(c.Bars), 1) * ch
 
 func (c ChartView) viewBox() string { return "0 0 " + c.width() + " " + strconv.Itoa(chartHeight) }
 
-// partPath draws one part of all bars.
+// partPath draws one part of all bars, as lines that the style sheet makes wide.
 func (c ChartView) partPath(part int) string {
 	top := float64(c.top())
 	var d strings.Builder
@@ -97,8 +96,7 @@ func (c ChartView) partPath(part int) string {
 		}
 		height := float64(b.Values[part]) / top * chartHeight
 		y := chartHeight - below/top*chartHeight
-		x := float64(i*chartBarRoom) + (chartBarRoom-chartBarWidth)/2
-		d.WriteString("M" + short(x) + " " + short(y) + "h" + short(chartBarWidth) + "v" + short(-height) + "h" + short(-chartBarWidth) + "z")
+		d.WriteString("M" + strconv.Itoa(i*chartBarRoom+chartBarRoom/2) + " " + short(y) + "v" + short(-height))
 	}
 	return d.String()
 }

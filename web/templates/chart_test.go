@@ -37,7 +37,7 @@ func TestChartShowsTheSameNumbersThreeTimes(t *testing.T) {
 	got := b.String()
 	for _, want := range []string{
 		`viewBox="0 0 20 100"`,
-		`d="M1.2 100h7.6v-30h-7.6z"`, `d="M1.2 70h7.6v-10h-7.6z"`, // of 100, the next round number over 90
+		`d="M5 100v-30"`, `d="M5 70v-10"`, // of 100, the next round number over 90
 		`d="M0 10h10M10 100h10"`,
 		"Mon 1 Jun 2026: 40 sessions (30 Poor, 10 Good); 2 days before: 90",
 		`<a href="/o/acme/sessions?from=2026-06-01" tabindex="-1">`,

@@ -130,9 +130,15 @@ func Cell(label string, num bool) templ.Component {
 	})
 }
 
-// linkCell is a cell that is a link.
-func linkCell(href, text string) templ.Component {
-	return markup(`<td>` + link(href, templ.EscapeString(text)))
+// peopleRows are the rows of People; on a phone the style sheet says what the last
+// cell is.
+func peopleRows(people []PersonView, now time.Time) templ.Component {
+	var html strings.Builder
+	for i := range people {
+		p := &people[i]
+		html.WriteString(`<tr><td>` + link(p.Href, templ.EscapeString(p.Name)) + `<td>` + templ.EscapeString(p.Email) + `<td>` + string(age(p.LastSeen, now)))
+	}
+	return markup(html.String())
 }
 
 func link(href, html string) string {
@@ -155,8 +161,8 @@ func address(href string) string {
 func Age(t, now time.Time) templ.Component { return age(t, now) }
 
 // labelled is a cell of plain text that needs its column's heading on a phone.
-func labelled(label, text string) templ.Component {
-	return markup(`<td data-label="` + label + `">` + templ.EscapeString(text))
+func labelled(label, text string) markup {
+	return markup(`<td data-label=` + label + `>` + templ.EscapeString(text))
 }
 
 // numberCells are cells of one number each.
@@ -176,7 +182,7 @@ func age(t, now time.Time) markup {
 	if t.IsZero() {
 		return `<span class="muted">never</span>`
 	}
-	return markup(`<relative-time datetime="` + machineTime(t) + `" title="` + FormatTime(t) + `">` + FormatAge(t, now) + `</relative-time>`)
+	return markup(`<relative-time datetime=` + machineTime(t) + ` title="` + FormatTime(t) + `">` + FormatAge(t, now) + `</relative-time>`)
 }
 
 // Time shows a moment in UTC; the tooltip adds the reader's own time.
