@@ -20,12 +20,13 @@ type sessionRows struct {
 
 // Render writes the rows.
 func (t sessionRows) Render(_ context.Context, w io.Writer) error {
+	var row []byte
 	for i := range t.rows {
-		html := markup(`<tr>`)
+		row = append(row[:0], `<tr>`...)
 		for j := range t.columns {
-			html += t.rows[i].cell(t.columns[j].Key, t.now)
+			row = append(row, t.rows[i].cell(t.columns[j].Key, t.now)...)
 		}
-		if err := write(w, string(html)); err != nil {
+		if _, err := w.Write(row); err != nil {
 			return err
 		}
 	}

@@ -79,35 +79,33 @@ func (d *DayView) render(ctx context.Context, w io.Writer, now time.Time) error 
 }
 
 func (e *EntryView) render(ctx context.Context, w io.Writer) error {
-	title := templ.EscapeString(e.Title)
-	begin, end := `<div><span>`+title+`</span>`, `</div>`
-	switch {
-	case e.Opens:
-		begin, end = `<a href=`+address(e.Href)+`>`+title, `</a>`
-	case e.Href != "":
-		begin = `<div><a href=` + address(e.Href) + ` data-item>` + title + `</a>`
-	}
 	class := ""
 	if e.Icon != "" || e.Tone != "" {
 		class = ` class="tone-` + toneOr(e.Tone) + ` icon-` + templ.EscapeString(e.Icon) + `"`
 	}
-	begin = `<li` + class + `>` + FormatClock(e.At) + begin
-	if facts, ok := e.Badges.(markup); ok {
-		begin += string(facts)
-	} else if e.Badges != nil {
-		if err := write(w, begin); err != nil {
-			return err
-		}
+	title, end := templ.EscapeString(e.Title), `</div>`
+	switch {
+	case e.Opens:
+		title, end = `<a href=`+address(e.Href)+`>`+title, `</a>`
+	case e.Href != "":
+		title = `<div><a href=` + address(e.Href) + ` data-item>` + title + `</a>`
+	default:
+		title = `<div><span>` + title + `</span>`
+	}
+	facts, simple := e.Badges.(markup)
+	if err := write(w, `<li`+class+`>`+FormatClock(e.At)+title+string(facts)); err != nil {
+		return err
+	}
+	if e.Badges != nil && !simple {
 		if err := e.Badges.Render(ctx, w); err != nil {
 			return err
 		}
-		begin = ""
 	}
 	if e.Meta != "" {
-		begin += `<i>` + templ.EscapeString(e.Meta) + `</i>`
+		end = `<i>` + templ.EscapeString(e.Meta) + `</i>` + end
 	}
 	// HTML lets one leave the end tag of an entry out.
-	return write(w, begin+end)
+	return write(w, end)
 }
 
 func write(w io.Writer, html string) error {
