@@ -286,7 +286,11 @@ func TestThreeDaysOfTroubleCostNoSession(t *testing.T) {
 			if st := m.status(t); st.State != SyncFollowing {
 				t.Errorf("after it: %s, %q", st.State, st.Sentence)
 			}
-			m.ledgerIsHonest(t)
+			// A call that is given up on a busy machine counts though it may not have
+			// arrived.
+			if counted, asked := m.counted(t), u.called(); counted < asked {
+				t.Errorf("the ledger counted %d calls, the vendor was asked %d times", counted, asked)
+			}
 		})
 	}
 }

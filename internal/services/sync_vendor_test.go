@@ -359,6 +359,14 @@ func (m *syncSite) status(t *testing.T) SyncStatus {
 // ledgerIsHonest fails unless the ledger has counted what the vendor was asked.
 func (m *syncSite) ledgerIsHonest(t *testing.T) {
 	t.Helper()
+	if counted, asked := m.counted(t), m.raygun.called(); counted != asked {
+		t.Errorf("the ledger counted %d calls, the vendor was asked %d times", counted, asked)
+	}
+}
+
+// counted is how many calls the ledger has counted.
+func (m *syncSite) counted(t *testing.T) int {
+	t.Helper()
 	hours, err := m.db().CallHours(context.Background(), m.conn, time.Unix(0, 0), m.now().AddDate(0, 0, 1))
 	if err != nil {
 		t.Fatal(err)
@@ -367,7 +375,5 @@ func (m *syncSite) ledgerIsHonest(t *testing.T) {
 	for _, h := range hours {
 		counted += h.People + h.Background
 	}
-	if int(counted) != m.raygun.called() {
-		t.Errorf("the ledger counted %d calls, the vendor was asked %d times", counted, m.raygun.called())
-	}
+	return int(counted)
 }
