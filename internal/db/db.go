@@ -20,6 +20,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -114,6 +115,7 @@ func OpenTelling(ctx context.Context, path string, upgrading func(from, to int64
 	if err != nil {
 		return nil, fmt.Errorf("open the database file: %w", err)
 	}
+	inUse := logsAhead(f)
 	if err := f.Close(); err != nil {
 		return nil, fmt.Errorf("close the database file: %w", err)
 	}
@@ -122,13 +124,28 @@ func OpenTelling(ctx context.Context, path string, upgrading func(from, to int64
 	if err != nil {
 		return nil, err
 	}
-	if err := prepare(ctx, d.w.DB, upgrading); err != nil {
+	// A connection reads the whole schema first: a reader does beside the writer.
+	var reader sync.WaitGroup
+	if inUse {
+		reader.Go(func() { _, _ = d.MetaUnscoped(Background(ctx), "") })
+	}
+	err = prepare(ctx, d.w.DB, upgrading)
+	reader.Wait()
+	if err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
 	if d.f, err = newFolder(path, committed); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
 	return d, nil
+}
+
+// logsAhead says whether a file is a database whose write-ahead log is on already,
+// by the version that its header names: nobody may read while it is switched on.
+func logsAhead(f *os.File) bool {
+	header := make([]byte, 20)
+	_, err := f.ReadAt(header, 0)
+	return err == nil && header[18] == 2 && header[19] == 2
 }
 
 // dsn carries the pragmas, because a pragma sent with Exec reaches only one
