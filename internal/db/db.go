@@ -291,7 +291,7 @@ func list[T any](ctx context.Context, q querier, what string, scan func(scanner)
 			return err
 		}
 		if len(out) == 2 && cap(out) < 64 {
-			out = slices.Grow(out, 62) // most lists are a page of 50, their rows large
+			out = append(make([]T, 0, 64), out...) // most lists are a page of 50, their rows large
 		}
 		out = append(out, v)
 		return nil
