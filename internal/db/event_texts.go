@@ -3,7 +3,6 @@ package db
 import (
 	"cmp"
 	"context"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -127,7 +126,7 @@ func (o Org) TextHits(ctx context.Context, texts []EventTextID, f HitFilter) ([]
 		}
 		out = append(out, rows...)
 	}
-	slices.SortFunc(out, func(a, b TextHit) int {
+	sortBy(out, func(a, b TextHit) int {
 		return cmp.Or(b.StartedAt.Compare(a.StartedAt), cmp.Compare(b.Recording, a.Recording), cmp.Compare(b.Text, a.Text))
 	})
 	return out[:min(len(out), f.Limit)], nil

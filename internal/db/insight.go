@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"sort"
 	"strings"
 )
@@ -215,7 +214,7 @@ func (o Org) PageLoads(ctx context.Context, conns []ConnectionID, p Period) (loa
 			loads = append(loads, *l)
 		}
 	}
-	slices.SortFunc(loads, func(a, b PageLoad) int {
+	sortBy(loads, func(a, b PageLoad) int {
 		return cmp.Or(cmp.Compare(b.Now.Views, a.Now.Views), cmp.Compare(a.Page, b.Page))
 	})
 	return loads, from, nil

@@ -122,7 +122,7 @@ func (r *Recordings) Search(ctx context.Context, org OrgID, q RecordingQuery) (R
 			}
 			hits = append(hits, some...)
 		}
-		slices.SortFunc(hits, func(a, b db.TextHit) int {
+		sortBy(hits, func(a, b db.TextHit) int {
 			return cmp.Or(b.StartedAt.Compare(a.StartedAt), cmp.Compare(b.Recording, a.Recording), cmp.Compare(b.Text, a.Text))
 		})
 	}
@@ -190,7 +190,7 @@ func (r *Recordings) customerHits(ctx context.Context, o db.Org, q RecordingQuer
 			if err != nil {
 				return nil, err
 			}
-			slices.SortFunc(hits, func(a, b db.TextHit) int { return cmp.Compare(b.Text, a.Text) })
+			sortBy(hits, func(a, b db.TextHit) int { return cmp.Compare(b.Text, a.Text) })
 			for _, h := range hits {
 				if rec.ID == q.After.Recording && h.Text >= q.After.Text {
 					continue
@@ -288,7 +288,7 @@ func (r *Recordings) Patterns(ctx context.Context, org OrgID, conns []Connection
 		}
 		list = append(list, Pattern{TextCounts: c, P50: c.Loads.Quantile(0.5), P95: c.Loads.Quantile(0.95)})
 	}
-	slices.SortFunc(list, func(a, b Pattern) int {
+	sortBy(list, func(a, b Pattern) int {
 		switch order {
 		case ByFailures:
 			return cmp.Or(cmp.Compare(b.Bad, a.Bad), cmp.Compare(b.Times, a.Times), cmp.Compare(a.TextID, b.TextID))

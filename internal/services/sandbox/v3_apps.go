@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
+	"sort"
 	"strings"
 	"sync"
 	"time"
@@ -197,17 +198,17 @@ func sortBy[T any](list []T, order []v3Order, compare func(field string, a, b T)
 	if len(order) == 0 {
 		return
 	}
-	slices.SortStableFunc(list, func(a, b T) int {
+	sort.SliceStable(list, func(i, j int) bool {
 		for _, o := range order {
-			n := compare(o.field, a, b)
+			n := compare(o.field, list[i], list[j])
 			if o.desc {
 				n = -n
 			}
 			if n != 0 {
-				return n
+				return n < 0
 			}
 		}
-		return 0
+		return false
 	})
 }
 
