@@ -217,7 +217,7 @@ func runServer(ctx context.Context, svc *services.Services, ln net.Listener, h h
 	// seldom, and is no memory.
 	room := make([]byte, garbageRoom)
 	defer runtime.KeepAlive(room)
-	if err := svc.Start(ctx); err != nil {
+	if err := svc.Settle(ctx); err != nil {
 		return errors.Join(err, ln.Close())
 	}
 	var running atomic.Int64
@@ -236,6 +236,10 @@ func runServer(ctx context.Context, svc *services.Services, ln net.Listener, h h
 	}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(ln) }()
+	// Pages need no jobs, which take some milliseconds to start.
+	if err := svc.Start(ctx); err != nil {
+		return errors.Join(err, srv.Close()) // and the listener with it
+	}
 	started(ctx)
 	var failed error
 	select {

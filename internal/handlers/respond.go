@@ -276,8 +276,7 @@ func (a *app) healthz(w http.ResponseWriter, _ *http.Request) {
 	fmt.Fprintf(w, "ok %s\n", a.opt.Version)
 }
 
-// readyz says whether pages can be served: the database answers and the queue
-// works.
+// readyz says whether pages can be served: the database answers.
 func (a *app) readyz(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	if err := a.Ready(r.Context()); err != nil {

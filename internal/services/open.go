@@ -124,8 +124,12 @@ func Open(ctx context.Context, o Options) (*Services, error) {
 	return s, nil
 }
 
-// Start settles what the last run left behind and starts the jobs. Only one
-// process may do so on one database.
+// Settle settles what the last run left behind, which comes before anybody asks
+// for something new. Only one process may do so on one database.
+func (s *Services) Settle(ctx context.Context) error { return s.queue.settleOnce(ctx) }
+
+// Start starts the jobs, after Settle if that was not called. Only one process
+// may do so on one database.
 func (s *Services) Start(ctx context.Context) error {
 	if err := s.queue.start(ctx); err != nil {
 		return err

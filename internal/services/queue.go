@@ -129,13 +129,21 @@ func (q *Queue) open() error {
 	return nil
 }
 
+// settleOnce settles what the last run left behind, unless that is done.
+func (q *Queue) settleOnce(ctx context.Context) error {
+	for ; len(q.settle) > 0; q.settle = q.settle[1:] {
+		if err := q.settle[0](ctx); err != nil {
+			return fmt.Errorf("settle what the last run left: %w", err)
+		}
+	}
+	return nil
+}
+
 // start settles what a crash left behind, then works. The jobs get a context
 // that stop ends, not the caller's.
 func (q *Queue) start(ctx context.Context) error {
-	for _, fn := range q.settle {
-		if err := fn(ctx); err != nil {
-			return fmt.Errorf("settle what the last run left: %w", err)
-		}
+	if err := q.settleOnce(ctx); err != nil {
+		return err
 	}
 	if err := q.client.Start(context.WithoutCancel(ctx)); err != nil {
 		return fmt.Errorf("start the queue: %w", err)
