@@ -194,6 +194,19 @@ func prepare(ctx context.Context, w *sql.DB, upgrading func(from, to int64)) err
 	if err := countSessions(ctx, w); err != nil {
 		return fmt.Errorf("count the sessions of before: %w", err)
 	}
+	return prepareQueue(ctx, w)
+}
+
+// queueSchema is the newest version of the queue's tables that its library knows.
+const queueSchema = 6
+
+// prepareQueue brings the queue's tables up to date. Its library takes as long to
+// find out that there is nothing to do as the store takes to open.
+func prepareQueue(ctx context.Context, w *sql.DB) error {
+	has, err := one(ctx, w, "queue's version", scanInt, `SELECT coalesce(max(version), 0) FROM river_migration WHERE line = 'main'`)
+	if err == nil && has == queueSchema { // at the first start there is no such table
+		return nil
+	}
 	m, err := rivermigrate.New(riversqlite.New(w), &rivermigrate.Config{Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return fmt.Errorf("read the queue's migrations: %w", err)

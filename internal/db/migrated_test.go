@@ -3,12 +3,15 @@ package db
 import (
 	"database/sql"
 	"io/fs"
+	"log/slog"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/pressly/goose/v3"
+	"github.com/riverqueue/river/riverdriver/riversqlite"
+	"github.com/riverqueue/river/rivermigrate"
 )
 
 // schemaOf makes a database as the migrations up to a version leave it.
@@ -154,4 +157,25 @@ func TestDaysFromBeforeAreCountedByPeopleAndErrorsToo(t *testing.T) {
 	}
 	defer d.Close()
 	sameLines(t, "after the migration", rollups(t, d), want)
+}
+
+// The queue's library is not asked whether its tables are up to date if their
+// version is the one written down here, which must therefore be its newest.
+func TestTheQueuesTablesAreOfItsNewestVersion(t *testing.T) {
+	d, err := Open(t.Context(), filepath.Join(t.TempDir(), "sightline.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	m, err := rivermigrate.New(riversqlite.New(d.w.DB), &rivermigrate.Config{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	versions := m.AllVersions()
+	if newest := versions[len(versions)-1].Version; newest != queueSchema {
+		t.Errorf("the queue's library knows version %d, and %d is written down", newest, queueSchema)
+	}
+	if v, err := m.Validate(t.Context()); err != nil || !v.OK {
+		t.Errorf("its tables are not up to date: %v, %v", v, err)
+	}
 }
