@@ -205,14 +205,14 @@ func TestTheAuditLogIsFilteredPagedAndExported(t *testing.T) {
 
 	file := b.get(path + ".csv?action=Viewed+session")
 	lines, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(file.body, "\ufeff"))).ReadAll()
-	if err != nil || len(lines) != 1+38 || lines[0][2] != "who" || lines[1][2] != "'=2+2" || lines[1][0] != "2026-02-03T10:55:00Z" || lines[1][5] != auditRecording(55) || lines[1][10] != "Web" {
+	if err != nil || len(lines) != 1+38 || lines[0][2] != "who" || lines[1][2] != "'=2+2" || lines[0][0] != "time (UTC)" || lines[1][0] != "2026-02-03 10:55:00" || lines[1][5] != auditRecording(55) || lines[1][10] != "Web" {
 		t.Errorf("CSV %v %d lines\n%.400s", err, len(lines), file.body)
 	}
 	if !strings.Contains(file.header.Get("Content-Disposition"), `audit-log-acme-`) {
 		t.Error(file.header)
 	}
 	var objects []map[string]any
-	if err := json.Unmarshal([]byte(b.get(path+".json?who=a%40acme.example").body), &objects); err != nil || len(objects) != 28 || objects[0]["who"] != "a@acme.example" || objects[0]["customers"] != nil {
+	if err := json.Unmarshal([]byte(b.get(path+".json?who=a%40acme.example").body), &objects); err != nil || len(objects) != 28 || objects[0]["who"] != "a@acme.example" || objects[0]["customers"] != nil || objects[0]["time"] != "2026-02-03T10:54:00Z" {
 		t.Errorf("JSON %v %v", err, objects)
 	}
 	if body := b.get(path + ".json?who=nobody").body; strings.TrimSpace(body) != "[]" {

@@ -109,7 +109,7 @@ func TestFilesHoldWhatThePageShows(t *testing.T) {
 		}
 		file := b.get("/o/acme/sessions.csv?" + query)
 		file.wants(t, 200)
-		if !strings.HasPrefix(file.body, "\ufeffid,started,person") || !strings.Contains(file.body, "\r\n") {
+		if !strings.HasPrefix(file.body, "\ufeffid,started (UTC),person") || !strings.Contains(file.body, "\r\n") {
 			t.Errorf("%s begins with %.60q", query, file.body)
 		}
 		if name := file.header.Get("Content-Disposition"); !regexp.MustCompile(`^attachment; filename="sessions-acme-\d{4}-\d\d-\d\d-\d{4}-\d\d-\d\d.csv"$`).MatchString(name) {
@@ -127,13 +127,21 @@ func TestFilesHoldWhatThePageShows(t *testing.T) {
 			t.Errorf("%s: the page says %s, the CSV has %d, the JSON %d", query, title, len(rows)-1, len(objects))
 		}
 		for i, o := range objects {
-			for j, key := range rows[0] {
+			for j, heading := range rows[0] {
+				key, moment := strings.CutSuffix(heading, " (UTC)")
 				want := ""
 				if o[key] != nil {
 					want = services.EscapeCell(fmt.Sprint(o[key]))
 				}
 				if n, ok := o[key].(float64); ok {
 					want = fmt.Sprintf("%.0f", n)
+				}
+				if moment { // a spreadsheet takes RFC 3339 for text
+					at, err := time.Parse(time.RFC3339, want)
+					if err != nil {
+						t.Fatal(err)
+					}
+					want = at.Format(time.DateTime)
 				}
 				if rows[i+1][j] != want {
 					t.Fatalf("%s: row %d has %s %q in the CSV and %v in the JSON", query, i, key, rows[i+1][j], o[key])

@@ -2,6 +2,7 @@ package handlers_test
 
 import (
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -54,7 +55,7 @@ func TestAQueryIsScheduledAndItsNumbersWatched(t *testing.T) {
 	if strings.Contains(page.body, "/run") && strings.Contains(page.body, "Run now") || strings.Contains(page.body, "/pause") {
 		t.Error("a viewer is offered what takes the role support")
 	}
-	if file := viewer.get(path + "/trend.csv?number=people:+rows"); file.status != 200 || !strings.Contains(file.body, ",done,people: rows,2,0\r\n") {
+	if file := viewer.get(path + "/trend.csv?number=people:+rows"); file.status != 200 || !regexp.MustCompile("\ufeffasked_for \\(UTC\\),state,number,value,errors\r\n(?s:.*)\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d,done,people: rows,2,0\r\n").MatchString(file.body) {
 		t.Errorf("%d %q", file.status, file.body)
 	}
 	if file := viewer.get(path + "/trend.json"); file.status != 200 || !strings.Contains(file.body, `"number":"people: largest visits","value":8,"errors":0}`) {

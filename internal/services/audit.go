@@ -201,7 +201,7 @@ func (a *Audits) each(ctx context.Context, org OrgID, q AuditQuery, fn func(fiel
 				told = "received"
 			}
 			if err := fn([]any{
-				e.At.UTC().Format(time.RFC3339Nano), told, e.Who, e.Action, e.Description, e.RecordingID, e.SessionID, e.URL,
+				e.At, told, e.Who, e.Action, e.Description, e.RecordingID, e.SessionID, e.URL,
 				strings.Join(ids, " "), strings.Join(who, "; "), names[e.Connection],
 			}); err != nil {
 				return err
@@ -216,10 +216,11 @@ func (a *Audits) each(ctx context.Context, org OrgID, q AuditQuery, fn func(fiel
 
 // CSV writes all that the query selects, newest first, as RFC 4180 behind a byte
 // order mark, with a line of headings; After and Limit play no part. Times are
-// RFC 3339 in UTC; time_is says "received" where LogRocket told none. Cells that
+// in UTC, as csvTime has them; time_is says "received" where LogRocket told none. Cells that
 // a spreadsheet would take for a formula begin with an apostrophe.
 func (a *Audits) CSV(ctx context.Context, org OrgID, q AuditQuery, w io.Writer) error {
 	cells := auditHeadings()
+	cells[0] += csvUTC
 	out, err := newCSVFile(w, cells)
 	if err != nil {
 		return err
@@ -236,8 +237,8 @@ func (a *Audits) CSV(ctx context.Context, org OrgID, q AuditQuery, w io.Writer) 
 	return out.flush()
 }
 
-// JSON writes the same as one array of objects, one a line; what is empty is
-// null.
+// JSON writes the same as one array of objects, one a line; times are RFC 3339,
+// and what is empty is null.
 func (a *Audits) JSON(ctx context.Context, org OrgID, q AuditQuery, w io.Writer) error {
 	out := newJSONFile(w, auditHeadings())
 	q.After = Moment{}

@@ -72,13 +72,13 @@ func BatchResult(state string) string {
 // where a highlight can be read. Cells that a spreadsheet would take for a
 // formula begin with an apostrophe, as in every file of ours.
 func (s *Batches) DigestCSV(ctx context.Context, org OrgID, b Batch, w io.Writer, link func(HighlightID) string) error {
-	out, err := newCSVFile(w, []string{"line", "given", "customer", "asked_about", "result", "reason", "answer", "answered_at", "highlights"})
+	out, err := newCSVFile(w, []string{"line", "given", "customer", "asked_about", "result", "reason", "answer", "answered_at" + csvUTC, "highlights"})
 	if err != nil {
 		return err
 	}
 	n := 0
 	err = s.each(ctx, org, b.ID, nil, func(it BatchItem) error {
-		cells := []string{lineText(it.Line), it.Typed, it.Name, it.Subject, BatchResult(it.State), it.Message, s.plain(it.Markdown), rfc3339(it.FinishedAt), ""}
+		cells := []string{lineText(it.Line), it.Typed, it.Name, it.Subject, BatchResult(it.State), it.Message, s.plain(it.Markdown), csvTime(it.FinishedAt.Truncate(time.Second)), ""}
 		if it.Highlight != 0 {
 			cells[8] = link(it.Highlight)
 		}

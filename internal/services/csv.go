@@ -4,6 +4,8 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
+	"strconv"
+	"time"
 )
 
 // byteOrderMark tells a spreadsheet that a file is UTF-8.
@@ -12,6 +14,36 @@ const byteOrderMark = "\ufeff"
 // csvPage is how many rows are read at a time, so that no reader of the
 // database is held while a slow client takes them.
 const csvPage = 500
+
+// csvUTC ends the heading of a column of moments: see csvTime.
+const csvUTC = " (UTC)"
+
+// csvTime is a moment as files of ours have it, in UTC, with milliseconds if it
+// has any; empty for none. Spreadsheets take this for a date and a time; RFC
+// 3339, which is what our JSON has, is text to them.
+func csvTime(t time.Time) string {
+	layout := time.DateTime
+	switch t = t.UTC(); {
+	case t.IsZero():
+		return ""
+	case t.Nanosecond() >= int(time.Millisecond):
+		layout += ".000"
+	}
+	return t.Format(layout)
+}
+
+// csvCell is a field as a cell, empty if it is nil.
+func csvCell(field any) string {
+	switch v := field.(type) {
+	case string:
+		return EscapeCell(v)
+	case int64:
+		return strconv.FormatInt(v, 10)
+	case time.Time:
+		return csvTime(v)
+	}
+	return ""
+}
 
 // csvFile writes a file of ours: RFC 4180 behind a byte order mark, with a line
 // of headings.

@@ -173,25 +173,24 @@ func trendFields(r ScheduledResult, name string) []any {
 	if v, ok := r.Number(name); ok {
 		value = json.Number(NumberText(v))
 	}
-	return []any{r.Slot.UTC().Format(time.RFC3339), string(r.State), name, value, r.Errors}
+	return []any{r.Slot.Truncate(time.Second), string(r.State), name, value, int64(r.Errors)}
 }
 
 // WriteTrendCSV writes how a number of results changed as a file of ours, oldest
 // last.
 func WriteTrendCSV(w io.Writer, results []ScheduledResult, name string) error {
-	f, err := newCSVFile(w, trendKeys())
+	headings := trendKeys()
+	headings[0] += csvUTC
+	f, err := newCSVFile(w, headings)
 	if err != nil {
 		return err
 	}
 	for _, r := range results {
 		var cells []string
 		for _, field := range trendFields(r, name) {
-			cell := ""
-			if field != nil {
-				cell = fmt.Sprint(field)
-			}
-			if _, number := field.(json.Number); !number { // -5 is no formula
-				cell = EscapeCell(cell)
+			cell := csvCell(field)
+			if number, ok := field.(json.Number); ok { // -5 is no formula
+				cell = string(number)
 			}
 			cells = append(cells, cell)
 		}

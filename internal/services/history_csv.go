@@ -5,15 +5,15 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // CSV writes all that the query selects, newest first, as RFC 4180 behind a byte
-// order mark, with a line of headings; Cursor and Limit play no part. Times are RFC 3339 in UTC. Cells
-// that a spreadsheet would take for a formula begin with an apostrophe.
+// order mark, with a line of headings; Cursor and Limit play no part. Times are
+// in UTC, as csvTime has them. Cells that a spreadsheet would take for a formula
+// begin with an apostrophe.
 func (h *History) CSV(ctx context.Context, org OrgID, q HistoryQuery, w io.Writer) error {
 	out, err := newCSVFile(w, []string{
-		"time", "kind", "person", "action", "summary", "subject", "customer_id", "customer", "connection",
+		"time" + csvUTC, "kind", "person", "action", "summary", "subject", "customer_id", "customer", "connection",
 		"before", "after", "reason", "outcome", "status", "vendor_says", "counted_calls", "duration_ms",
 	})
 	if err != nil {
@@ -47,7 +47,7 @@ func csvRow(e HistoryEvent) []string {
 		after = appendField(after, c.Field, c.After, c.AfterAbsent)
 	}
 	row := []string{
-		e.At.UTC().Format(time.RFC3339Nano), string(e.Kind), e.Actor, e.Action, e.Summary, e.Subject, idText(int64(e.Customer)), e.CustomerName,
+		csvTime(e.At), string(e.Kind), e.Actor, e.Action, e.Summary, e.Subject, idText(int64(e.Customer)), e.CustomerName,
 		e.ConnectionName, strings.Join(before, "; "), strings.Join(after, "; "), e.Reason, "", "", "", "", "",
 	}
 	if c := e.Call; c != nil {

@@ -113,7 +113,7 @@ func TestHistoryCSVIsSafeAndReadable(t *testing.T) {
 		got[heading] = rows[1][i]
 	}
 	for heading, want := range map[string]string{
-		"time": "2023-11-14T22:13:20.002Z", "kind": "trait", "person": "Ada", "subject": "'=cmd|x",
+		"time (UTC)": "2023-11-14 22:13:20.002", "kind": "trait", "person": "Ada", "subject": "'=cmd|x",
 		"before": "plan: free; seats: 3", "after": "email: -a@example.com; plan: pro", "reason": "says \"why\",\nin two lines",
 	} {
 		if got[heading] != want {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"time"
 )
 
 // jsonFile writes a file of ours: one array of objects, one a line, each with
@@ -20,7 +21,7 @@ func newJSONFile(w io.Writer, keys []string) *jsonFile {
 	return &jsonFile{out: bufio.NewWriter(w), keys: keys}
 }
 
-// row writes one object; an empty text is null.
+// row writes one object; an empty text is null, a time is RFC 3339 in UTC.
 func (f *jsonFile) row(fields []any) error {
 	line := []byte(",\n{")
 	if f.rows == 0 {
@@ -30,6 +31,9 @@ func (f *jsonFile) row(fields []any) error {
 	for i, field := range fields {
 		if field == "" {
 			field = nil
+		}
+		if t, ok := field.(time.Time); ok {
+			field = t.UTC().Format(time.RFC3339Nano)
 		}
 		text, err := json.Marshal(field)
 		if err != nil {

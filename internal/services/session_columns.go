@@ -15,8 +15,10 @@ type SessionColumn struct {
 	Num bool
 	// Default says that it is shown where nobody chose columns.
 	Default bool
-	// value is what a file has in it: a string, an int64, or nil where it is not
-	// known.
+	// moment says that value gives times.
+	moment bool
+	// value is what a file has in it: a string, an int64, a time to the second,
+	// or nil where it is not known.
 	value func(s Session, connection string) any
 }
 
@@ -36,8 +38,16 @@ func SessionColumns() []SessionColumn {
 			return nil
 		}
 	}
+	moment := func(of func(s Session) time.Time) func(Session, string) any {
+		return func(s Session, _ string) any {
+			if t := of(s); !t.IsZero() {
+				return t.Truncate(time.Second)
+			}
+			return nil
+		}
+	}
 	return []SessionColumn{
-		{Key: "started", Label: "Started", Default: true, value: text(func(s Session) string { return isoTime(s.StartedAt) })},
+		{Key: "started", Label: "Started", Default: true, moment: true, value: moment(func(s Session) time.Time { return s.StartedAt })},
 		{Key: "person", Label: "Person", Default: true, value: text(SessionPerson)},
 		{Key: "email", Label: "Email", value: text(func(s Session) string { return s.UserEmail })},
 		{Key: "identifier", Label: "Identifier", value: text(func(s Session) string { return s.UserIdentifier })},
@@ -51,7 +61,7 @@ func SessionColumns() []SessionColumn {
 		{Key: "rating", Label: "Rating", Default: true, value: text(func(s Session) string { return s.Rating })},
 		{Key: "errors", Label: "Errors", Num: true, Default: true, value: number(func(s Session) *int64 { return s.ErrorCount })},
 		{Key: "state", Label: "State", Default: true, value: text(func(s Session) string { return strings.ToLower(s.Status) })},
-		{Key: "ended", Label: "Ended", value: text(func(s Session) string { return isoTime(s.EndedAt) })},
+		{Key: "ended", Label: "Ended", moment: true, value: moment(func(s Session) time.Time { return s.EndedAt })},
 		{Key: connectionColumn, Label: "Connection", value: func(_ Session, connection string) any { return connection }},
 	}
 }
@@ -82,12 +92,4 @@ func SessionPerson(s Session) string {
 		return fmt.Sprintf("Customer %d", s.Customer)
 	}
 	return ""
-}
-
-// isoTime is a moment as files have it, in UTC; empty for none.
-func isoTime(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.UTC().Format(time.RFC3339)
 }

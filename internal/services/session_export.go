@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"slices"
-	"strconv"
 )
 
 // SessionExport is what a file of sessions holds: all that the page shows for a
@@ -85,11 +84,16 @@ func (s *Sessions) rows(ctx context.Context, org OrgID, e SessionExport, fn func
 }
 
 // CSV writes the sessions as RFC 4180 behind a byte order mark, with a line of
-// headings. Times are RFC 3339 in UTC; what is not known is empty. Cells that a
+// headings. Times are in UTC, as csvTime has them; what is not known is empty. Cells that a
 // spreadsheet would take for a formula begin with an apostrophe. It holds a few
 // rows at a time, however many there are, and stops when ctx ends.
 func (s *Sessions) CSV(ctx context.Context, org OrgID, e SessionExport, w io.Writer) error {
 	cells := e.headings()
+	for i, c := range e.Columns {
+		if c.moment {
+			cells[i+1] += csvUTC
+		}
+	}
 	out, err := newCSVFile(w, cells)
 	if err != nil {
 		return err
@@ -105,18 +109,8 @@ func (s *Sessions) CSV(ctx context.Context, org OrgID, e SessionExport, w io.Wri
 	return out.flush()
 }
 
-func csvCell(field any) string {
-	switch v := field.(type) {
-	case string:
-		return EscapeCell(v)
-	case int64:
-		return strconv.FormatInt(v, 10)
-	}
-	return ""
-}
-
 // JSON writes the sessions as one array of objects, one a line, as CSV does;
-// what is not known is null.
+// times are RFC 3339, and what is not known is null.
 func (s *Sessions) JSON(ctx context.Context, org OrgID, e SessionExport, w io.Writer) error {
 	out := newJSONFile(w, e.headings())
 	if err := s.rows(ctx, org, e, out.row); err != nil {
