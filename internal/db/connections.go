@@ -178,6 +178,13 @@ func (o Org) SetSpending(ctx context.Context, id ConnectionID, b Spending, then 
 	})
 }
 
+// newSecrets is what new secrets change of a connection's row: the slugs and
+// when that was are its arguments.
+const newSecrets = `
+	org_slug = CASE vendor WHEN 'raygun_v3' THEN org_slug ELSE ? END,
+	app_slug = CASE vendor WHEN 'raygun_v3' THEN app_slug ELSE ? END,
+	rotated_at = ?, dialect = '{}', blocked_until = NULL, checked_at = NULL, check_ok = 0, check_message = ''`
+
 // RotateConnection replaces secrets of a connection in use, those that seal
 // returns, and LogRocket's slugs; a "raygun_v3" connection keeps its
 // application. What was found out with the old ones, the last test and a block
@@ -185,11 +192,23 @@ func (o Org) SetSpending(ctx context.Context, id ConnectionID, b Spending, then 
 func (o Org) RotateConnection(ctx context.Context, id ConnectionID, orgSlug, appSlug string, seal SealFunc, e HistoryEntry) error {
 	return o.changeConnection(ctx, e, id, func(tx *sql.Tx) (int64, error) {
 		n, err := exec(ctx, tx, "connection", `
-			UPDATE connections SET
-				org_slug = CASE vendor WHEN 'raygun_v3' THEN org_slug ELSE ? END,
-				app_slug = CASE vendor WHEN 'raygun_v3' THEN app_slug ELSE ? END,
-				rotated_at = ?, dialect = '{}', blocked_until = NULL, checked_at = NULL, check_ok = 0, check_message = ''
+			UPDATE connections SET`+newSecrets+`
 			WHERE id = ? AND org_id = ? AND removed_at IS NULL`, orgSlug, appSlug, ms(e.At), id, o.id)
+		if err != nil || n == 0 {
+			return n, err
+		}
+		return n, o.putSecrets(ctx, tx, id, seal, e.At)
+	})
+}
+
+// ReconnectConnection puts a connection that was removed to use again, with
+// name, LogRocket's slugs and the secrets that seal returns; like
+// RotateConnection otherwise. ErrExists if the name is taken, ErrNotFound for
+// one that is in use.
+func (o Org) ReconnectConnection(ctx context.Context, id ConnectionID, name, orgSlug, appSlug string, seal SealFunc, e HistoryEntry) error {
+	return o.changeConnection(ctx, e, id, func(tx *sql.Tx) (int64, error) {
+		n, err := exec(ctx, tx, "connection", `UPDATE connections SET removed_at = NULL, name = ?,`+newSecrets+`
+			WHERE id = ? AND org_id = ? AND removed_at IS NOT NULL`, name, orgSlug, appSlug, ms(e.At), id, o.id)
 		if err != nil || n == 0 {
 			return n, err
 		}

@@ -129,6 +129,8 @@ func statesFor(method string) map[string]any {
 		return map[string]any{"highlights.state": "expired"}
 	case "Sessions", "EachSession":
 		return map[string]any{"identities.connection_id": 0}
+	case "ReconnectConnection":
+		return map[string]any{"connections.removed_at": 7}
 	case "SetApplication":
 		return map[string]any{"connections.vendor": "raygun_v3", "connections.app_slug": ""}
 	case "ResumeDetailRun", "AddDetailRun":

@@ -143,6 +143,7 @@ func (a *app) routes() []route {
 		{"POST", "/settings/connections/{id}/audit", services.Admin, a.setAudit},
 		{"GET", "/settings/connections/{id}/remove", services.Admin, a.askRemoveConnection},
 		{"POST", "/settings/connections/{id}/remove", services.Admin, a.removeConnection},
+		{"POST", "/settings/connections/{id}/reconnect", services.Admin, a.reconnectConnection},
 
 		// It tells what colleagues do all day; who watched a customer, the customer's
 		// page tells every member.

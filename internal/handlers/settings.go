@@ -107,6 +107,10 @@ func (a *app) connectionForm(w http.ResponseWriter, r *http.Request, status int,
 		Vendor: string(f.Vendor), VendorLabel: f.Vendor.String(),
 		Action: orgPath(r, "settings/connections"), BackURL: orgPath(r, "settings/connections"),
 	}
+	var err error
+	if v.Again, err = a.removedBefore(r, f.Vendor); err != nil {
+		return err
+	}
 	name := templates.FieldView{
 		ID: "name", Name: services.FieldName, Label: "Name", Value: f.Name, Required: true, MaxLength: 80, Autofocus: len(problems) == 0, Autocomplete: "off",
 		Hint: "What members call it, such as the name of the site.", Error: problems[services.FieldName],
@@ -278,6 +282,9 @@ func (a *app) connectionPage(w http.ResponseWriter, r *http.Request, status int,
 		v.Test.Disabled = "" // no budget is in its way
 	}
 	v.Rename, v.RotateFields, v.MeanSlugs, v.AllowanceField, v.ReserveField = connectionForms(c, in)
+	if err := a.connectionAgainForm(r, c, &v); err != nil {
+		return err
+	}
 	if err := a.connectionSync(r, c, in, &v); err != nil {
 		return err
 	}
@@ -323,7 +330,7 @@ func connectionForms(c services.Connection, in connectionInput) (name templates.
 	form.Vendor = c.Vendor
 	allowance = numberField(p, services.FieldAllowance, "Calls a day", or(in.allowance, strconv.Itoa(c.Allowance)), allowanceHint(c.Vendor))
 	reserve = numberField(p, services.FieldReserve, "Kept for people", or(in.reserve, strconv.Itoa(c.Reserve)), "How many of them background work leaves alone.")
-	return name, credentialFields(form, p, false), meanSlugs(form), allowance, reserve
+	return name, credentialFields(form, p, c.Removed()), meanSlugs(form), allowance, reserve
 }
 
 func allowanceHint(v services.Vendor) string {
@@ -359,6 +366,12 @@ func (a *app) rotateConnection(w http.ResponseWriter, r *http.Request) error {
 	if len(problems) > 0 {
 		return a.connectionAgain(w, r, id, connectionInput{problems: problems, rotate: &f})
 	}
+	return a.testSecrets(w, r, id, "The credentials were rotated, and what waited because of the old ones goes on now.")
+}
+
+// testSecrets tests a connection with its new secrets, or leads to where its
+// application is chosen.
+func (a *app) testSecrets(w http.ResponseWriter, r *http.Request, id services.ConnectionID, done string) error {
 	c, err := a.Connections.Get(r.Context(), orgOf(r), id)
 	if err != nil {
 		return err
@@ -366,7 +379,7 @@ func (a *app) rotateConnection(w http.ResponseWriter, r *http.Request) error {
 	if c.Vendor == services.RaygunV3 && c.Application == "" {
 		return a.listApplications(w, r, id)
 	}
-	return a.testAndShow(w, r, id, "The credentials were rotated, and what waited because of the old ones goes on now.")
+	return a.testAndShow(w, r, id, done)
 }
 
 // setConnectionBudget handles POST /settings/connections/{id}/budget.

@@ -135,6 +135,9 @@ type Connections struct {
 	// wakeAudit lets a LogRocket connection's audit log be read at once, if it is
 	// followed; nil where none is.
 	wakeAudit func(ctx context.Context, org OrgID, id ConnectionID) error
+	// wakeExports has a LogRocket connection's list of exports looked at at once,
+	// if it is followed; nil where none is.
+	wakeExports func(ctx context.Context, org OrgID, id ConnectionID) error
 
 	mu      sync.Mutex
 	clients map[ConnectionID]client

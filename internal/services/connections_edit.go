@@ -30,9 +30,9 @@ func mayAsk(a Actor) error {
 }
 
 // wake makes the keeper of mirrors look at a connection that changed, and what
-// waits for highlights or reads the audit log.
+// waits for highlights, reads the audit log or follows exports.
 func (c *Connections) wake(ctx context.Context, org OrgID, id ConnectionID) error {
-	for _, wake := range []func(context.Context, OrgID, ConnectionID) error{c.wakeSync, c.wakeHighlights, c.wakeAudit} {
+	for _, wake := range []func(context.Context, OrgID, ConnectionID) error{c.wakeSync, c.wakeHighlights, c.wakeAudit, c.wakeExports} {
 		if wake == nil {
 			continue
 		}
@@ -171,6 +171,56 @@ func (c *Connections) Rotate(ctx context.Context, actor Actor, id ConnectionID, 
 	c.drop(id)
 	if err != nil {
 		return nil, notFound(err, noConnection)
+	}
+	return nil, c.wake(ctx, actor.Org, id)
+}
+
+// Reconnect puts a connection that was removed to use again: what it brought
+// and what comes are of one connection then. Every secret is needed, for those
+// it had are erased. What was switched on goes on, a Raygun v3 connection with
+// the application it had.
+func (c *Connections) Reconnect(ctx context.Context, actor Actor, id ConnectionID, f ConnectionForm) (Problems, error) {
+	if err := mayConnect(actor); err != nil {
+		return nil, err
+	}
+	conn, err := c.Get(ctx, actor.Org, id)
+	if err != nil {
+		return nil, err
+	}
+	inUse := &Error{Kind: Conflict, Msg: fmt.Sprintf("The connection “%s” is in use. To replace its credentials, rotate them on its page.", conn.Name)}
+	if !conn.Removed() {
+		return nil, inUse
+	}
+	f.Vendor, f.Name, f.Application = conn.Vendor, strings.TrimSpace(f.Name), ""
+	f, problems := f.check(true)
+	if msg := checkName(f.Name); msg != "" {
+		problems[FieldName] = msg
+	}
+	if len(problems) > 0 {
+		return problems, nil
+	}
+	before, after := map[string]string{}, map[string]string{}
+	order, given := f.secretsOf()
+	for _, field := range order {
+		before[secretLabels[field]], after[secretLabels[field]] = "erased", "set"
+	}
+	if f.Name != conn.Name {
+		before["Name"], after["Name"] = conn.Name, f.Name
+	}
+	if f.OrgSlug != conn.OrgSlug || f.AppSlug != conn.AppSlug {
+		before["App"], after["App"] = conn.OrgSlug+"/"+conn.AppSlug, f.OrgSlug+"/"+f.AppSlug
+	}
+	e := c.entry(actor, "connection.reconnect", f.Name, fmt.Sprintf("Connected the %s connection “%s” again", conn.Vendor, f.Name))
+	e.Before, e.After = historyFields(before), historyFields(after)
+	err = c.db.Org(actor.Org).ReconnectConnection(ctx, id, f.Name, f.OrgSlug, f.AppSlug, c.seal(actor.Org, given), e)
+	c.drop(id)
+	switch {
+	case errors.Is(err, db.ErrExists):
+		return Problems{FieldName: nameTaken + " Choose another one."}, nil
+	case errors.Is(err, db.ErrNotFound): // somebody connected it just now
+		return nil, inUse
+	case err != nil:
+		return nil, fmt.Errorf("connect connection %d again: %w", id, err)
 	}
 	return nil, c.wake(ctx, actor.Org, id)
 }

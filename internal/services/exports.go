@@ -148,6 +148,7 @@ func newExports(d *db.DB, q *Queue, c *Connections, dir string, read readExport,
 		return e.readFile(ctx, org, ExportFileID(id))
 	})
 	q.onStart(e.settle)
+	c.wakeExports = e.wake
 	return e
 }
 

@@ -132,6 +132,16 @@ func (e *Exports) interrupt(id ConnectionID) {
 	}
 }
 
+// wake has a list looked at at once; it does nothing for one that is not
+// followed.
+func (e *Exports) wake(ctx context.Context, org OrgID, id ConnectionID) error {
+	err := e.db.Org(org).WakeExports(ctx, id, e.queue.put(jobExports, org, 0))
+	if errors.Is(err, db.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
 // LookNow has the list of a connection that is followed looked at at once.
 func (e *Exports) LookNow(ctx context.Context, actor Actor, id ConnectionID) error {
 	if err := mayExport(actor); err != nil {
