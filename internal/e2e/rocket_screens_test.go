@@ -113,7 +113,7 @@ func TestWaitingPagesShowTheResultByThemselves(t *testing.T) {
 	b := newTab(t, browser, s.address, look{width: 1280})
 	b.signIn("owner@example.com", sitePassword)
 	b.open("/o/acme/highlights/new?email=ada.lovelace%40example.com")
-	b.do("ask", chromedp.Click(`main button[type="submit"]`))
+	b.do("ask", chromedp.Click(`main .form-actions button`))
 	b.waitText("LogRocket is working on it")
 	b.checkPage("highlights that are waited for", axe)
 	b.screenshot("highlight-waiting")
