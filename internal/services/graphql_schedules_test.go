@@ -163,7 +163,7 @@ func TestAScheduleAsksOnceForEachTime(t *testing.T) {
 		}
 	}
 	var file bytes.Buffer
-	if err := WriteTrendCSV(&file, got, "users: rows"); err != nil || !strings.HasSuffix(file.String(), "2026-11-23T11:15:00Z,done,users: rows,3,0\r\n") {
+	if err := WriteTrendCSV(&file, got, "users: rows"); err != nil || !strings.HasSuffix(file.String(), "2026-11-23 11:15:00,done,users: rows,3,0\r\n") {
 		t.Errorf("file %q, %v", file.String(), err)
 	}
 	// What a backup has scheduled waits for a person.
