@@ -175,6 +175,19 @@ func TestApplicationChosenWhileTheTokenIsRotatedStays(t *testing.T) {
 		_, err := v.s.Connections.Rotate(t.Context(), v.actor, c.ID, v.v3Form("", ""))
 		return err
 	})
+	after(func() error { // removed, and connected again by a form that names another one
+		if err := v.s.Connections.Remove(t.Context(), v.actor, c.ID); err != nil {
+			return err
+		}
+		p, err := v.s.Connections.Reconnect(t.Context(), v.actor, c.ID, v.v3Form("Three", "another"))
+		if len(p) > 0 {
+			t.Error(p)
+		}
+		return err
+	})
+	if _, err := v.s.Connections.Reconnect(t.Context(), v.actor, c.ID, v.v3Form("Three", "")); !isConflict(err) {
+		t.Errorf("connected again while in use: %v", err)
+	}
 }
 
 func TestSessionOfBothVersionsIsOneRow(t *testing.T) {
