@@ -129,3 +129,28 @@ func TestAViewIsSavedAndItsSessionsAreDownloaded(t *testing.T) {
 func browserContext(b *tab) cdp.BrowserContextID {
 	return chromedp.FromContext(b.ctx).BrowserContextID
 }
+
+// The bars of a chart tell their numbers where the pointer is and lead to what
+// they count. Both are made of the chart's table when the pointer comes.
+func TestABarTellsItsNumbersAndLeadsToItsSessions(t *testing.T) {
+	s := newSite(t, sandbox.Options{})
+	manySessions(s.visitor(t, "support"))
+	b := newTab(t, newBrowser(t), s.address, look{width: 1280})
+	b.signIn("support@example.com", sitePassword)
+	b.open("/o/acme/sessions?span=7d")
+	b.waitText("Numbers: Sessions a day")
+	row := value(b, "read the newest day", chromedp.Evaluate[[]string](`[...document.querySelector(".chart-table tbody tr").cells].map(c => c.textContent.trim())`))
+	at := value(b, "find its bar", chromedp.Evaluate[[]float64](`(() => { const bars = document.querySelector(".chart-bars"); bars.scrollIntoView({block: "center"}); const r = bars.getBoundingClientRect(); return [r.right - r.width / 14, r.bottom - 5] })()`))
+	b.do("point at its bar", chromedp.MouseEvent("mouseMoved", at[0], at[1]))
+	eventually(t, "the bar tells the day's numbers", func() bool {
+		told, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](`document.querySelector(".chart-bars rect:hover title")?.textContent ?? ""`))
+		return err == nil && strings.HasPrefix(told, row[0]+"\nAll: "+row[1])
+	})
+	day := value(b, "read where the day leads", chromedp.Evaluate[string](`document.querySelector(".chart-table tbody a").href`))
+	b.do("click the bar", chromedp.MouseClickXY(at[0], at[1]))
+	b.waitPath("^" + regexp.QuoteMeta(strings.TrimPrefix(day, b.base)) + "$")
+	b.waitText(`(?m)^` + row[1] + ` sessions?$`)
+	for _, c := range b.complaints() {
+		t.Error(c)
+	}
+}

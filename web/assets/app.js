@@ -2,6 +2,7 @@
 import './htmx.js'
 import 'htmx.org/dist/ext/hx-csp.js'
 import 'htmx.org/dist/ext/hx-sse.js'
+import { charts } from './charts.js'
 import { copying } from './copy.js'
 import { keys } from './keys.js'
 import { limits } from './limits.js'
@@ -18,6 +19,7 @@ const notify = toasts()
 ages()
 localTimes()
 tips()
+charts()
 themeSwitch()
 menus()
 limits()

@@ -33,7 +33,7 @@ execFileSync(join(here, 'node_modules', '.bin', 'tailwindcss'),
 copyFileSync(join(here, 'favicon.svg'), join(out, 'favicon.svg'))
 writeFileSync(join(out, 'licenses.txt'), licenses())
 writeFileSync(join(templates, 'assets_gen.go'), addresses())
-report(['app.css', 'app.js', 'theme.js'], 44)
+report(['app.css', 'app.js', 'theme.js'], 45)
 report(['app.css', 'app.js', 'theme.js', 'graphql.js'], 250) // on the GraphQL pages
 
 // bundle makes one script for the browser, with htmx as a shared module in the

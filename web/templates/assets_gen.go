@@ -4,8 +4,8 @@ package templates
 
 // Where the built files are served; the hash is that of their content.
 const (
-	urlCSS     = "/static/app.62edfc5cd77c.css"
-	urlAppJS   = "/static/app.7cf29334301b.js"
+	urlCSS     = "/static/app.50802801c7dd.css"
+	urlAppJS   = "/static/app.50281836f601.js"
 	urlThemeJS = "/static/theme.d329c1c2cbae.js"
 	urlGraphQL = "/static/graphql.600152c87cfa.js"
 	urlFavicon = "/static/favicon.6c7ac739bdd4.svg"

@@ -138,24 +138,6 @@ func (c ChartView) ticks() []chartTick {
 	return out
 }
 
-// tip says a bar's numbers in a line.
-func (c ChartView) tip(b ChartBar) string {
-	s := b.Label + ": " + c.told(b.Total()) + " " + c.Unit
-	var parts []string
-	for i, v := range b.Values {
-		if v > 0 && c.byPart() {
-			parts = append(parts, FormatCount(v)+" "+c.Parts[i].Label)
-		}
-	}
-	if len(parts) > 0 {
-		s += " (" + strings.Join(parts, ", ") + ")"
-	}
-	if c.Compare != "" {
-		s += "; " + c.Compare + ": " + FormatCount(b.Before)
-	}
-	return s
-}
-
 // byPart says whether the numbers of each part are told.
 func (c ChartView) byPart() bool { return len(c.Parts) > 1 && !c.Banded }
 
@@ -237,6 +219,14 @@ func share(part, whole int64) float64 {
 		return 0
 	}
 	return float64(part) / float64(whole)
+}
+
+// order is the class of the table, by which the script knows where its rows begin.
+func (c ChartView) order() string {
+	if c.FirstFirst {
+		return "nums first-first"
+	}
+	return "nums"
 }
 
 // rows are the places of the bars in the order of the table.
