@@ -37,7 +37,11 @@ func (o Org) Customer(ctx context.Context, id CustomerID) (Customer, error) {
 type Glance struct {
 	Customer Customer
 	Pinned   bool // by the member
-	Sessions int  // counted up to a limit
+	// ViewedAt is when the member looked at them last; zero means never.
+	ViewedAt time.Time
+	Sessions int // counted up to a limit
+	// SharesIDs says that somebody else holds one of their ids, see [Org.SharesWith].
+	SharesIDs bool
 	// Whether there are any trait edits, highlights, recordings and history entries.
 	Edits, Highlights, Recordings, History bool
 }
@@ -49,18 +53,20 @@ func (o Org) Glance(ctx context.Context, user UserID, id CustomerID, sessions in
 		return scanPacked(r, func(r scanner) (g Glance, err error) {
 			c := &g.Customer
 			err = r.Scan(&c.ID, &c.Name, &c.Email, (*stamp)(&c.FirstSeen), (*stamp)(&c.LastSeen), (*stamp)(&c.CreatedAt),
-				&g.Pinned, &g.Sessions, &g.Edits, &g.Highlights, &g.Recordings, &g.History)
+				&g.Pinned, (*stamp)(&g.ViewedAt), &g.Sessions, &g.SharesIDs, &g.Edits, &g.Highlights, &g.Recordings, &g.History)
 			return g, err
 		})
 	}, `
 		SELECT json_array(`+customerColumns+`,
 			EXISTS (SELECT 1 FROM pins p WHERE p.org_id = c.org_id AND p.user_id = ? AND p.customer_id = c.id),
+			(SELECT v.viewed_at FROM recent_customers v WHERE v.org_id = c.org_id AND v.user_id = ? AND v.customer_id = c.id),
 			(SELECT count(*) FROM (SELECT 1 FROM sessions s WHERE s.customer_id = c.id LIMIT ?)),
+			EXISTS (SELECT 1 FROM `+sharedIdentities+` WHERE m.customer_id = c.id AND m.org_id = c.org_id AND `+sharedKinds+`),
 			EXISTS (SELECT 1 FROM trait_edits e WHERE e.customer_id = c.id),
 			EXISTS (SELECT 1 FROM highlights h WHERE h.customer_id = c.id),
 			EXISTS (SELECT 1 FROM recordings r WHERE r.customer_id = c.id AND r.state = 'shown'),
 			EXISTS (SELECT 1 FROM history h WHERE h.org_id = c.org_id AND h.customer_id = c.id))
-		FROM customers c WHERE c.id = ? AND c.org_id = ?`, user, sessions, id, o.id)
+		FROM customers c WHERE c.id = ? AND c.org_id = ?`, user, user, sessions, id, o.id)
 }
 
 // Customers lists customers, the last seen first and those whom no vendor ever
@@ -93,6 +99,14 @@ type Shared struct {
 	Value    string
 }
 
+// What a customer holds is m, what others hold of it is i.
+const (
+	sharedIdentities = `identities m INDEXED BY identities_customer
+		CROSS JOIN identities i ON i.org_id = m.org_id AND i.value_norm = m.value_norm AND i.kind = m.kind
+			AND i.connection_id = m.connection_id AND i.customer_id <> m.customer_id AND i.value = m.value`
+	sharedKinds = `m.kind IN ('raygun_identifier', 'raygun_user', 'logrocket_user')`
+)
+
 // SharesWith lists other customers with the same vendor id on the same
 // connection, at most 20, in the index's order: sorting them would read every
 // holder of a "guest".
@@ -105,23 +119,14 @@ func (o Org) SharesWith(ctx context.Context, id CustomerID) ([]Shared, error) {
 		return v, err
 	}, `
 		SELECT i.kind, i.value, `+customerColumns+`
-		FROM identities m INDEXED BY identities_customer
-		CROSS JOIN identities i ON i.org_id = m.org_id AND i.value_norm = m.value_norm AND i.kind = m.kind
-			AND i.connection_id = m.connection_id AND i.customer_id <> m.customer_id AND i.value = m.value
+		FROM `+sharedIdentities+`
 		JOIN customers c ON c.id = i.customer_id
-		WHERE m.customer_id = ? AND m.org_id = ? AND m.kind IN ('raygun_identifier', 'raygun_user', 'logrocket_user')
+		WHERE m.customer_id = ? AND m.org_id = ? AND `+sharedKinds+`
 		LIMIT 20`, id, o.id)
 }
 
-// View notes that a member looked at a customer. A look within a minute of the
-// one before is not written: reading must stay cheap.
+// View notes that a member looked at a customer.
 func (o Org) View(ctx context.Context, user UserID, customer CustomerID, now time.Time) error {
-	n, err := one(ctx, o.db.r, "recent customer", scanInt, `
-		SELECT EXISTS (SELECT 1 FROM recent_customers WHERE org_id = ? AND user_id = ? AND customer_id = ? AND viewed_at > ?)`,
-		o.id, user, customer, now.Add(-time.Minute).UnixMilli())
-	if err != nil || n == 1 {
-		return err
-	}
 	return o.write(ctx, func(tx *sql.Tx) error {
 		if err := must(exec(ctx, tx, "recent customer", `
 			INSERT INTO recent_customers (org_id, user_id, customer_id, viewed_at)

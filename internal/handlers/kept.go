@@ -57,7 +57,7 @@ func (a *app) kept(h handlerFunc) handlerFunc {
 			a.Metrics.Kept("hit")
 		} else {
 			a.Metrics.Kept("made")
-			made := &pageMaker{header: w.Header()}
+			made := &pageMaker{header: w.Header(), body: make([]byte, 0, 16<<10)}
 			if err := h(made, r); err != nil {
 				return err
 			}

@@ -179,8 +179,10 @@ func (c *Customers) View(ctx context.Context, actor Actor, id CustomerID) (Custo
 	if p.Identities, err = o.Identities(ctx, id); err != nil {
 		return p, err
 	}
-	if p.Shares, err = o.SharesWith(ctx, id); err != nil {
-		return p, err
+	if p.SharesIDs {
+		if p.Shares, err = o.SharesWith(ctx, id); err != nil {
+			return p, err
+		}
 	}
 	if p.newest, err = o.CustomerSessions(ctx, id, Moment{}, PageSize+1); err != nil {
 		return p, err
@@ -197,8 +199,9 @@ func (c *Customers) View(ctx context.Context, actor Actor, id CustomerID) (Custo
 	if p.Refresh, err = c.refreshOptions(ctx, actor.Org, p, conns); err != nil {
 		return p, err
 	}
-	if actor.User != 0 {
-		err = o.View(ctx, actor.User, id, c.now())
+	// A look within a minute of the one before is not written: reading must stay cheap.
+	if now := c.now(); actor.User != 0 && now.Sub(p.ViewedAt) >= time.Minute {
+		err = o.View(ctx, actor.User, id, now)
 	}
 	return p, err
 }
