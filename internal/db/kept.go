@@ -80,6 +80,18 @@ func (k *keptAnswers) put(generation uint64, q keptQuestion, answer keptAnswer, 
 	}
 }
 
+// forget drops what is kept of one row's question, for what is written without
+// another generation.
+func (k keptReads) forget(query string, args ...any) {
+	q, ok := k.question(query, args, true)
+	if !ok {
+		return
+	}
+	k.d.answers.mu.Lock()
+	defer k.d.answers.mu.Unlock()
+	delete(k.d.answers.answers, q)
+}
+
 // keptAnswer is what a question was answered: rows, a row, or that there is none.
 type keptAnswer struct {
 	answer any

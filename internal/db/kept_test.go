@@ -1,6 +1,7 @@
 package db
 
 import (
+	"errors"
 	"path/filepath"
 	"testing"
 	"time"
@@ -126,5 +127,56 @@ func TestKeptReadsForgetWhatAWriteOvertook(t *testing.T) {
 	asked = false
 	if read(func() { asked = true }); asked {
 		t.Error("what was read since is not kept")
+	}
+}
+
+// Who asks is kept between two writes too; a browser that was seen again, was
+// idle for too long, has expired or was signed out is what the file says.
+func TestAKeptBrowserSessionIsWhatTheFileSays(t *testing.T) {
+	d, _ := openTwoOrgs(t)
+	ctx, now := t.Context(), time.Now().UTC().Truncate(time.Millisecond)
+	user, err := d.AddUserUnscoped(ctx, User{Email: "ada@example.com", PasswordHash: "hash", CreatedAt: now}, "ada@example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := []byte{0, 0xff, '\'', 'x'}
+	if err := d.AddWebSessionUnscoped(ctx, token, WebSession{User: user.ID, Data: "{}", CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	find := func(at time.Time) (WebSession, error) {
+		t.Helper()
+		return d.WebSessionUnscoped(ctx, token, at, at.Add(-30*time.Minute))
+	}
+	if s, err := find(now); err != nil || s.User != user.ID || !s.SeenAt.Equal(now) {
+		t.Fatalf("session is %+v (%v)", s, err)
+	}
+	asked := d.r.asked.Load()
+	if _, err := find(now); err != nil || d.r.asked.Load() != asked {
+		t.Errorf("a session that is kept is read again (%v)", err)
+	}
+	if _, err := find(now.Add(30 * time.Minute)); !errors.Is(err, ErrNotFound) {
+		t.Errorf("a session that was idle for too long is %v", err)
+	}
+	seen := now.Add(29 * time.Minute)
+	if err := d.TouchWebSessionUnscoped(ctx, token, seen); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := find(now.Add(40 * time.Minute)); err != nil || !s.SeenAt.Equal(seen) {
+		t.Errorf("after it was seen again the session is %+v (%v)", s, err)
+	}
+	if err := d.TouchWebSessionUnscoped(ctx, token, now.Add(59*time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := find(now.Add(time.Hour)); !errors.Is(err, ErrNotFound) {
+		t.Errorf("a session that has expired is %v", err)
+	}
+	if _, err := d.WebSessionUnscoped(ctx, []byte("another"), now, now.Add(-time.Hour)); !errors.Is(err, ErrNotFound) {
+		t.Errorf("a session that never was is %v", err)
+	}
+	if err := d.DeleteWebSessionUnscoped(ctx, token); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := find(seen); !errors.Is(err, ErrNotFound) {
+		t.Errorf("a browser that was signed out is %v", err)
 	}
 }

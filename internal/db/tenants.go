@@ -259,22 +259,33 @@ func (d *DB) SetWebSessionDataUnscoped(ctx context.Context, tokenHash []byte, da
 }
 
 // WebSessionUnscoped finds a browser's session that was seen since idleSince
-// and has not expired at now.
+// and has not expired at now. Every page asks who looks at it, so the answer is
+// kept between two writes: one that was ended is gone with the write that ended
+// it.
 func (d *DB) WebSessionUnscoped(ctx context.Context, tokenHash []byte, now, idleSince time.Time) (WebSession, error) {
-	return one(ctx, d.r, "web session", func(s scanner) (WebSession, error) {
+	w, err := one(ctx, keptReads{readers: d.r, d: d}, "web session", func(s scanner) (WebSession, error) {
 		var w WebSession
 		var created, seen, expires sql.NullInt64
 		err := s.Scan(&w.User, &w.Data, &created, &seen, &expires)
 		w.CreatedAt, w.SeenAt, w.ExpiresAt = timeOf(created), timeOf(seen), timeOf(expires)
 		return w, err
-	}, `
-		SELECT user_id, data, created_at, seen_at, expires_at FROM web_sessions
-		WHERE token_hash = ? AND expires_at > ? AND seen_at > ?`, tokenHash, ms(now), ms(idleSince))
+	}, webSessionQuery, string(tokenHash))
+	if err == nil && (!w.ExpiresAt.After(now) || !w.SeenAt.After(idleSince)) {
+		return WebSession{}, wrap("web session", sql.ErrNoRows)
+	}
+	return w, err
 }
 
-// TouchWebSessionUnscoped notes that a browser was seen.
+// The hash is text here, because what is kept is found by its arguments.
+const webSessionQuery = `
+	SELECT user_id, data, created_at, seen_at, expires_at FROM web_sessions
+	WHERE token_hash = CAST(? AS BLOB)`
+
+// TouchWebSessionUnscoped notes that a browser was seen. That is no change of
+// what pages show, so what is kept of the session has to be forgotten.
 func (d *DB) TouchWebSessionUnscoped(ctx context.Context, tokenHash []byte, now time.Time) error {
 	_, err := exec(ctx, d.w, "web session", touchWebSession, ms(now), tokenHash)
+	keptReads{readers: d.r, d: d}.forget(webSessionQuery, string(tokenHash))
 	return err
 }
 
