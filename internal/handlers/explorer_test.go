@@ -23,11 +23,20 @@ func explorerSite(t *testing.T) (*site, *browser) {
 	b := s.as(t, "support@example.com")
 	a := b.post("/o/acme/sessions/ask", "span", "60d", "connection", "1")
 	page := b.until(a.location, "500 are here.")
-	for _, path := range regexp.MustCompile(`/o/acme/sessions/\d+`).FindAllString(page.body, 6) {
+	for _, path := range listed(page.body, 6) {
 		b.post(path+"/detail").wants(t, http.StatusSeeOther)
 		b.until(path, "Page views with load time")
 	}
 	return s, b
+}
+
+// listed are the pages of the first n sessions of a list, of all if n is negative.
+func listed(body string, n int) []string {
+	var out []string
+	for _, m := range regexp.MustCompile(`<tr><td><a href="?(sessions/\d+)`).FindAllStringSubmatch(body, n) {
+		out = append(out, "/o/acme/"+m[1])
+	}
+	return out
 }
 
 // titleOf is the heading of the list: how many there are.
@@ -149,7 +158,7 @@ func TestFilesHoldWhatThePageShows(t *testing.T) {
 			}
 		}
 	}
-	if page := b.get("/o/acme/sessions?span=60d&columns=length,nonsense,person"); strings.Contains(page.body, ">Browser</th>") || !strings.Contains(page.body, ">Length</th>") {
+	if page := b.get("/o/acme/sessions?span=60d&columns=length,nonsense,person"); strings.Contains(page.body, "<th>Browser") || !strings.Contains(page.body, "<th>Length") {
 		t.Error("the columns are not those that were chosen")
 	}
 	s.as(t, "viewer@example.com").get("/o/acme/sessions.csv?span=60d").wants(t, 200)
@@ -174,7 +183,7 @@ func TestViewsAreSavedOpenedSharedAndDeleted(t *testing.T) {
 		t.Fatalf("%d to %q, want %q", a.status, a.location, want)
 	}
 	page := b.get(a.location)
-	page.wants(t, 200, `data-focus>From the &lt;US&gt;</h1>`, "is saved, and Sessions opens with it.", ">Length</th>", "Remove Country United States", "Mine")
+	page.wants(t, 200, `data-focus>From the &lt;US&gt;</h1>`, "is saved, and Sessions opens with it.", "<th>Length", "Remove Country United States", "Mine")
 	if strings.Contains(page.body, "Changed since it was saved") {
 		t.Error("the view differs from itself")
 	}
@@ -318,7 +327,7 @@ func TestFiguresLeadToTheSessionsBehindThem(t *testing.T) {
 	_, b := explorerSite(t)
 	const figures = "/o/acme/insight?span=60d&from=&to="
 	// Errors come with details: fetch more, until one has an error.
-	for _, path := range regexp.MustCompile(`/o/acme/sessions/\d+`).FindAllString(b.get("/o/acme/sessions?span=60d").body, 40)[6:] {
+	for _, path := range listed(b.get("/o/acme/sessions?span=60d").body, 40)[6:] {
 		if strings.Contains(b.get(figures).body, "error_text=") {
 			break
 		}

@@ -25,7 +25,7 @@ func TestInsightSaysWhatItIsComputedFrom(t *testing.T) {
 	b.get("/o/acme/insight?span=90d").wants(t, 200, "Computed from the 500 sessions in the mirror", "Page views and errors of 0 of them are here (0 %)",
 		"No page views of these sessions here", "Raygun rated none of these sessions", "Sessions a week", "United States")
 
-	for _, path := range regexp.MustCompile(`/o/acme/sessions/\d+`).FindAllString(sessions.body, 3) {
+	for _, path := range listed(sessions.body, 3) {
 		b.post(path+"/detail").wants(t, 303)
 	}
 	b.until("/o/acme/insight?span=90d", "Page views and errors of 3 of them")

@@ -3,7 +3,6 @@ package handlers_test
 import (
 	"net/http"
 	"net/http/httptest"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -74,7 +73,7 @@ func TestRaygunV3FromTheTokenToTheFigures(t *testing.T) {
 			}
 			list := b.get("/o/acme/sessions?span=7d")
 			list.wants(t, 200)
-			hrefs, seen := regexp.MustCompile(`/o/acme/sessions/\d+`).FindAllString(list.body, -1), map[string]bool{}
+			hrefs, seen := listed(list.body, -1), map[string]bool{}
 			for _, h := range hrefs {
 				seen[h] = true
 			}

@@ -4,7 +4,7 @@ package templates
 
 // Where the built files are served; the hash is that of their content.
 const (
-	urlCSS     = "/static/app.50802801c7dd.css"
+	urlCSS     = "/static/app.1817e067df11.css"
 	urlAppJS   = "/static/app.50281836f601.js"
 	urlThemeJS = "/static/theme.d329c1c2cbae.js"
 	urlGraphQL = "/static/graphql.600152c87cfa.js"

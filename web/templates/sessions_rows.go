@@ -3,23 +3,33 @@ package templates
 import (
 	"context"
 	"io"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/a-h/templ"
 )
 
-// sessionRows are the rows of a SessionTable, made by hand with little around
-// their values, as a page has fifty: the style sheet aligns what has a
-// data-label, which phones show before it, and writes into empty cells that
-// nothing is known. HTML lets one leave the end tags out.
-type sessionRows struct {
+// SessionTable lists sessions in the columns that were chosen; the first one
+// is the time that opens the session. It is made by hand with little around the
+// values, as a page has fifty rows: the table's class says which columns hold
+// numbers, which the style sheet aligns and names on a phone, and it writes into
+// empty cells that nothing is known. HTML lets one leave the end tags out.
+func SessionTable(rows []SessionRowView, columns []SessionColumnView, now time.Time) templ.Component {
+	return sessionTable{rows, columns, now}
+}
+
+type sessionTable struct {
 	rows    []SessionRowView
 	columns []SessionColumnView
 	now     time.Time
 }
 
-// Render writes the rows.
-func (t sessionRows) Render(_ context.Context, w io.Writer) error {
+// Render writes the table.
+func (t sessionTable) Render(_ context.Context, w io.Writer) error {
+	if err := write(w, t.head()); err != nil {
+		return err
+	}
 	var row []byte
 	for i := range t.rows {
 		row = append(row[:0], `<tr>`...)
@@ -30,7 +40,25 @@ func (t sessionRows) Render(_ context.Context, w io.Writer) error {
 			return err
 		}
 	}
-	return nil
+	return write(w, `</table></div>`)
+}
+
+// head is what stands before the rows. What holds numbers is named by a class such
+// as pages-6, the sixth column.
+func (t sessionTable) head() string {
+	var class, heads strings.Builder
+	for i, c := range t.columns {
+		if c.Num {
+			class.WriteString(c.Key + "-" + strconv.Itoa(i+1) + " ")
+		}
+		heads.WriteString("<th>" + c.Label)
+		if c.Key == "started" || c.Key == "ended" {
+			heads.WriteString(" (UTC)")
+		}
+	}
+	const caption = "Sessions, newest first"
+	return `<div class=table-wrap role=region aria-label="` + caption + `" tabindex=0><table class="grid-table as-cards ` + class.String() +
+		`sessions opens"><caption class=sr-only>` + caption + `</caption><thead><tr>` + heads.String() + `<tbody>`
 }
 
 // cell is what a row has in a column.
@@ -49,17 +77,17 @@ func (s *SessionRowView) cell(key string, now time.Time) markup {
 	case "country":
 		return textCell(CountryName(s.Country))
 	case "pages":
-		return numberCell("Pages", s.Pages)
+		return numberCell(s.Pages)
 	case "errors":
 		if s.Errors > 0 {
-			return `<td data-label=Errors>` + chip(FormatCount(s.Errors), "bad", "bug")
+			return markup(`<td><b class="tone-bad icon-bug">` + FormatCount(s.Errors) + `</b>`)
 		}
-		return numberCell("Errors", s.Errors)
+		return numberCell(s.Errors)
 	case "length":
 		if s.LengthMS < 0 {
-			return unknownNumber
+			return `<td>`
 		}
-		return labelled("Length", FormatMillis(s.LengthMS))
+		return markup(`<td>` + FormatMillis(s.LengthMS))
 	case "rating":
 		switch {
 		case s.Rating != "":
@@ -70,7 +98,7 @@ func (s *SessionRowView) cell(key string, now time.Time) markup {
 	case "state":
 		switch {
 		case s.Active:
-			return `<td>` + activeChip
+			return `<td><b class=tone-live>Active</b>`
 		case s.Ended:
 			return `<td>Ended`
 		}

@@ -36,57 +36,6 @@ type SessionColumnView struct {
 	Num        bool
 }
 
-// SessionTable lists sessions in the columns that were chosen; the first one
-// is the time that opens the session.
-//
-//go:noinline
-func SessionTable(rows []SessionRowView, columns []SessionColumnView, now time.Time) templ.Component {
-	return generated(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
-		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
-		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
-			return templ_7745c5c3_CtxErr
-		}
-		templ_7745c5c3_Buffer, templ_7745c5c3_IsBuffer := templruntime.GetBuffer(templ_7745c5c3_W)
-		if !templ_7745c5c3_IsBuffer {
-			defer func() {
-				templ_7745c5c3_BufErr := templruntime.ReleaseBuffer(templ_7745c5c3_Buffer)
-				if templ_7745c5c3_Err == nil {
-					templ_7745c5c3_Err = templ_7745c5c3_BufErr
-				}
-			}()
-		}
-		ctx = templ.InitializeContext(ctx)
-		templ_7745c5c3_Var1 := templ.GetChildren(ctx)
-		if templ_7745c5c3_Var1 == nil {
-			templ_7745c5c3_Var1 = templ.NopComponent
-		}
-		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Var2 := generated(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
-			templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
-			templ_7745c5c3_Buffer, templ_7745c5c3_IsBuffer := templruntime.GetBuffer(templ_7745c5c3_W)
-			if !templ_7745c5c3_IsBuffer {
-				defer func() {
-					templ_7745c5c3_BufErr := templruntime.ReleaseBuffer(templ_7745c5c3_Buffer)
-					if templ_7745c5c3_Err == nil {
-						templ_7745c5c3_Err = templ_7745c5c3_BufErr
-					}
-				}()
-			}
-			ctx = templ.InitializeContext(ctx)
-			templ_7745c5c3_Err = sessionRows{rows, columns, now}.Render(ctx, templ_7745c5c3_Buffer)
-			if templ_7745c5c3_Err != nil {
-				return templ_7745c5c3_Err
-			}
-			return nil
-		})
-		templ_7745c5c3_Err = Table(TableView{Caption: "Sessions, newest first", Columns: sessionHeads(columns), Cards: true, Class: "sessions opens"}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var2), templ_7745c5c3_Buffer)
-		if templ_7745c5c3_Err != nil {
-			return templ_7745c5c3_Err
-		}
-		return nil
-	})
-}
-
 // text is what a row has in a column of plain text.
 func (s *SessionRowView) text(key string) string {
 	switch key {
@@ -108,17 +57,6 @@ func (s *SessionRowView) text(key string) string {
 	return ""
 }
 
-func sessionHeads(columns []SessionColumnView) []ColumnView {
-	out := make([]ColumnView, len(columns))
-	for i, c := range columns {
-		out[i] = ColumnView{Label: c.Label, Num: c.Num}
-		if c.Key == "started" || c.Key == "ended" {
-			out[i].Label += " (UTC)"
-		}
-	}
-	return out
-}
-
 // RatingText shows a rating as its badge, and a word that Raygun does not
 // document as it is.
 func RatingText(rating string) templ.Component { return ratingText(rating) }
@@ -129,14 +67,12 @@ func textCell(text string) markup {
 	return markup(`<td>` + templ.EscapeString(text))
 }
 
-const unknownNumber = markup(`<td class=num>`)
-
 // numberCell is a cell of a number, which is not known if it is negative.
-func numberCell(label string, n int64) markup {
+func numberCell(n int64) markup {
 	if n < 0 {
-		return unknownNumber
+		return `<td>`
 	}
-	return labelled(label, FormatCount(n))
+	return markup(`<td>` + FormatCount(n))
 }
 
 var _ = templruntime.GeneratedTemplate
