@@ -53,9 +53,9 @@ func (b *bench) store(ctx context.Context, dir string) (err error) {
 	}
 	window := time.Since(began)
 	_, loads, err := turns(5, func() error { return nil }, func() error {
-		rows, _, err := o.PageLoads(ctx, ids, p)
+		rows, _, err := o.PageLoads(ctx, ids, p, nil)
 		for _, l := range rows {
-			l.Now.Loads.Quantile(0.75)
+			l.Now.Quantile(0.75)
 		}
 		return err
 	})

@@ -145,78 +145,90 @@ func (o Org) FacetCounts(ctx context.Context, conns []ConnectionID, facet Facet,
 	return out, nil
 }
 
-// PageLoad is how often a page was viewed and how long it took to load.
-type PageLoad struct {
+// PageCount is how often a page was viewed.
+type PageCount struct {
 	Page       PageID
 	Connection ConnectionID
-	// Now is from From to To, Before of the days before.
-	Now, Before PageCounts
+	// Views from From to To, of which Timed say how long they loaded, and of the
+	// days before.
+	Views, Timed, ViewsBefore, TimedBefore int64
 }
 
-// PageCounts are a page's numbers over some days.
-type PageCounts struct {
-	Sessions, Views int64
-	Loads           Loads // of the views whose load time is known
+// PageCounts adds up the views of every page of some connections, without their
+// load times, the most viewed page first; those of the days before alone last.
+func (o Org) PageCounts(ctx context.Context, conns []ConnectionID, p Period) ([]PageCount, error) {
+	var out []PageCount
+	for _, conn := range conns {
+		rows, err := list(ctx, o.kept(), "views by page", func(s scanner) (PageCount, error) {
+			c := PageCount{Connection: conn}
+			err := s.Scan(&c.Page, &c.Views, &c.Timed, &c.ViewsBefore, &c.TimedBefore)
+			return c, err
+		}, `
+			SELECT page_id, sum(iif(day < ?2, 0, views)) AS views, sum(iif(day < ?2, 0, timed)) AS timed,
+				sum(iif(day < ?2, views, 0)) AS views_before, sum(iif(day < ?2, timed, 0)) AS timed_before
+			FROM page_days
+			WHERE connection_id = ?1 AND day BETWEEN ?3 AND ?4 AND org_id = ?5
+			GROUP BY page_id`, conn, p.From, p.Before, p.To, o.id)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, rows...)
+	}
+	sortBy(out, func(a, b PageCount) int {
+		return cmp.Or(cmp.Compare(b.Views, a.Views), cmp.Compare(a.Page, b.Page))
+	})
+	return out, nil
 }
 
-// Add adds another page's numbers.
-func (c *PageCounts) Add(other PageCounts) {
-	c.Sessions += other.Sessions
-	c.Views += other.Views
-	c.Loads.Add(other.Loads)
-}
+// PageLoads are the load times of a page: Now from From to To, and those of the
+// days before.
+type PageLoads struct{ Now, Before Loads }
 
 // maxPageDays bounds how many rows of page_days one question reads: 400 days
 // of 250 pages, and as many before.
 const maxPageDays = 200_000
 
-// PageLoads adds up the views of every page of some connections. Of very many
-// pages on very many days only the newest days are read: from is the first day
-// of which all is in the answer, p.Before if nothing is missing.
-func (o Org) PageLoads(ctx context.Context, conns []ConnectionID, p Period) (loads []PageLoad, from Day, err error) {
-	from = p.Before
+// PageLoads adds up the load times of pages of some connections: of all pages
+// if none is named. Of very many pages on very many days only the newest days
+// are read: from is the first day of which all is in the answer, p.Before if
+// nothing is missing.
+func (o Org) PageLoads(ctx context.Context, conns []ConnectionID, p Period, pages []PageID) (loads map[PageID]*PageLoads, from Day, err error) {
+	from, loads = p.Before, map[PageID]*PageLoads{}
+	var named any
+	if len(pages) > 0 {
+		named = jsonList(pages)
+	}
 	for _, conn := range conns {
-		pages := map[PageID]*PageLoad{}
 		oldest := p.To
-		rows, err := list(ctx, o.db.r, "page views a day", func(s scanner) (struct{}, error) {
-			var day Day
+		rows, err := list(ctx, o.db.r, "load times a day", func(s scanner) (struct{}, error) {
 			var page PageID
-			var c PageCounts
 			var packed []byte
-			if err := s.Scan(&day, &page, &c.Sessions, &c.Views, &packed); err != nil {
+			if err := s.Scan(&oldest, &page, &packed); err != nil {
 				return struct{}{}, err
 			}
-			l := pages[page]
+			l := loads[page]
 			if l == nil {
-				l = &PageLoad{Page: page, Connection: conn}
-				pages[page] = l
+				l = &PageLoads{}
+				loads[page] = l
 			}
-			into := &l.Now
-			if day < p.From {
-				into = &l.Before
+			if oldest < p.From {
+				l.Before.addPacked(packed)
+			} else {
+				l.Now.addPacked(packed)
 			}
-			into.Sessions += c.Sessions
-			into.Views += c.Views
-			into.Loads.addPacked(packed)
-			oldest = day
 			return struct{}{}, nil
 		}, `
-			SELECT day, page_id, sessions, views, loads FROM page_days
-			WHERE connection_id = ? AND day BETWEEN ? AND ? AND org_id = ?
-			ORDER BY day DESC, page_id DESC LIMIT ?`, conn, p.Before, p.To, o.id, maxPageDays)
+			SELECT day, page_id, loads FROM page_days
+			WHERE connection_id = ?1 AND day BETWEEN ?2 AND ?3 AND org_id = ?4 AND timed > 0
+				AND (?5 IS NULL OR page_id IN (SELECT value FROM json_each(?5)))
+			ORDER BY day DESC, page_id DESC LIMIT ?6`, conn, p.Before, p.To, o.id, named, maxPageDays)
 		if err != nil {
 			return nil, 0, err
 		}
 		if len(rows) == maxPageDays {
 			from = max(from, oldest+1) // the oldest day was cut somewhere
 		}
-		for _, l := range pages {
-			loads = append(loads, *l)
-		}
 	}
-	sortBy(loads, func(a, b PageLoad) int {
-		return cmp.Or(cmp.Compare(b.Now.Views, a.Now.Views), cmp.Compare(a.Page, b.Page))
-	})
 	return loads, from, nil
 }
 
@@ -232,7 +244,7 @@ type ErrorCount struct {
 func (o Org) ErrorCounts(ctx context.Context, conns []ConnectionID, p Period, limit int) ([]ErrorCount, error) {
 	var out []ErrorCount
 	for _, conn := range conns {
-		rows, err := list(ctx, o.db.r, "errors by sessions", func(s scanner) (ErrorCount, error) {
+		rows, err := list(ctx, o.kept(), "errors by sessions", func(s scanner) (ErrorCount, error) {
 			var c ErrorCount
 			err := s.Scan(&c.Group.ID, &c.Group.Connection, &c.Group.VendorID, &c.Group.Name, &c.Sessions, &c.Occurrences, &c.Before)
 			return c, err

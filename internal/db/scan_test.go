@@ -190,7 +190,9 @@ func askEverything(t *testing.T, d, watched *DB) {
 		func() error { _, err := o.ErrorGroups(ctx, []ErrorGroupID{1, 2}); return err },
 		func() error { _, err := o.DayCounts(ctx, []ConnectionID{1}, FacetOS, "iOS", period); return err },
 		func() error { _, err := o.FacetCounts(ctx, []ConnectionID{1}, FacetOS, period, 9); return err },
-		func() error { _, _, err := o.PageLoads(ctx, []ConnectionID{1}, period); return err },
+		func() error { _, err := o.PageCounts(ctx, []ConnectionID{1}, period); return err },
+		func() error { _, _, err := o.PageLoads(ctx, []ConnectionID{1}, period, nil); return err },
+		func() error { _, _, err := o.PageLoads(ctx, []ConnectionID{1}, period, []PageID{1, 2}); return err },
 		func() error { _, err := o.ErrorCounts(ctx, []ConnectionID{1}, period, 9); return err },
 		func() error { // an id only, and an email for whom an id names
 			_, err := o.Resolve(ctx, Sighting{Connection: 1, RaygunIdentifier: "u2", SeenAt: now})

@@ -66,6 +66,16 @@ func customerScreens() []screen {
 		{name: "customers", path: "/o/acme/customers"},
 		{name: "sessions", path: "/o/acme/sessions"},
 		{name: "insight", find: func(t *testing.T, v *visitor) string { return manySessions(v) }},
+		{name: "insight-days", path: "/o/acme/insight/days?span=90d"},
+		{name: "insight-pages", find: func(t *testing.T, v *visitor) string {
+			fetchSession(v, lookUp(v, ada))
+			return "/o/acme/insight/pages?span=90d&sort=p75"
+		}},
+		{name: "insight-vitals", path: "/o/acme/insight/vitals?span=90d", twice: true},
+		{name: "insight-errors", path: "/o/acme/insight/errors?span=90d", twice: true},
+		{name: "insight-countries", path: "/o/acme/insight/countries?span=90d"},
+		{name: "insight-browsers", path: "/o/acme/insight/browsers?span=90d", twice: true},
+		{name: "insight-systems", path: "/o/acme/insight/systems?span=90d", twice: true},
 		{name: "insight-nothing", path: "/o/acme/insight?from=2020-01-01&to=2020-01-02"},
 		{name: "insight-wrong", path: "/o/acme/insight?from=2026-01-02&to=2026-01-01"},
 		{name: "home", path: "/o/acme/"},
@@ -189,7 +199,7 @@ func manySessions(v *visitor) (path string) {
 	v.t.Helper()
 	v.post("/o/acme/sessions/ask", url.Values{"span": {"60d"}, "connection": {"1"}})
 	eventually(v.t, "many sessions are there", func() bool { return v.open("/o/acme/sessions?span=60d&connection=1").shows("50+ sessions") })
-	return "/o/acme/insight?span=90d&sort=p75"
+	return "/o/acme/insight?span=90d"
 }
 
 // fetchSession fetches the page views of a customer's newest session.

@@ -34,7 +34,11 @@ func TestPagesAreLight(t *testing.T) {
 		{name: "settings", path: "/o/acme/settings/connections", most: 6},
 		{name: "a connection's settings", path: "/o/acme/settings/connections/1", most: 13},
 		{name: "members", path: "/o/acme/settings/members", most: 6},
-		{name: "insight", path: insight, most: 30},
+		{name: "insight", path: insight, most: 12},
+		{name: "insight by day", path: "/o/acme/insight/days?span=90d", rows: 14, most: 12},
+		{name: "insight by week of a year", path: "/o/acme/insight/days?span=365d", rows: 53, most: 15},
+		{name: "insight into pages", path: "/o/acme/insight/pages?span=90d", most: 15},
+		{name: "insight into countries", path: "/o/acme/insight/countries?span=90d", rows: 10, most: 10},
 		{name: "GraphQL", path: graphQLAt, most: 8},
 	})
 	followExports(v)

@@ -274,8 +274,8 @@ func TestWhatARemovedConnectionBroughtIsStillFound(t *testing.T) {
 	}
 	owner.get(view).wants(t, 200, "This connection was removed.")
 	for _, conn := range []string{"", "&conn=1"} {
-		figures := owner.get("/o/acme/insight?span=90d" + conn)
-		m := regexp.MustCompile(`href="([^"]*/sessions\?[^"]*countries=[^"]*)">([^<]*)</a>.{0,200}?<td class="num">([\d,]+)</td>`).FindStringSubmatch(figures.body)
+		figures := owner.get("/o/acme/insight/countries?span=90d" + conn)
+		m := regexp.MustCompile(`href="([^"]*/sessions\?[^"]*countries=[^"]*)">([^<]*)</a><td>([\d,]+)<td>`).FindStringSubmatch(figures.body)
 		if m == nil {
 			t.Fatal("no country leads to its sessions")
 		}
@@ -325,18 +325,22 @@ func TestABarLeadsToExactlyTheSessionsThatItCounts(t *testing.T) {
 
 func TestFiguresLeadToTheSessionsBehindThem(t *testing.T) {
 	_, b := explorerSite(t)
-	const figures = "/o/acme/insight?span=60d&from=&to="
+	const figures, days = "/o/acme/insight", "?span=60d&from=&to="
 	// Errors come with details: fetch more, until one has an error.
 	for _, path := range listed(b.get("/o/acme/sessions?span=60d").body, 40)[6:] {
-		if strings.Contains(b.get(figures).body, "error_text=") {
+		if strings.Contains(b.get(figures+days).body, "error_text=") {
 			break
 		}
 		b.post(path+"/detail").wants(t, http.StatusSeeOther)
 		b.until(path, "Page views with load time")
 	}
-	page := html.UnescapeString(b.get(figures).body)
+	page := html.UnescapeString(b.get(figures + days).body)
+	tables := page
+	for _, topic := range []string{"days", "errors", "countries", "browsers", "systems"} {
+		tables += html.UnescapeString(b.get(figures + "/" + topic + days).body)
+	}
 	seen := map[string]bool{}
-	for _, m := range regexp.MustCompile(`<td class="share-label"> ?<a class="stretched" href="([^"]*)">([^<]*)</a>.{0,200}?<td class="num">([\d,]+)</td>`).FindAllStringSubmatch(page, -1) {
+	for _, m := range regexp.MustCompile(`<td><a href="?([^">]*)"?>([^<]*)</a>(?:<small>[^<]*</small>)?<td>([\d,]+)<td><svg`).FindAllStringSubmatch(tables, -1) {
 		u, err := url.Parse(m[1])
 		if err != nil {
 			t.Fatal(err)
@@ -370,7 +374,7 @@ func TestFiguresLeadToTheSessionsBehindThem(t *testing.T) {
 			t.Errorf("%s is %s on the page of figures and %s behind it (%s)", label, m[3], titleOf(t, list.body), m[1])
 		}
 	}
-	if m := regexp.MustCompile(`<td class="page-path"> ?<a class="stretched" href="([^"]*)">`).FindStringSubmatch(page); m == nil {
+	if m := regexp.MustCompile(`<td><a href="([^"]*page=[^"]*)">`).FindStringSubmatch(page); m == nil {
 		t.Error("no page leads to its sessions")
 	} else if list := b.get(m[1]); strings.Contains(list.body, "No sessions here") {
 		t.Errorf("no session behind %s", m[1])

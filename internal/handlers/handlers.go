@@ -113,6 +113,7 @@ func (a *app) routes() []route {
 		{"GET", "/sessions/{id}/answer", services.Viewer, a.sessionAnswer},
 		{"GET", "/sessions/{id}/answer.json", services.Viewer, a.sessionAnswerFile},
 		{"GET", "/insight", services.Viewer, a.kept(a.insight)},
+		{"GET", "/insight/{topic}", services.Viewer, a.kept(a.insight)},
 		{"POST", "/insight/vitals", services.Support, a.askVitals},
 		{"POST", "/sessions/fill", services.Support, a.fillDays},
 		{"POST", "/sessions/details", services.Support, a.fetchDetails},

@@ -23,7 +23,9 @@ func TestInsightSaysWhatItIsComputedFrom(t *testing.T) {
 	b.until("/o/acme/insight?span=90d", "Computed from the 500 sessions")
 	sessions := b.get(a.location)
 	b.get("/o/acme/insight?span=90d").wants(t, 200, "Computed from the 500 sessions in the mirror", "Page views and errors of 0 of them are here (0 %)",
-		"No page views of these sessions here", "Raygun rated none of these sessions", "Sessions a week", "United States")
+		"No page views of these sessions here", "Sessions a week", `href="/o/acme/insight/countries?span=90d"`)
+	b.get("/o/acme/insight/days?span=90d").wants(t, 200, "Raygun rated none of these sessions", "Numbers: Sessions a week")
+	b.get("/o/acme/insight/countries?span=90d").wants(t, 200, "United States", "Computed from the 500 sessions")
 
 	for _, path := range listed(sessions.body, 3) {
 		b.post(path+"/detail").wants(t, 303)
@@ -32,11 +34,26 @@ func TestInsightSaysWhatItIsComputedFrom(t *testing.T) {
 	calls := sb.CountCalls(sandbox.OpSession) + sb.CountCalls(sandbox.OpSessions)
 	page := b.get("/o/acme/insight?span=30d")
 	page.wants(t, 200, "Page views and errors of ", "Pages by load time", "p75 trend", "Rated Excellent or Good",
-		"The mirror holds no session of the 30 days before", "Numbers: Sessions a day by rating")
+		"The mirror holds no session of the 30 days before", "Sessions a day by rating")
+	topics := map[string]answer{}
+	for topic, title := range map[string]string{
+		"days": "Sessions by day", "pages": "Pages by load time", "vitals": "Core Web Vitals", "errors": "Errors by sessions touched",
+		"countries": "Countries", "browsers": "Browsers", "systems": "Operating systems",
+	} {
+		topics[topic] = b.get("/o/acme/insight/" + topic + "?span=30d")
+		topics[topic].wants(t, 200, ">"+title+"</h1>", "Page views and errors of ", `href="/o/acme/insight?span=30d"`, `aria-current="page">30 days`)
+		page.wants(t, 200, `href="/o/acme/insight/`+topic+`?span=30d"`)
+	}
 	if n := sb.CountCalls(sandbox.OpSession) + sb.CountCalls(sandbox.OpSessions); n != calls {
 		t.Errorf("looking spent %d calls", n-calls)
 	}
-	text := html.UnescapeString(page.body)
+	// What the overview fetches when it comes into view: a part, with its own links.
+	part := b.get("/o/acme/insight?span=30d", "HX-Request", "true", "HX-Request-Type", "partial")
+	part.wants(t, 200, "Countries", "Browsers", "Operating systems", ">United States</a>", `href="/o/acme/insight/browsers?span=30d"`)
+	if strings.Contains(part.body, "<html") || strings.Contains(page.body, "United States") {
+		t.Error("the overview's tables below came with the page, or the page with them")
+	}
+	text := html.UnescapeString(page.body + part.body)
 	for _, filter := range []string{"countries=", "from=", "to="} {
 		link := regexp.MustCompile(`href="(/o/acme/sessions\?[^"]*` + filter + `[^"]*)"`).FindStringSubmatch(text)
 		if link == nil || !strings.Contains(link[1], "from=") || !strings.Contains(link[1], "to=") {
@@ -47,9 +64,12 @@ func TestInsightSaysWhatItIsComputedFrom(t *testing.T) {
 		t.Error("the page has an inline script or style, which its policy forbids")
 	}
 	for _, sort := range []string{"p50", "p75", "p95", "trend", "views", "nonsense"} {
-		b.get("/o/acme/insight?top=100&sort="+sort).wants(t, 200, `aria-sort="descending"`)
+		b.get("/o/acme/insight/pages?span=30d&sort="+sort).wants(t, 200, `aria-sort="descending"`)
 	}
 
+	b.get("/o/acme/insight/nothing").wants(t, 404)
+	b.get("/o/acme/insight/pages?page=99999999999").wants(t, 200, "No page views of these sessions here")
+	b.get("/o/acme/insight/errors?from=2026-11-21&to=2026-11-20").wants(t, 422, "ends before it begins", `action="/o/acme/insight/errors"`)
 	b.get("/o/acme/insight?from=2026-11-21&to=2026-11-20").wants(t, 422, "ends before it begins", `value="2026-11-21"`)
 	b.get("/o/acme/insight?from=soon").wants(t, 422, "Give the day to begin with", `value="soon"`)
 	b.get("/o/acme/insight?from=2020-01-01&to=2026-11-20").wants(t, 422, "at most 400 days")

@@ -1,8 +1,10 @@
 package handlers_test
 
 import (
+	"html"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -89,14 +91,25 @@ func TestRaygunV3FromTheTokenToTheFigures(t *testing.T) {
 			settle(t, b, hrefs[0]).wants(t, 200, "Load time and time on the page are not in v3.", `<circle class="wf-load" cx="0.00%"`, "Page view, how long is not known")
 			b.post(hrefs[0]+"/detail", "through", "99").wants(t, http.StatusUnprocessableEntity)
 
-			b.get("/o/acme/insight?span=7d").wants(t, 200, "Core Web Vitals over time", "Fetch 7 days", "Good up to 2.5 s, poor above 4 s.")
+			b.get("/o/acme/insight?span=7d").wants(t, 200, "Cumulative Layout Shift", "nothing measured", `href="/o/acme/insight/vitals?span=7d"`)
+			b.get("/o/acme/insight/vitals?span=7d").wants(t, 200, "Core Web Vitals over time", "Fetch 7 days", "Good up to 2.5 s, poor above 4 s.")
 			asked := b.post("/o/acme/insight/vitals", "through", "1", "span", "7d")
 			asked.wants(t, http.StatusSeeOther)
 			if _, card, _ := strings.Cut(asked.location, "#"); card != "vitals-1" || !strings.Contains(b.get(asked.location).body, `id="vitals-1"`) {
 				t.Errorf("the answer is at %s", asked.location)
 			}
-			settle(t, b, "/o/acme/insight?span=7d").wants(t, 200, "7 days are here", "LCP a day, 75th percentile", "CLS a day, 75th percentile", " ms</span>", " score</span>")
-			b.get("/o/acme/insight?span=7d&conn=2").wants(t, 200, "Core Web Vitals over time") // the same application
+			vitals := settle(t, b, "/o/acme/insight/vitals?span=7d")
+			vitals.wants(t, 200, "7 days are here", "Numbers: LCP a day, 75th percentile", "Numbers: CLS a day, 75th percentile", " ms</span>", " score</span>")
+			if strings.Contains(vitals.body, "<table") {
+				t.Error("all charts have their numbers on one page")
+			}
+			numbers := html.UnescapeString(regexp.MustCompile(`href="([^"]*)">Numbers: CLS`).FindStringSubmatch(vitals.body)[1])
+			if one := b.get(numbers); strings.Count(one.body, "<table") != 1 || !strings.Contains(one.body, `<caption class="sr-only">CLS a day, 75th percentile`) {
+				t.Errorf("%s has not the numbers of CLS", numbers)
+			}
+			b.get("/o/acme/insight/vitals?span=90d").wants(t, 200, "Numbers: LCP a week, 75th percentile")
+			b.get("/o/acme/insight?span=7d").wants(t, 200, "p75 of ", "Cumulative Layout Shift")
+			b.get("/o/acme/insight/vitals?span=7d&conn=2").wants(t, 200, "Core Web Vitals over time") // the same application
 			b.post("/o/acme/insight/vitals", "through", "2", "span", "7d").wants(t, http.StatusUnprocessableEntity, "not in v1")
 			s.as(t, "viewer@example.com").post("/o/acme/insight/vitals", "through", "1", "span", "7d").wants(t, http.StatusForbidden)
 

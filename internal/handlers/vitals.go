@@ -6,39 +6,59 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/a-h/templ"
+
 	"sightline/internal/services"
 	"sightline/web/templates"
 )
 
-// fillVitals shows the web vitals of a range's days.
-func (a *app) fillVitals(r *http.Request, in insightInput, v *templates.InsightView) error {
-	list, err := a.Insight.Vitals(r.Context(), orgOf(r), in.query)
+// vitals is the page of Core Web Vitals.
+func (p insightPage) vitals() (templ.Component, error) {
+	list, err := p.a.Insight.Vitals(p.r.Context(), orgOf(p.r), p.in.query)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if len(list) == 0 {
-		v.NoVitals = "Core Web Vitals are not in v1. A connection to Raygun v3 brings them."
-	}
+	var views []templates.VitalsView
 	for _, one := range list {
-		v.Vitals = append(v.Vitals, a.vitalsView(r, in, one, len(list) > 1))
+		views = append(views, p.a.vitalsView(p.r, p.in, one, len(list) > 1))
 	}
-	return nil
+	return templates.Vitals(views, "Core Web Vitals are not in v1. A connection to Raygun v3 brings them."), nil
+}
+
+// vitalsTitle names a connection's web vitals.
+func vitalsTitle(title string, one services.Vitals, several bool) string {
+	if several {
+		title += " of “" + one.Connection.Name + "”"
+	}
+	return title
+}
+
+// vitalsGlance is what the overview shows of a connection: the three that Google
+// calls Core Web Vitals.
+func vitalsGlance(one services.Vitals, several bool, href string) templates.VitalsGlance {
+	v := templates.VitalsGlance{Title: vitalsTitle("Core Web Vitals", one, several), Href: href}
+	for _, s := range one.Series[:3] {
+		stat := templates.StatView{Label: s.Name, Value: "–", Hint: "nothing measured"}
+		if s.P75 != nil {
+			stat.Value, stat.Hint = vitalText(s.Vital, *s.P75), "p75 of "+templates.Plural(s.Measured, "page view", "page views")
+			stat.Badge = templates.Badge(string(s.Band(s.P75)), bandTone(s.Band(s.P75)), "")
+		}
+		v.Stats = append(v.Stats, stat)
+	}
+	return v
 }
 
 // vitalsID is the id of a connection's card of web vitals.
 func vitalsID(id services.ConnectionID) string { return fmt.Sprintf("vitals-%d", id) }
 
 func (a *app) vitalsView(r *http.Request, in insightInput, one services.Vitals, several bool) templates.VitalsView {
-	v := templates.VitalsView{ID: vitalsID(one.Connection.ID), Title: "Core Web Vitals over time", AskedAt: one.AskedAt, Action: orgPath(r, "insight/vitals")}
-	if several {
-		v.Title += " of “" + one.Connection.Name + "”"
-	}
+	v := templates.VitalsView{ID: vitalsID(one.Connection.ID), Title: vitalsTitle("Core Web Vitals over time", one, several), AskedAt: one.AskedAt, Now: a.now(), Action: orgPath(r, "insight/vitals")}
 	v.Note = fmt.Sprintf("As Raygun v3 (“%s”) counts all page views, not only those in the mirror: the 75th percentile, which three of four page views were at least as good as. %s here.",
 		one.Connection.Name, templates.Plural(one.Here, "day is", "days are"))
 	if one.Missing > 0 {
 		v.Note += fmt.Sprintf(" %s missing or not over yet.", templates.Plural(one.Missing, "day is", "days are"))
 	}
-	here := in.address(r, in.span, string(in.query.Sort))
+	here := in.address(r, "vitals")
 	v.Ask = a.askPart(r, one.Ask, "Asking Raygun (“"+one.Connection.Name+"”) for Core Web Vitals", here+"#"+v.ID)
 	if one.Calls > 0 {
 		f := a.spendView(r, "Fetch "+templates.Plural(one.Calls, "day", "days"), one.Budget)
@@ -49,11 +69,16 @@ func (a *app) vitalsView(r *http.Request, in insightInput, one services.Vitals, 
 		v.Fetch = &f
 		v.Hidden = []templates.HiddenView{
 			{Name: "through", Value: fmt.Sprint(one.Connection.ID)}, {Name: "conn", Value: in.conn},
-			{Name: "from", Value: in.from}, {Name: "to", Value: in.to}, {Name: "span", Value: in.span}, {Name: "sort", Value: string(in.query.Sort)},
+			{Name: "from", Value: in.from}, {Name: "to", Value: in.to}, {Name: "span", Value: in.span},
 		}
 	}
 	for _, s := range one.Series {
-		v.Vitals = append(v.Vitals, vitalView(s))
+		vital := vitalView(s, one.Step)
+		vital.ID = fmt.Sprintf("%s-%s", v.ID, s.Short)
+		if len(vital.Chart.Bars) > 0 && r.URL.Query().Get("vital") != vital.ID {
+			vital.Href = in.address(r, "vitals", "vital", vital.ID) + "#" + vital.ID
+		}
+		v.Vitals = append(v.Vitals, vital)
 	}
 	return v
 }
@@ -61,7 +86,7 @@ func (a *app) vitalsView(r *http.Request, in insightInput, one services.Vitals, 
 // vitalScale is by how much a score is multiplied to be a whole number.
 const vitalScale = 1000
 
-func vitalView(s services.VitalSeries) templates.VitalView {
+func vitalView(s services.VitalSeries, step services.Day) templates.VitalView {
 	v := templates.VitalView{
 		Short: s.Short, Name: s.Name, Value: "–", Measured: "nothing measured",
 		Limits: fmt.Sprintf("Good up to %s, poor above %s.", vitalText(s.Vital, s.Good), vitalText(s.Vital, s.Poor)),
@@ -76,11 +101,14 @@ func vitalView(s services.VitalSeries) templates.VitalView {
 			{Label: string(services.BandGood), Tone: "good"}, {Label: string(services.BandMid), Tone: "warn"}, {Label: string(services.BandPoor), Tone: "bad"},
 		},
 	}
+	if step > 1 {
+		v.Chart.Caption, v.Chart.Step = s.Short+" a week, 75th percentile", "Week from"
+	}
 	scale := 1.0
 	if s.Score {
 		v.Chart.Unit, v.Chart.Scale, scale = "score", vitalScale, vitalScale
 	}
-	for _, d := range s.Days {
+	for _, d := range s.Points {
 		if d.P75 == nil {
 			continue // a bar at nothing would say that it was perfect
 		}
@@ -122,8 +150,8 @@ func (a *app) askVitals(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	in := readInsight(r.PostForm, conns, a.now())
-	to := in.address(r, in.span, string(in.query.Sort))
+	in := readInsight(insightTopic{path: "vitals"}, r.PostForm, conns, a.now())
+	to := in.address(r, "vitals")
 	if len(in.problems) > 0 {
 		return a.redirect(w, r, to, "", "") // the page says what is wrong
 	}

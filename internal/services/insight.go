@@ -38,10 +38,19 @@ func DayOf(t time.Time) Day { return db.DayOf(t) }
 // MaxInsightDays is the longest range that insight is computed for.
 const MaxInsightDays = 400
 
-// Insight's tables have so many rows at most, and so many if all are asked for.
+// maxRanked is how many values or errors of each connection are ranked.
+const maxRanked = 2000
+
+// InsightTable is a table of insight.
+type InsightTable string
+
+// The tables.
 const (
-	InsightRows     = 12
-	MoreInsightRows = 100
+	TablePages     InsightTable = "pages"
+	TableErrors    InsightTable = "errors"
+	TableCountries InsightTable = "countries"
+	TableBrowsers  InsightTable = "browsers"
+	TableSystems   InsightTable = "systems"
 )
 
 // PageSort is what pages are ranked by.
@@ -65,16 +74,22 @@ type InsightQuery struct {
 	// From and To are the first and the last day.
 	From, To Day
 	Sort     PageSort
-	// More asks for MoreInsightRows instead of InsightRows.
-	More bool
+	// Rows is how many rows a table has at most, Skip how many it leaves out
+	// before them.
+	Rows, Skip int
 }
 
-// rows is how many rows a table has at most.
-func (q InsightQuery) rows() int {
-	if q.More {
-		return MoreInsightRows
-	}
-	return InsightRows
+// Ranking is a part of a list that is ranked.
+type Ranking[T any] struct {
+	Rows []T
+	// All is how many rows the list has.
+	All int
+}
+
+// ranked is the part of a list that a query wants.
+func ranked[T any](q InsightQuery, rows []T) Ranking[T] {
+	first := min(max(q.Skip, 0), len(rows))
+	return Ranking[T]{Rows: rows[first:min(first+q.Rows, len(rows))], All: len(rows)}
 }
 
 // days is how many days the query is about.
@@ -184,9 +199,8 @@ func (s *Insight) series(ctx context.Context, org OrgID, ids []ConnectionID, q I
 // PageRow is one page's figures.
 type PageRow struct {
 	Page Page
-	// Sessions touched the page, Views times in all; Timed views say how long
-	// they loaded.
-	Sessions, Views, Timed int64
+	// Views are how often it was viewed; Timed of them say how long it loaded.
+	Views, Timed int64
 	// P50, P75 and P95 are load times in milliseconds, at most 10 % off; -1 if
 	// no view is timed.
 	P50, P75, P95 int64
@@ -218,50 +232,51 @@ type ErrorRow struct {
 // InsightReport is what the mirror says about some days.
 type InsightReport struct {
 	Series DaySeries
-	// Pages are the first of AllPages.
-	Pages    []PageRow
-	AllPages int
-	// PagesFrom is the first day whose page views are all counted: later than
+	Pages  Ranking[PageRow]
+	// PagesFrom is the first day whose load times are all counted: later than
 	// the query's only where there are very many pages on very many days.
 	PagesFrom Day
 	// Views and Timed are the page views of all pages, and those of them whose
 	// load time is known.
 	Views, Timed                 int64
-	Countries, Browsers, Systems []ValueRow
-	Errors                       []ErrorRow
-	// Cut says that some table has more rows than are here.
-	Cut bool
+	Countries, Browsers, Systems Ranking[ValueRow]
+	Errors                       Ranking[ErrorRow]
 	// Connections is how many connections are in it, V3 how many of these speak
 	// Raygun's API v3, which gives no ratings and no load times.
 	Connections, V3 int
 }
 
-// Report computes the figures of a checked query.
-func (s *Insight) Report(ctx context.Context, org OrgID, q InsightQuery) (InsightReport, error) {
+// Report computes the figures of a checked query: the sessions a day and the
+// tables that are wanted.
+func (s *Insight) Report(ctx context.Context, org OrgID, q InsightQuery, tables ...InsightTable) (InsightReport, error) {
 	var r InsightReport
 	ids, v3, err := s.sources(ctx, org, q.Connection)
 	if err != nil {
 		return r, err
 	}
-	r.Connections, r.V3 = len(ids), v3
+	r.Connections, r.V3, r.PagesFrom = len(ids), v3, q.From
 	if r.Series, err = s.series(ctx, org, ids, q, FacetAll, ""); err != nil {
 		return r, err
 	}
-	if err := s.pages(ctx, org, ids, q, &r); err != nil {
-		return r, err
-	}
-	for facet, into := range map[Facet]*[]ValueRow{FacetCountry: &r.Countries, FacetBrowser: &r.Browsers, FacetOS: &r.Systems} {
-		if *into, err = s.values(ctx, org, ids, q, facet, &r); err != nil {
+	for _, t := range tables {
+		switch t {
+		case TablePages:
+			err = s.pages(ctx, org, ids, q, &r)
+		case TableErrors:
+			var counts []db.ErrorCount
+			counts, err = s.db.Org(org).ErrorCounts(ctx, ids, q.period(), maxRanked)
+			r.Errors = ranked(q, errorRows(counts))
+		case TableCountries:
+			r.Countries, err = s.values(ctx, org, ids, q, FacetCountry)
+		case TableBrowsers:
+			r.Browsers, err = s.values(ctx, org, ids, q, FacetBrowser)
+		case TableSystems:
+			r.Systems, err = s.values(ctx, org, ids, q, FacetOS)
+		}
+		if err != nil {
 			return r, err
 		}
 	}
-	counts, err := s.db.Org(org).ErrorCounts(ctx, ids, q.period(), 20*MoreInsightRows)
-	if err != nil {
-		return r, err
-	}
-	errors := errorRows(counts)
-	r.Cut = r.Cut || len(errors) > q.rows()
-	r.Errors = errors[:min(len(errors), q.rows())]
 	return r, nil
 }
 
@@ -288,24 +303,12 @@ func errorRows(counts []db.ErrorCount) []ErrorRow {
 	return rows
 }
 
-func (s *Insight) values(ctx context.Context, org OrgID, ids []ConnectionID, q InsightQuery, facet Facet, r *InsightReport) ([]ValueRow, error) {
+func (s *Insight) values(ctx context.Context, org OrgID, ids []ConnectionID, q InsightQuery, facet Facet) (Ranking[ValueRow], error) {
 	// Connections are counted apart, so more than are shown are read of each:
 	// what is rare in one may be frequent in all.
-	counts, err := s.db.Org(org).FacetCounts(ctx, ids, facet, q.period(), 20*MoreInsightRows)
-	if err != nil {
-		return nil, err
-	}
-	var out []ValueRow
-	for _, row := range valueRows(counts) {
-		switch {
-		case row.Sessions == 0:
-		case len(out) < q.rows():
-			out = append(out, row)
-		default:
-			r.Cut = true
-		}
-	}
-	return out, nil
+	counts, err := s.db.Org(org).FacetCounts(ctx, ids, facet, q.period(), maxRanked)
+	rows := slices.DeleteFunc(valueRows(counts), func(r ValueRow) bool { return r.Sessions == 0 })
+	return ranked(q, rows), err
 }
 
 // valueRows adds up the counts of several connections, the most frequent value
@@ -328,77 +331,131 @@ func valueRows(counts []db.FacetCount) []ValueRow {
 	return rows
 }
 
+// pages ranks the pages. By their views they are ranked before their load times
+// are read, which are then those of the rows that are wanted alone.
 func (s *Insight) pages(ctx context.Context, org OrgID, ids []ConnectionID, q InsightQuery, r *InsightReport) error {
-	loads, from, err := s.db.Org(org).PageLoads(ctx, ids, q.period())
+	o := s.db.Org(org)
+	counts, err := o.PageCounts(ctx, ids, q.period())
 	if err != nil {
 		return err
 	}
-	r.PagesFrom = max(from, q.From)
-	if loads, err = s.byPath(ctx, org, loads); err != nil {
+	pages, err := s.byPath(ctx, org, counts)
+	if err != nil {
 		return err
 	}
-	rows := make([]PageRow, 0, len(loads))
-	for _, l := range loads {
-		if l.Now.Views == 0 {
-			continue
-		}
-		row := PageRow{
-			Page: Page{ID: l.Page, Connection: l.Connection}, Sessions: l.Now.Sessions, Views: l.Now.Views, Timed: l.Now.Loads.Count(),
-			P50: l.Now.Loads.Quantile(0.5), P75: l.Now.Loads.Quantile(0.75), P95: l.Now.Loads.Quantile(0.95),
-			ViewsBefore: l.Before.Views, TimedBefore: l.Before.Loads.Count(), P75Before: l.Before.Loads.Quantile(0.75),
-		}
-		r.Views += row.Views
-		r.Timed += row.Timed
-		rows = append(rows, row)
+	pages = slices.DeleteFunc(pages, func(p *sitePage) bool { return p.Views == 0 })
+	for _, p := range pages {
+		r.Views += p.Views
+		r.Timed += p.Timed
 	}
-	sortBy(rows, func(a, b PageRow) int { return q.Sort.compare(b, a) })
-	r.AllPages, r.Cut = len(rows), r.Cut || len(rows) > q.rows()
-	r.Pages = rows[:min(len(rows), q.rows())]
-	wanted := make([]PageID, len(r.Pages))
-	for i, p := range r.Pages {
+	if q.Sort == SortViews {
+		sortBy(pages, func(a, b *sitePage) int { return cmp.Compare(b.Views, a.Views) })
+		part := ranked(q, pages)
+		if err := s.loads(ctx, org, ids, q, part.Rows, true, r); err != nil {
+			return err
+		}
+		r.Pages = Ranking[PageRow]{Rows: pageRows(part.Rows), All: part.All}
+	} else {
+		if err := s.loads(ctx, org, ids, q, pages, false, r); err != nil {
+			return err
+		}
+		rows := pageRows(pages)
+		sortBy(rows, func(a, b PageRow) int { return q.Sort.compare(b, a) })
+		r.Pages = ranked(q, rows)
+	}
+	wanted := make([]PageID, len(r.Pages.Rows))
+	for i, p := range r.Pages.Rows {
 		wanted[i] = p.Page.ID
 	}
-	named, err := s.db.Org(org).Pages(ctx, wanted)
+	named, err := o.Pages(ctx, wanted)
 	if err != nil {
 		return err
 	}
 	for _, p := range named {
-		r.Pages[slices.Index(wanted, p.ID)].Page = p
+		r.Pages.Rows[slices.Index(wanted, p.ID)].Page = p
 	}
 	return nil
 }
 
-// byPath adds up the loads of pages of one path: a site that several connections
-// tell of has its pages once for each, and a path is what leads to the sessions.
-func (s *Insight) byPath(ctx context.Context, org OrgID, loads []db.PageLoad) ([]db.PageLoad, error) {
-	one := func(l db.PageLoad) bool { return l.Connection == loads[0].Connection }
-	if len(loads) == 0 || !slices.ContainsFunc(loads, func(l db.PageLoad) bool { return !one(l) }) {
-		return loads, nil
+// sitePage is what is counted of one path: a site that several connections tell
+// of has its pages once for each, and a path is what leads to the sessions.
+type sitePage struct {
+	db.PageCount
+	ids         []PageID
+	now, before db.Loads
+}
+
+// loads reads the load times of pages: of these alone, or of all at once.
+func (s *Insight) loads(ctx context.Context, org OrgID, conns []ConnectionID, q InsightQuery, pages []*sitePage, alone bool, r *InsightReport) error {
+	if len(pages) == 0 {
+		return nil
 	}
-	paths := make(map[PageID]string, len(loads))
-	for part := range slices.Chunk(loads, db.MaxPages) {
-		ids := make([]PageID, len(part))
-		for i, l := range part {
-			ids[i] = l.Page
-		}
-		named, err := s.db.Org(org).Pages(ctx, ids)
-		if err != nil {
-			return nil, err
-		}
-		for _, p := range named {
-			paths[p.ID] = p.Path
+	var ids []PageID
+	for _, p := range pages {
+		if alone {
+			ids = append(ids, p.ids...)
 		}
 	}
-	at := make(map[string]int, len(loads))
-	out := loads[:0]
-	for _, l := range loads {
-		path, named := paths[l.Page]
-		if i, ok := at[path]; ok && named {
-			out[i].Now.Add(l.Now)
-			out[i].Before.Add(l.Before)
-			continue
+	loads, from, err := s.db.Org(org).PageLoads(ctx, conns, q.period(), ids)
+	if err != nil {
+		return err
+	}
+	r.PagesFrom = max(from, q.From)
+	for _, p := range pages {
+		for _, id := range p.ids {
+			if l := loads[id]; l != nil {
+				p.now.Add(l.Now)
+				p.before.Add(l.Before)
+			}
 		}
-		at[path], out = len(out), append(out, l)
+	}
+	return nil
+}
+
+func pageRows(pages []*sitePage) []PageRow {
+	rows := make([]PageRow, len(pages))
+	for i, p := range pages {
+		rows[i] = PageRow{
+			Page: Page{ID: p.Page, Connection: p.Connection}, Views: p.Views, Timed: p.Timed,
+			P50: p.now.Quantile(0.5), P75: p.now.Quantile(0.75), P95: p.now.Quantile(0.95),
+			ViewsBefore: p.ViewsBefore, TimedBefore: p.TimedBefore, P75Before: p.before.Quantile(0.75),
+		}
+	}
+	return rows
+}
+
+// byPath adds up the counts of pages of one path.
+func (s *Insight) byPath(ctx context.Context, org OrgID, counts []db.PageCount) ([]*sitePage, error) {
+	paths := make(map[PageID]string, len(counts))
+	if slices.ContainsFunc(counts, func(c db.PageCount) bool { return c.Connection != counts[0].Connection }) {
+		for part := range slices.Chunk(counts, db.MaxPages) {
+			ids := make([]PageID, len(part))
+			for i, c := range part {
+				ids[i] = c.Page
+			}
+			named, err := s.db.Org(org).Pages(ctx, ids)
+			if err != nil {
+				return nil, err
+			}
+			for _, p := range named {
+				paths[p.ID] = p.Path
+			}
+		}
+	}
+	at := make(map[string]*sitePage, len(paths))
+	out := make([]*sitePage, 0, len(counts))
+	for _, c := range counts {
+		path, named := paths[c.Page]
+		p := at[path]
+		if !named || p == nil {
+			p = &sitePage{PageCount: db.PageCount{Page: c.Page, Connection: c.Connection}}
+			at[path], out = p, append(out, p)
+		}
+		p.ids = append(p.ids, c.Page)
+		p.Views += c.Views
+		p.Timed += c.Timed
+		p.ViewsBefore += c.ViewsBefore
+		p.TimedBefore += c.TimedBefore
 	}
 	return out, nil
 }

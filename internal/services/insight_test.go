@@ -64,7 +64,8 @@ func TestInsightComparesWithAsManyDaysBefore(t *testing.T) {
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	r, err := s.Report(t.Context(), 1, q)
+	q.Rows = 10
+	r, err := s.Report(t.Context(), 1, q, TablePages, TableErrors, TableCountries)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,19 +79,19 @@ func TestInsightComparesWithAsManyDaysBefore(t *testing.T) {
 		t.Errorf("days = %+v", r.Series.Days)
 	}
 	// The other connection's page is the same, and was viewed before these days.
-	if len(r.Pages) != 1 || r.Views != 102 || r.Timed != 100 || r.AllPages != 1 {
+	if len(r.Pages.Rows) != 1 || r.Views != 102 || r.Timed != 100 || r.Pages.All != 1 {
 		t.Fatalf("pages = %+v, %d views", r.Pages, r.Views)
 	}
-	p := r.Pages[0]
+	p := r.Pages.Rows[0]
 	near := func(got, want int64) bool { return got > want*9/10 && got < want*11/10 }
 	if p.Page.Path != "https://x.example/cart" || p.Views != 102 || p.Timed != 100 || !near(p.P50, 500) || !near(p.P75, 750) || !near(p.P95, 950) || p.ViewsBefore != 40 {
 		t.Errorf("page = %+v", p)
 	}
 	want := []ValueRow{{"NZ", 100, 0}, {"US", 2, 40}, {"", 1, 0}}
-	if fmt.Sprint(r.Countries) != fmt.Sprint(want) {
+	if fmt.Sprint(r.Countries.Rows) != fmt.Sprint(want) {
 		t.Errorf("countries = %v, want %v", r.Countries, want)
 	}
-	if len(r.Errors) != 1 || r.Errors[0].Sessions != 100 || r.Errors[0].Group.Name != "Order 1 gone" {
+	if len(r.Errors.Rows) != 1 || r.Errors.Rows[0].Sessions != 100 || r.Errors.Rows[0].Group.Name != "Order 1 gone" {
 		t.Errorf("errors = %+v", r.Errors)
 	}
 	// One connection alone, also a removed one.
@@ -120,18 +121,55 @@ func TestASiteOfTwoConnectionsHasEachPageAndErrorOnce(t *testing.T) {
 	}
 	put(1, visit(1, today, "NZ", "Good", 100, "Boom"), visit(2, today, "NZ", "", 100, "Boom", "Rare"), visit(3, today-1, "NZ", "", 400))
 	put(2, visit(4, today, "NZ", "", -1, "Boom"), visit(5, today, "NZ", "", 900), visit(6, today-1, "NZ", "", -1, "Boom", "Rare", "Gone"))
-	r, err := s.Report(t.Context(), 1, InsightQuery{From: today, To: today, Sort: SortViews})
+	r, err := s.Report(t.Context(), 1, InsightQuery{From: today, To: today, Sort: SortViews, Rows: 10}, TablePages, TableErrors)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(r.Pages) != 1 || r.AllPages != 1 || r.Pages[0].Views != 4 || r.Pages[0].Timed != 3 || r.Pages[0].ViewsBefore != 2 || r.Pages[0].Page.Path == "" {
+	if len(r.Pages.Rows) != 1 || r.Pages.All != 1 || r.Pages.Rows[0].Views != 4 || r.Pages.Rows[0].Timed != 3 || r.Pages.Rows[0].ViewsBefore != 2 || r.Pages.Rows[0].Page.Path == "" {
 		t.Errorf("pages = %+v", r.Pages)
 	}
-	if p95 := r.Pages[0].P95; p95 < 800 {
+	if p95 := r.Pages.Rows[0].P95; p95 < 800 {
 		t.Errorf("the slow load of the second connection is not in the p95 %d", p95)
 	}
-	if len(r.Errors) != 2 || r.Errors[0].Group.Name != "Boom" || r.Errors[0].Sessions != 3 || r.Errors[0].Occurrences != 3 || r.Errors[0].Before != 1 || r.Errors[1].Before != 1 {
+	if len(r.Errors.Rows) != 2 || r.Errors.Rows[0].Group.Name != "Boom" || r.Errors.Rows[0].Sessions != 3 || r.Errors.Rows[0].Occurrences != 3 || r.Errors.Rows[0].Before != 1 || r.Errors.Rows[1].Before != 1 {
 		t.Errorf("errors = %+v", r.Errors)
+	}
+}
+
+// TestPagesAreRankedInParts: the parts of a ranking make the whole, whichever
+// figure it is by, and each page's load times are its own in every part.
+func TestPagesAreRankedInParts(t *testing.T) {
+	s, org := insightSite(t)
+	const today = Day(20_000)
+	var rows []db.FullSession
+	for n := range 7 {
+		for i := range 7 - n {
+			v := visit(100*n+i, today, "NZ", "", int64(100*(n+1)))
+			v.Views[0].URL = fmt.Sprintf("https://x.example/p%c", 'a'+n)
+			rows = append(rows, v)
+		}
+	}
+	if _, err := org.PutFullSessions(t.Context(), 1, rows, today.Time()); err != nil {
+		t.Fatal(err)
+	}
+	for sort, want := range map[PageSort]string{SortViews: "abcdefg", SortP75: "gfedcba"} {
+		got := ""
+		for skip := 0; skip < 12; skip += 3 {
+			r, err := s.Report(t.Context(), 1, InsightQuery{From: today, To: today, Sort: sort, Rows: 3, Skip: skip}, TablePages)
+			if err != nil || r.Pages.All != 7 || r.Views != 28 || r.Countries.All != 0 {
+				t.Fatalf("by %s from %d: %+v, %v", sort, skip, r, err)
+			}
+			for _, p := range r.Pages.Rows {
+				letter := p.Page.Path[len(p.Page.Path)-1]
+				got += string(letter)
+				if load := 100 * int64(letter-'a'+1); p.P75 < load*9/10 || p.P75 > load*11/10 {
+					t.Errorf("by %s: %s has a p75 of %d ms, not %d", sort, p.Page.Path, p.P75, load)
+				}
+			}
+		}
+		if got != want {
+			t.Errorf("by %s: %s, want %s", sort, got, want)
+		}
 	}
 }
 
@@ -142,8 +180,8 @@ func TestAnotherOrganizationsFiguresAreNothing(t *testing.T) {
 	if err != nil || len(ids) != 1 {
 		t.Fatal(err)
 	}
-	r, err := s.Report(t.Context(), 2, InsightQuery{Connection: 1, From: today, To: today})
-	if err != nil || r.Series.Now.Sessions != 0 || len(r.Pages)+len(r.Countries)+len(r.Errors) > 0 {
+	r, err := s.Report(t.Context(), 2, InsightQuery{Connection: 1, From: today, To: today, Rows: 10}, TablePages, TableErrors, TableCountries)
+	if err != nil || r.Series.Now.Sessions != 0 || r.Pages.All+r.Countries.All+r.Errors.All > 0 {
 		t.Errorf("%+v, %v", r, err)
 	}
 	for name, read := range map[string]func(OrgID) error{
@@ -197,12 +235,12 @@ func TestEveryErrorLeadsToItsSessions(t *testing.T) {
 	if _, err := org.PutFullSessions(t.Context(), 1, rows, today.Time()); err != nil {
 		t.Fatal(err)
 	}
-	r, err := s.Report(t.Context(), 1, InsightQuery{From: today, To: today, Sort: SortViews})
-	if err != nil || len(r.Errors) != len(titles) {
-		t.Fatalf("%d errors, %v", len(r.Errors), err)
+	r, err := s.Report(t.Context(), 1, InsightQuery{From: today, To: today, Sort: SortViews, Rows: 10}, TablePages, TableErrors)
+	if err != nil || len(r.Errors.Rows) != len(titles) {
+		t.Fatalf("%d errors, %v", len(r.Errors.Rows), err)
 	}
 	sessions := &Sessions{chartBudget: chartBudget, db: s.db, connections: s.connections, now: time.Now}
-	for _, e := range r.Errors {
+	for _, e := range r.Errors.Rows {
 		q, problems := SessionQuery{From: today.Time(), To: (today + 1).Time(), ErrorText: e.Group.Name}.Check()
 		n, err := sessions.Count(t.Context(), 1, q)
 		if len(problems) > 0 || err != nil || n.Sessions != e.Sessions {

@@ -388,7 +388,7 @@ func TestWebVitalsAreFetchedOncePerDayAndGoOnAfterAStop(t *testing.T) {
 				t.Fatalf("vitals = %+v, %v", list, err)
 			}
 			for _, s := range list[0].Series {
-				if s.P75 == nil || *s.P75 < 0 || s.Measured == 0 || len(s.Days) != 7 || s.Band(s.P75) == BandNone {
+				if s.P75 == nil || *s.P75 < 0 || s.Measured == 0 || len(s.Points) != 7 || s.Band(s.P75) == BandNone {
 					t.Errorf("%s = %+v", s.Short, s)
 				}
 				if s.Score != (s.Short == "CLS") || s.Score && *s.P75 > 5 || s.Short == "LCP" && *s.P75 < 100 {
@@ -438,6 +438,23 @@ func TestQuantileOfBuckets(t *testing.T) {
 		if n != tt.n || (got == nil) != (tt.want < 0) || got != nil && *got != tt.want {
 			t.Errorf("%s: %v of %d, want %v of %d", tt.name, got, n, tt.want, tt.n)
 		}
+	}
+}
+
+// TestVitalsOfManyDaysAreWeeks: a week's percentile is of all its page views, and
+// days that are not here make no point.
+func TestVitalsOfManyDaysAreWeeks(t *testing.T) {
+	vital := WebVitals()[0]
+	day := func(day Day, from float64, n int64) db.VitalDay {
+		return db.VitalDay{Day: day, Metric: string(vital.metric), Buckets: []db.VitalBucket{{From: from, To: from + 100, Count: n}}}
+	}
+	rows := []db.VitalDay{day(100, 0, 4), day(106, 100, 8), day(114, 200, 4), {Day: 115, Metric: "other"}}
+	weeks, days := seriesOf(vital, rows, 100, 7), seriesOf(vital, rows, 100, 1)
+	if p := weeks.Points; len(p) != 2 || p[0].Day != 100 || p[0].Measured != 12 || *p[0].P75 != 162.5 || p[1].Day != 114 || *p[1].P75 != 275 {
+		t.Errorf("weeks = %+v", p)
+	}
+	if p := days.Points; len(p) != 3 || p[1].Day != 106 || p[1].Measured != 8 || *p[1].P75 != 175 || *days.P75 != *weeks.P75 {
+		t.Errorf("days = %+v", p)
 	}
 }
 

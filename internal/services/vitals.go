@@ -84,13 +84,14 @@ type VitalSeries struct {
 	// measured; Measured how many page views it is of.
 	P75      *float64
 	Measured int64
-	// Days are those that are here, oldest first.
-	Days []VitalPoint
+	// Points are those days that are here, oldest first; of more than 31 days
+	// weeks, counted from the first.
+	Points []VitalPoint
 }
 
-// VitalPoint is one day of a series.
+// VitalPoint is one day of a series, or a week.
 type VitalPoint struct {
-	Day      Day
+	Day      Day      // the first
 	P75      *float64 // nil if nothing was measured
 	Measured int64
 }
@@ -100,6 +101,8 @@ type Vitals struct {
 	Connection Connection
 	Budget     Budget
 	Series     []VitalSeries
+	// Step is how many days a point of the series is.
+	Step Day
 	// Here is how many days of the range are here, and AskedAt when the newest
 	// of them was asked for.
 	Here    int
@@ -138,7 +141,10 @@ func (s *Insight) Vitals(ctx context.Context, org OrgID, q InsightQuery) ([]Vita
 }
 
 func (s *Insight) vitals(ctx context.Context, c Connection, q InsightQuery) (Vitals, error) {
-	v := Vitals{Connection: c}
+	v := Vitals{Connection: c, Step: 1}
+	if q.days() > vitalDays {
+		v.Step = 7
+	}
 	now := s.connections.now()
 	last := min(q.To, DayOf(now))
 	rows, err := s.db.Org(c.Org).Vitals(ctx, c.ID, q.From, last)
@@ -159,7 +165,7 @@ func (s *Insight) vitals(ctx context.Context, c Connection, q InsightQuery) (Vit
 	v.Missing = len(lacking(rows, q.From, last, now, vitalsFresh))
 	v.Calls = min(v.Missing, vitalDays)
 	for _, vital := range WebVitals() {
-		v.Series = append(v.Series, seriesOf(vital, rows))
+		v.Series = append(v.Series, seriesOf(vital, rows, q.From, v.Step))
 	}
 	ask, ok, err := s.connections.asks.Latest(ctx, c.Org, c.ID, askVitals, vitalsSubject(q.From, q.To))
 	if ok {
@@ -168,17 +174,23 @@ func (s *Insight) vitals(ctx context.Context, c Connection, q InsightQuery) (Vit
 	return v, err
 }
 
-func seriesOf(vital Vital, rows []db.VitalDay) VitalSeries {
+func seriesOf(vital Vital, rows []db.VitalDay, first, step Day) VitalSeries {
 	s := VitalSeries{Vital: vital}
 	var all []db.VitalBucket
+	var parts [][]db.VitalBucket
 	for _, r := range rows { // oldest first
 		if r.Metric != string(vital.metric) {
 			continue
 		}
-		p := VitalPoint{Day: r.Day}
-		p.P75, p.Measured = quantile(r.Buckets, 0.75)
-		s.Days = append(s.Days, p)
+		day := r.Day - (r.Day-first)%step
+		if n := len(s.Points); n == 0 || s.Points[n-1].Day != day {
+			s.Points, parts = append(s.Points, VitalPoint{Day: day}), append(parts, nil)
+		}
+		parts[len(parts)-1] = append(parts[len(parts)-1], r.Buckets...)
 		all = append(all, r.Buckets...)
+	}
+	for i := range s.Points {
+		s.Points[i].P75, s.Points[i].Measured = quantile(parts[i], 0.75)
 	}
 	s.P75, s.Measured = quantile(all, 0.75)
 	return s

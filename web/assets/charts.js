@@ -8,6 +8,7 @@ export function charts() {
     const bars = event.target.closest?.('.chart-bars')
     if (!bars || bars.querySelector('rect')) return
     const table = bars.closest('.chart').querySelector('table')
+    if (!table) return // its numbers stand on another page
     const rows = [...table.tBodies[0].rows]
     if (!table.matches('.first-first')) rows.reverse()
     const heads = [...table.tHead.rows[0].cells].map(textOf)
