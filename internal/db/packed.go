@@ -17,7 +17,7 @@ import (
 // text costs it a third of 17 values. The columns are integers and texts.
 func scanPacked[T any](s scanner, scan func(scanner) (T, error)) (T, error) {
 	var p packedRow
-	if err := p.begin(s); err != nil {
+	if err := s.Scan(&p.rest); err != nil {
 		var zero T
 		return zero, err
 	}
@@ -35,18 +35,10 @@ type packedRow struct {
 	begun bool
 }
 
-// begin takes the next row of a question, whatever is left of the one before.
-func (p *packedRow) begin(s scanner) error {
-	p.begun = false
-	return s.Scan(&p.rest)
-}
-
-// read is begin, Scan and end, for lists whose rows share what they are read
-// with.
-func (p *packedRow) read(s scanner, dest []any) error {
-	if err := p.begin(s); err != nil {
-		return err
-	}
+// read reads all columns of a row that is there already, for lists whose rows
+// share what they are read with.
+func (p *packedRow) read(row string, dest []any) error {
+	*p = packedRow{rest: row}
 	if err := p.Scan(dest...); err != nil {
 		return err
 	}
