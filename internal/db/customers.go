@@ -42,8 +42,9 @@ type Glance struct {
 	Sessions int // counted up to a limit
 	// SharesIDs says that somebody else holds one of their ids, see [Org.SharesWith].
 	SharesIDs bool
-	// Whether there are any trait edits, highlights, recordings and history entries.
-	Edits, Highlights, Recordings, History bool
+	// Whether there are any users at LogRocket, trait edits, highlights, recordings
+	// and history entries.
+	Users, Edits, Highlights, Recordings, History bool
 }
 
 // Glance reads one customer as a member sees them, their sessions counted up to
@@ -53,7 +54,7 @@ func (o Org) Glance(ctx context.Context, user UserID, id CustomerID, sessions in
 		return scanPacked(r, func(r scanner) (g Glance, err error) {
 			c := &g.Customer
 			err = r.Scan(&c.ID, &c.Name, &c.Email, (*stamp)(&c.FirstSeen), (*stamp)(&c.LastSeen), (*stamp)(&c.CreatedAt),
-				&g.Pinned, (*stamp)(&g.ViewedAt), &g.Sessions, &g.SharesIDs, &g.Edits, &g.Highlights, &g.Recordings, &g.History)
+				&g.Pinned, (*stamp)(&g.ViewedAt), &g.Sessions, &g.SharesIDs, &g.Users, &g.Edits, &g.Highlights, &g.Recordings, &g.History)
 			return g, err
 		})
 	}, `
@@ -62,6 +63,7 @@ func (o Org) Glance(ctx context.Context, user UserID, id CustomerID, sessions in
 			(SELECT v.viewed_at FROM recent_customers v WHERE v.org_id = c.org_id AND v.user_id = ? AND v.customer_id = c.id),
 			(SELECT count(*) FROM (SELECT 1 FROM sessions s WHERE s.customer_id = c.id LIMIT ?)),
 			EXISTS (SELECT 1 FROM `+sharedIdentities+` WHERE m.customer_id = c.id AND m.org_id = c.org_id AND `+sharedKinds+`),
+			EXISTS (SELECT 1 FROM logrocket_users u WHERE u.customer_id = c.id AND u.org_id = c.org_id),
 			EXISTS (SELECT 1 FROM trait_edits e WHERE e.customer_id = c.id),
 			EXISTS (SELECT 1 FROM highlights h WHERE h.customer_id = c.id),
 			EXISTS (SELECT 1 FROM recordings r WHERE r.customer_id = c.id AND r.state = 'shown'),

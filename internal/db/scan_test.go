@@ -222,6 +222,7 @@ func askEverything(t *testing.T, d, watched *DB) {
 			return err
 		},
 		func() error { _, err := o.Search(ctx, 1, "{}"); return err },
+		func() error { _, err := o.Searched(ctx, 1, "sessions", "{}"); return err },
 		func() error { _, err := o.Sessions(ctx, SessionFilter{Search: 1}, place, 51); return err },
 		func() error { _, err := o.Customer(ctx, 1); return err },
 		func() error { _, err := o.Customers(ctx, place, 51); return err },

@@ -187,6 +187,8 @@ func ownerMisses() map[string]string {
 		"ToldDays":        "answers numbers, and not about a search",
 		"UnknownSessions": "answers a number",
 
+		"Searched": "answers yes or no; its own test asks as a stranger too",
+
 		"BareSessionsOfViewed": "names a time, in which the test knows no session",
 
 		"ConnectionTwins":  "needs a second connection",

@@ -85,7 +85,7 @@ func (a *app) customer(w http.ResponseWriter, r *http.Request) error {
 	if v.Details, err = a.detailParts(r, conns, shown, shownBare(), r.URL.RequestURI()); err != nil {
 		return err
 	}
-	if v.Traits, err = a.traitsCard(r, p.Customer); err != nil {
+	if v.Traits, err = a.traitsCard(r, p); err != nil {
 		return err
 	}
 	if v.Highlights, err = a.highlightsCard(r, p); err != nil {

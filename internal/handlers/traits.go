@@ -21,25 +21,28 @@ func traitsPath(r *http.Request, id services.CustomerID) string {
 }
 
 // traitsCard is a customer's traits for their page.
-func (a *app) traitsCard(r *http.Request, c services.Customer) (templ.Component, error) {
-	v, err := a.traitsCardView(r, c)
+func (a *app) traitsCard(r *http.Request, p services.CustomerPage) (templ.Component, error) {
+	var users []services.LogRocketUser
+	var err error
+	if p.Users {
+		if users, err = a.Traits.ForCustomer(r.Context(), orgOf(r), p.Customer.ID); err != nil {
+			return nil, err
+		}
+	}
+	v, err := a.traitsCardView(r, p.Customer, users)
 	if err != nil {
 		return nil, err
 	}
-	v.AllURL = traitsPath(r, c.ID)
+	v.AllURL = traitsPath(r, p.Customer.ID)
 	if !may(r, services.Support) {
 		v.EditURL = "" // why, the page of traits says
 	}
 	return templates.TraitsCard(v), nil
 }
 
-func (a *app) traitsCardView(r *http.Request, c services.Customer) (templates.TraitsCardView, error) {
+func (a *app) traitsCardView(r *http.Request, c services.Customer, users []services.LogRocketUser) (templates.TraitsCardView, error) {
 	v := templates.TraitsCardView{Now: a.now(), Disabled: whyNotSupport(r)}
 	full := r.URL.Path == traitsPath(r, c.ID)
-	users, err := a.Traits.ForCustomer(r.Context(), orgOf(r), c.ID)
-	if err != nil {
-		return v, err
-	}
 	names, err := a.connectionNames(r)
 	if err != nil {
 		return v, err
@@ -102,7 +105,11 @@ func (a *app) traits(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	card, err := a.traitsCardView(r, c)
+	users, err := a.Traits.ForCustomer(r.Context(), orgOf(r), c.ID)
+	if err != nil {
+		return err
+	}
+	card, err := a.traitsCardView(r, c, users)
 	if err != nil {
 		return err
 	}

@@ -108,6 +108,9 @@ func (s *Sessions) State(ctx context.Context, org OrgID, q SessionQuery) (Search
 	}
 	st.Cannot = cannotAsk(st.Connection, q)
 	p := q.params()
+	if searched, err := s.db.Org(org).Searched(ctx, q.Connection, askSessions, p.String()); err != nil || !searched {
+		return st, err
+	}
 	search, err := s.db.Org(org).Search(ctx, q.Connection, p.String())
 	switch {
 	case err == nil:
