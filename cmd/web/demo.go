@@ -171,7 +171,10 @@ func demo(ctx context.Context, c demoConfig, s stdio) (err error) {
 // demoKey makes the master key without the loud note of a real installation:
 // what it seals is made up.
 func demoKey(c *storeConfig) error {
-	if _, err := os.Stat(c.masterKeyFile()); !errors.Is(err, fs.ErrNotExist) || !c.masterKey.IsZero() {
+	if !c.masterKey.IsZero() {
+		return nil
+	}
+	if _, err := os.Stat(c.masterKeyFile()); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if _, err := os.Stat(c.database()); err == nil {
