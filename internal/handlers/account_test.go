@@ -11,6 +11,7 @@ import (
 const accountPath = "/o/acme/account"
 
 func TestAccountName(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, services.Vendors{})
 	b := s.as(t, "viewer@example.com")
 	b.get("/o/acme/").wants(t, 200, `href="`+accountPath+`"`)
@@ -28,6 +29,7 @@ func TestAccountName(t *testing.T) {
 }
 
 func TestPasswordIsChangedAndOtherBrowsersAreSignedOut(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, services.Vendors{})
 	b, elsewhere := s.as(t, "viewer@example.com"), s.as(t, "viewer@example.com")
 	b.get(accountPath).wants(t, 200, "In 2 browsers, this one included.")
@@ -60,6 +62,7 @@ func TestPasswordIsChangedAndOtherBrowsersAreSignedOut(t *testing.T) {
 }
 
 func TestPresentPasswordCannotBeGuessed(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, services.Vendors{})
 	b := s.as(t, "viewer@example.com")
 	var last answer
@@ -70,6 +73,7 @@ func TestPresentPasswordCannotBeGuessed(t *testing.T) {
 }
 
 func TestSignOutEverywhereElse(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, services.Vendors{})
 	b, phone, laptop, somebody := s.as(t, "viewer@example.com"), s.as(t, "viewer@example.com"), s.as(t, "viewer@example.com"), s.as(t, "admin@example.com")
 	b.get(accountPath).wants(t, 200, "In 3 browsers, this one included.")

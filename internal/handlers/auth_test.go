@@ -9,6 +9,7 @@ import (
 )
 
 func TestSignIn(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, services.Vendors{})
 	b := s.browser(t)
 	if a := b.get("/o/acme/asks/1"); a.status != http.StatusSeeOther || a.location != "/login?next=%2Fo%2Facme%2Fasks%2F1" {
@@ -39,6 +40,7 @@ func TestSignIn(t *testing.T) {
 }
 
 func TestSignInIsLimited(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, services.Vendors{})
 	b := s.browser(t)
 	var last answer
@@ -52,6 +54,7 @@ func TestSignInIsLimited(t *testing.T) {
 }
 
 func TestOrganizationsDoNotMeet(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, services.Vendors{})
 	other, err := s.services.People.AddOrganization(t.Context(), "", "Other")
 	if err != nil {
@@ -64,6 +67,7 @@ func TestOrganizationsDoNotMeet(t *testing.T) {
 }
 
 func TestFormsFromOtherSitesAreRefused(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, services.Vendors{})
 	b := s.browser(t)
 	for _, h := range [][]string{{"Sec-Fetch-Site", "cross-site"}, {"Origin", "https://evil.example"}} {
@@ -73,6 +77,7 @@ func TestFormsFromOtherSitesAreRefused(t *testing.T) {
 }
 
 func TestEveryAnswerIsGuarded(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, services.Vendors{})
 	b := s.browser(t)
 	for _, path := range []string{"/login", "/nowhere", "/setup?token=x", "/o/acme/"} {

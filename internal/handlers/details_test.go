@@ -130,6 +130,7 @@ func (s *site) ended(t *testing.T, id int) services.DetailRun {
 }
 
 func TestDetailsOfTheSessionsShownCostOneCallEachOnce(t *testing.T) {
+	t.Parallel()
 	s, _, b, seen := detailSite(t)
 	viewer := s.as(t, "viewer@example.com")
 	page := b.get(detailPage)
@@ -177,6 +178,7 @@ func TestDetailsOfTheSessionsShownCostOneCallEachOnce(t *testing.T) {
 }
 
 func TestDetailsLeaveTheReserveAloneAndGoOnWhenSomebodySaysSo(t *testing.T) {
+	t.Parallel()
 	s, sb, b, seen := detailSite(t)
 	fields := detailForm(t, b.get(detailPage).body)
 	// Somebody else spends while the run is at its sixth: the ledger stops it in
@@ -213,6 +215,7 @@ func TestDetailsLeaveTheReserveAloneAndGoOnWhenSomebodySaysSo(t *testing.T) {
 }
 
 func TestDetailsPauseWhereTheVendorDoesNotAnswer(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name  string
 		fault sandbox.Fault
@@ -225,6 +228,7 @@ func TestDetailsPauseWhereTheVendorDoesNotAnswer(t *testing.T) {
 		{"lies", sandbox.Fault{Kind: sandbox.FaultGarbage}, "3 sessions in a row failed", 3},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			s, sb, b, seen := detailSite(t)
 			fields := detailForm(t, b.get(detailPage).body)
 			b.post("/o/acme/sessions/details", append(fields, "count", "5")...).wants(t, 303)
@@ -246,6 +250,7 @@ func TestDetailsPauseWhereTheVendorDoesNotAnswer(t *testing.T) {
 }
 
 func TestOneRunAtATimeAndItCanBeStopped(t *testing.T) {
+	t.Parallel()
 	s, _, b, seen := detailSite(t)
 	fields := detailForm(t, b.get(detailPage).body)
 	seen.hold(3)

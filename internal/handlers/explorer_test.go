@@ -50,6 +50,7 @@ func titleOf(t *testing.T, body string) string {
 }
 
 func TestFiltersCombineAndStandInTheAddress(t *testing.T) {
+	t.Parallel()
 	_, b := explorerSite(t)
 	all := b.get("/o/acme/sessions?span=60d")
 	all.wants(t, 200, "500 sessions", "Sessions a week by rating", "Numbers: Sessions a week by rating", "the mirror holds", "Save view")
@@ -87,6 +88,7 @@ func TestFiltersCombineAndStandInTheAddress(t *testing.T) {
 }
 
 func TestWrongFiltersComeBackAsTypedWithASentence(t *testing.T) {
+	t.Parallel()
 	_, b := explorerSite(t)
 	for _, c := range []struct{ query, sentence, typed string }{
 		{"slow_ms=fast", "Give the load time in milliseconds", `value="fast"`},
@@ -110,6 +112,7 @@ func TestWrongFiltersComeBackAsTypedWithASentence(t *testing.T) {
 }
 
 func TestFilesHoldWhatThePageShows(t *testing.T) {
+	t.Parallel()
 	s, b := explorerSite(t)
 	for _, query := range []string{"span=60d", "span=60d&countries=US,NZ", "span=60d&ratings=poor&ratings=good&ratings=average&ratings=excellent", "span=60d&state=ended&columns=person,email,length,errors", "from=2020-01-01&to=2020-01-02"} {
 		title := "0 sessions"
@@ -175,6 +178,7 @@ func TestFilesHoldWhatThePageShows(t *testing.T) {
 }
 
 func TestViewsAreSavedOpenedSharedAndDeleted(t *testing.T) {
+	t.Parallel()
 	s, b := explorerSite(t)
 	viewer := s.as(t, "viewer@example.com")
 	query := "countries=US&span=60d"
@@ -229,6 +233,7 @@ func TestViewsAreSavedOpenedSharedAndDeleted(t *testing.T) {
 // TestViewsIncludeConnectionsToCome saves a view while there is one connection
 // and looks at it when there are two.
 func TestViewsIncludeConnectionsToCome(t *testing.T) {
+	t.Parallel()
 	s, sb := newSandboxSite(t, sandbox.Options{})
 	b := s.as(t, "support@example.com")
 	asked := b.post("/o/acme/sessions/ask", "span", "60d", "connection", "1")
@@ -253,6 +258,7 @@ func TestViewsIncludeConnectionsToCome(t *testing.T) {
 // TestWhatARemovedConnectionBroughtIsStillFound: its sessions stay in the
 // mirror and in Insight's figures, so these and views of it lead to them.
 func TestWhatARemovedConnectionBroughtIsStillFound(t *testing.T) {
+	t.Parallel()
 	s, sb := newSandboxSite(t, sandbox.Options{Customers: 20, Sessions: 60})
 	owner, k := s.as(t, "owner@example.com"), sb.Credentials()
 	found := owner.until(owner.post("/o/acme/sessions/ask", "span", "60d", "connection", "1").location, " are here.")
@@ -291,6 +297,7 @@ func TestWhatARemovedConnectionBroughtIsStillFound(t *testing.T) {
 // the middle of cannot be named by dates, and who is of a type was asked for
 // this range alone; neither pretends to lead anywhere.
 func TestABarLeadsToExactlyTheSessionsThatItCounts(t *testing.T) {
+	t.Parallel()
 	now := time.Now().UTC().Truncate(24 * time.Hour).Add(39*time.Hour + 30*time.Minute)
 	s, _ := newSandboxSite(t, sandbox.Options{Customers: 60, Sessions: 3000, Days: 4, RaygunDailyLimit: 50, Now: func() time.Time { return now }})
 	b := s.as(t, "support@example.com")
@@ -324,6 +331,7 @@ func TestABarLeadsToExactlyTheSessionsThatItCounts(t *testing.T) {
 }
 
 func TestFiguresLeadToTheSessionsBehindThem(t *testing.T) {
+	t.Parallel()
 	_, b := explorerSite(t)
 	const figures, days = "/o/acme/insight", "?span=60d&from=&to="
 	// Errors come with details: fetch more, until one has an error.

@@ -14,6 +14,7 @@ import (
 )
 
 func TestHistoryIsFilteredPagedAndTakenHome(t *testing.T) {
+	t.Parallel()
 	box, v := vendors(t, sandbox.Options{})
 	s := newSite(t, v)
 	b := s.as(t, "admin@example.com")
@@ -74,6 +75,7 @@ func TestHistoryIsFilteredPagedAndTakenHome(t *testing.T) {
 }
 
 func TestHistoryGoesBackPageByPage(t *testing.T) {
+	t.Parallel()
 	_, v := vendors(t, sandbox.Options{})
 	s := newSite(t, v)
 	b := s.as(t, "viewer@example.com")

@@ -14,6 +14,7 @@ import (
 // at the figures: they say how much they know, cost no call, and lead to the
 // sessions behind them.
 func TestInsightSaysWhatItIsComputedFrom(t *testing.T) {
+	t.Parallel()
 	s, sb := newSandboxSite(t, sandbox.Options{})
 	b := s.as(t, "support@example.com")
 	b.get("/o/acme/insight").wants(t, 200, "No sessions of these days in the mirror", `aria-current="page"`)

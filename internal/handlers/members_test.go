@@ -59,6 +59,7 @@ func (b *browser) history(text string) int {
 // TestRolesOfMembers tries every role against every member: who may not gets a
 // sentence and nothing changes.
 func TestRolesOfMembers(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		as, whom, to string
 		want         int
@@ -78,6 +79,7 @@ func TestRolesOfMembers(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.as+" makes "+tt.whom+" "+tt.to, func(t *testing.T) {
+			t.Parallel()
 			s := newSite(t, services.Vendors{})
 			b := s.as(t, tt.as+"@example.com")
 			here := s.memberPath(t, tt.whom+"@example.com")
@@ -112,6 +114,7 @@ func (s *site) roleOf(t *testing.T, email string) string {
 }
 
 func TestRemovingMembers(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		as, whom string
 		want     int
@@ -127,6 +130,7 @@ func TestRemovingMembers(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.as+" removes "+tt.whom, func(t *testing.T) {
+			t.Parallel()
 			s := newSite(t, services.Vendors{})
 			b, them := s.as(t, tt.as+"@example.com"), s.as(t, tt.whom+"@example.com")
 			here := s.memberPath(t, tt.whom+"@example.com")
@@ -154,6 +158,7 @@ func TestRemovingMembers(t *testing.T) {
 }
 
 func TestMembersPageOffersWhatEachRoleMayDo(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, services.Vendors{})
 	for _, role := range []string{"viewer", "support"} {
 		b := s.as(t, role+"@example.com")
@@ -179,6 +184,7 @@ func TestMembersPageOffersWhatEachRoleMayDo(t *testing.T) {
 }
 
 func TestTwoTabsDoNotOverwriteARole(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, services.Vendors{})
 	owner, admin := s.as(t, "owner@example.com"), s.as(t, "admin@example.com")
 	here := s.memberPath(t, "viewer@example.com") + "/role"
@@ -194,6 +200,7 @@ func TestTwoTabsDoNotOverwriteARole(t *testing.T) {
 }
 
 func TestInvitationLetsANewPersonInOnce(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, services.Vendors{})
 	admin := s.as(t, "admin@example.com")
 	admin.get(invitePath).wants(t, 200, `name="form_token"`, "Sightline sends no email", `value="support" checked`)
@@ -239,6 +246,7 @@ func TestInvitationLetsANewPersonInOnce(t *testing.T) {
 }
 
 func TestFormSentTwiceInvitesOnce(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, services.Vendors{})
 	admin := s.as(t, "admin@example.com")
 	form := []string{"email", "grace@example.com", "role", "support", "form_token", "f1"}
@@ -266,6 +274,7 @@ func (b *browser) invitation() string {
 }
 
 func TestInvitationIsRenewedAndRevoked(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, services.Vendors{})
 	admin, owner := s.as(t, "admin@example.com"), s.as(t, "owner@example.com")
 	old := admin.post(invitePath, "email", "grace@example.com", "role", "admin").link(t)
@@ -304,6 +313,7 @@ func TestInvitationIsRenewedAndRevoked(t *testing.T) {
 }
 
 func TestInvitationOfSomebodyWithAnAccount(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, services.Vendors{})
 	other, err := s.services.People.AddOrganization(t.Context(), "", "Other")
 	if err != nil {
@@ -354,6 +364,7 @@ func TestInvitationOfSomebodyWithAnAccount(t *testing.T) {
 }
 
 func TestWhoLosesPowerLosesTheirInvitations(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, services.Vendors{})
 	owner := s.as(t, "owner@example.com")
 	s.member(t, s.org, "second@example.com", services.Owner)
@@ -372,6 +383,7 @@ func TestWhoLosesPowerLosesTheirInvitations(t *testing.T) {
 }
 
 func TestMembersOfOrganizationsDoNotMeet(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, services.Vendors{})
 	other, err := s.services.People.AddOrganization(t.Context(), "other", "Other")
 	if err != nil {
@@ -407,6 +419,7 @@ func TestMembersOfOrganizationsDoNotMeet(t *testing.T) {
 }
 
 func TestInvitationLinksAreLimited(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, services.Vendors{})
 	b := s.browser(t)
 	var last answer

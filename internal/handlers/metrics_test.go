@@ -46,6 +46,7 @@ func (b *browser) untilFigure(line string, want float64) string {
 }
 
 func TestMetricsMoveWithWhatIsDoneAndNameNobody(t *testing.T) {
+	t.Parallel()
 	s, sb := newSandboxSite(t, sandbox.Options{Customers: 60, Sessions: 600, RaygunDailyLimit: 50})
 	b, monitor := s.as(t, "support@example.com"), s.browser(t)
 
@@ -126,6 +127,7 @@ func wellFormed(t *testing.T, page string) {
 }
 
 func TestMetricsAreForWhoeverHasTheTokenOrForThisMachine(t *testing.T) {
+	t.Parallel()
 	const token = "a token of some length"
 	s := newSite(t, services.Vendors{})
 	for _, tt := range []struct {

@@ -48,6 +48,7 @@ func newSandboxSite(t *testing.T, o sandbox.Options) (*site, *sandbox.Sandbox) {
 }
 
 func TestUnknownEmailLeadsOverRaygunToTheCustomer(t *testing.T) {
+	t.Parallel()
 	s, sb := newSandboxSite(t, sandbox.Options{})
 	b := s.as(t, "support@example.com")
 	demo := sb.Company().Demo()[0]
@@ -116,6 +117,7 @@ func TestUnknownEmailLeadsOverRaygunToTheCustomer(t *testing.T) {
 }
 
 func TestSessionSearchThroughTheBrowser(t *testing.T) {
+	t.Parallel()
 	s, sb := newSandboxSite(t, sandbox.Options{Customers: 60, Sessions: 1800, RaygunDailyLimit: 50})
 	b := s.as(t, "support@example.com")
 	b.get("/o/acme/sessions").wants(t, 200, "Raygun was never asked for this", "No sessions here", "1 call, 50 left today")
@@ -155,6 +157,7 @@ func TestSessionSearchThroughTheBrowser(t *testing.T) {
 }
 
 func TestUsedUpAllowanceDisablesTheButtonAndSaysWhy(t *testing.T) {
+	t.Parallel()
 	s, sb := newSandboxSite(t, sandbox.Options{})
 	actor := services.Actor{Org: s.org.ID, User: 1, Name: "owner", Role: services.Owner}
 	if problems, err := s.services.Connections.SetBudget(t.Context(), actor, 1, 1, 0); err != nil || len(problems) > 0 {
@@ -174,6 +177,7 @@ func TestUsedUpAllowanceDisablesTheButtonAndSaysWhy(t *testing.T) {
 }
 
 func TestHostileLookupsAreAnsweredSanely(t *testing.T) {
+	t.Parallel()
 	s, _ := newSandboxSite(t, sandbox.Options{})
 	b := s.as(t, "support@example.com")
 	for _, q := range []string{"", " ", "%", "_", "\x00", `"`, `" OR 1=1 --`, "<script>alert(1)</script>", "\u202eevil", "日本語", "\xff\xfe", "NEAR(a b)", strings.Repeat("a", 10_000), strings.Repeat("ü", 1024)} {
@@ -190,6 +194,7 @@ func TestHostileLookupsAreAnsweredSanely(t *testing.T) {
 }
 
 func TestWithoutConnectionsPagesSayWhatToDo(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, services.Vendors{})
 	b := s.as(t, "admin@example.com")
 	for path, text := range map[string]string{
@@ -202,6 +207,7 @@ func TestWithoutConnectionsPagesSayWhatToDo(t *testing.T) {
 }
 
 func TestStrangersDoNotSeePeopleAndSessions(t *testing.T) {
+	t.Parallel()
 	s, _ := newSandboxSite(t, sandbox.Options{})
 	b := s.as(t, "support@example.com")
 	b.post("/o/acme/sessions/ask", "span", "60d", "connection", "1").wants(t, 303)

@@ -28,6 +28,7 @@ func vendors(t *testing.T, o sandbox.Options) (*sandbox.Sandbox, services.Vendor
 const connectionsPath = "/o/acme/settings/connections"
 
 func TestConnectionIsAddedTestedAndRemoved(t *testing.T) {
+	t.Parallel()
 	box, v := vendors(t, sandbox.Options{})
 	s := newSite(t, v)
 	b, keys := s.as(t, "admin@example.com"), box.Credentials()
@@ -76,6 +77,7 @@ func TestConnectionIsAddedTestedAndRemoved(t *testing.T) {
 }
 
 func TestConnectionFormKeepsWhatWasTypedButNoSecret(t *testing.T) {
+	t.Parallel()
 	box, v := vendors(t, sandbox.Options{})
 	s := newSite(t, v)
 	b := s.as(t, "admin@example.com")
@@ -94,6 +96,7 @@ func TestConnectionFormKeepsWhatWasTypedButNoSecret(t *testing.T) {
 }
 
 func TestOnlyAdminsChangeConnections(t *testing.T) {
+	t.Parallel()
 	box, v := vendors(t, sandbox.Options{})
 	s := newSite(t, v)
 	admin, viewer := s.as(t, "admin@example.com"), s.as(t, "viewer@example.com")
@@ -129,6 +132,7 @@ func TestOnlyAdminsChangeConnections(t *testing.T) {
 }
 
 func TestDeadVendorDoesNotHoldThePageUp(t *testing.T) {
+	t.Parallel()
 	box, v := vendors(t, sandbox.Options{})
 	s := newSite(t, v)
 	b, keys := s.as(t, "admin@example.com"), box.Credentials()

@@ -26,6 +26,7 @@ func hidden(t *testing.T, body string) []string {
 }
 
 func TestMissingDaysAreFilledForTheNamedPrice(t *testing.T) {
+	t.Parallel()
 	s, sb := newSandboxSite(t, sandbox.Options{Customers: 60, Sessions: 1800, RaygunDailyLimit: 50})
 	viewer, b := s.as(t, "viewer@example.com"), s.as(t, "support@example.com")
 	page := b.get("/o/acme/sessions")
@@ -76,6 +77,7 @@ func TestMissingDaysAreFilledForTheNamedPrice(t *testing.T) {
 }
 
 func TestSyncIsSwitchedOnAndItsBudgetChecked(t *testing.T) {
+	t.Parallel()
 	s, _ := newSandboxSite(t, sandbox.Options{Customers: 60, Sessions: 1800, RaygunDailyLimit: 50})
 	b := s.as(t, "admin@example.com")
 	const here = "/o/acme/settings/connections/1"

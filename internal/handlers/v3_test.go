@@ -26,8 +26,10 @@ func settle(t *testing.T, b *browser, path string) answer {
 }
 
 func TestRaygunV3FromTheTokenToTheFigures(t *testing.T) {
+	t.Parallel()
 	for _, dialect := range []sandbox.Dialect{sandbox.DialectContract, sandbox.DialectLive} {
 		t.Run(string(dialect), func(t *testing.T) {
+			t.Parallel()
 			box, err := sandbox.Start(t.Context(), sandbox.Options{Dialect: dialect, Customers: 40, Sessions: 200, Days: 5})
 			if err != nil {
 				t.Fatal(err)
@@ -132,6 +134,7 @@ func TestRaygunV3FromTheTokenToTheFigures(t *testing.T) {
 // times. A filter by them says so, and offers no calls for details that would
 // not tell them either.
 func TestWhatV3DoesNotTellIsNeverNoneAndNeverSold(t *testing.T) {
+	t.Parallel()
 	box, err := sandbox.Start(t.Context(), sandbox.Options{Customers: 20, Sessions: 60, Days: 3})
 	if err != nil {
 		t.Fatal(err)
@@ -164,6 +167,7 @@ func TestWhatV3DoesNotTellIsNeverNoneAndNeverSold(t *testing.T) {
 }
 
 func TestHostileRaygunV3BreaksNoPage(t *testing.T) {
+	t.Parallel()
 	answers := map[string]string{
 		"applications": `[{"identifier":"<script>","name":"<img src=x>","apiKey":"k"},{"identifier":"a1","name":"` + strings.Repeat("x", 9000) + `"},{"name":null}]`,
 		"garbage":      `{{{`,
@@ -172,6 +176,7 @@ func TestHostileRaygunV3BreaksNoPage(t *testing.T) {
 	}
 	for name, body := range answers {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Content-Type", "application/json")
 				_, _ = w.Write([]byte(body))
