@@ -139,6 +139,7 @@ func settingsScreens() []screen {
 		{name: "history", path: "/o/acme/history"},
 		{name: "calls", path: "/o/acme/calls"},
 		{name: "calls-of-one", path: "/o/acme/calls?connection=1&person=1&from=2020-01-01"},
+		{name: "calls-days", path: "/o/acme/calls/days?connection=1"},
 		{name: "calls-wrong", path: "/o/acme/calls?from=yesterday"},
 		{name: "sessions-sixty-days", path: "/o/acme/sessions?span=60d"},
 		{name: "history-nothing", path: "/o/acme/history?kind=trait&until=2020-01-01"},

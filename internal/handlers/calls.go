@@ -9,35 +9,36 @@ import (
 	"sightline/web/templates"
 )
 
-// calls handles GET /calls: the ledger, and what was spent by day and hour.
-func (a *app) calls(w http.ResponseWriter, r *http.Request) error {
+// ledgerRows is how many rows a page of the ledger or the history has, so that it
+// stays small.
+const ledgerRows = 20
+
+// readCalls reads the filters of the ledger.
+func readCalls(r *http.Request) historyInput {
 	in := readHistory(r)
-	in.query.Kind = services.HistoryCalls
+	in.query.Kind, in.query.Limit = services.HistoryCalls, ledgerRows
+	return in
+}
+
+// calls handles GET /calls: the ledger, and what was spent day by day.
+func (a *app) calls(w http.ResponseWriter, r *http.Request) error {
+	in := readCalls(r)
 	h, err := a.historyView(r, in)
 	if err != nil {
 		return err
 	}
-	here := orgPath(r, "calls")
-	v := templates.CallsView{
-		Now: a.now(), Action: here, CSVURL: h.CSVURL, Person: h.Person, People: h.People, From: h.From, Until: h.Until,
-		Connection:  templates.FieldView{ID: "connection", Name: "connection", Label: "Connection", Value: strconv.FormatInt(int64(in.query.Connection), 10)},
-		Connections: []templates.OptionView{{Value: "0", Label: "All"}},
-	}
-	values := in.values()
+	here, values := orgPath(r, "calls"), in.values()
 	values.Del("kind")
-	if len(values) > 0 || len(in.problems) > 0 {
-		v.ResetURL = here
+	v := templates.CallsView{Now: a.now(), CSVURL: h.CSVURL, DaysHref: orgPath(r, "calls/days") + query(values)}
+	if v.Filter, err = a.callsFilter(r, here, in, h); err != nil {
+		return err
 	}
-	conns, err := a.Connections.All(r.Context(), orgOf(r))
+	v.Filter.People = h.People
+	charts, err := a.callCharts(r, in)
 	if err != nil {
 		return err
 	}
-	for _, c := range conns {
-		v.Connections = append(v.Connections, templates.OptionView{Value: fmt.Sprint(c.ID), Label: c.Name})
-	}
-	if err := a.spendCharts(r, in.query.Connection, &v); err != nil {
-		return err
-	}
+	v.Days = charts[0]
 	if len(in.problems) > 0 {
 		return a.page(w, r, http.StatusUnprocessableEntity, "Calls", "history", templates.CallsPage(v))
 	}
@@ -60,20 +61,110 @@ func (a *app) calls(w http.ResponseWriter, r *http.Request) error {
 	return a.page(w, r, http.StatusOK, "Calls", "history", templates.CallsPage(v))
 }
 
-// spendCharts fills in the calls of 30 days and of today.
-func (a *app) spendCharts(r *http.Request, conn services.ConnectionID, v *templates.CallsView) error {
-	s, err := a.Connections.Spending(r.Context(), orgOf(r), conn)
+// callDays handles GET /calls/days: the calls by day and by hour, with their
+// numbers.
+func (a *app) callDays(w http.ResponseWriter, r *http.Request) error {
+	in := readCalls(r)
+	in.query.Person, in.query.Customer = 0, 0
+	h, err := a.historyView(r, in)
 	if err != nil {
 		return err
 	}
-	slots := func(in []services.SpendingSlot, layout string) []templates.SpendSlotView {
-		out := make([]templates.SpendSlotView, len(in))
-		for i, x := range in {
-			out[i] = templates.SpendSlotView{Label: x.At.Format(layout), People: x.People, Background: x.Background, Uncounted: x.Uncounted}
-		}
-		return out
+	filter, err := a.callsFilter(r, orgPath(r, "calls/days"), in, h)
+	if err != nil {
+		return err
 	}
-	v.Days = templates.SpendChartView{ID: "days", Title: "Counted calls a day, last 30 days", Unit: "Day (UTC)", Slots: slots(s.Days, "2 Jan"), Limit: s.Allowance}
-	v.Today = templates.SpendChartView{ID: "today", Title: "Today by hour", Unit: "Hour (UTC)", Slots: slots(s.Today, "15:04")}
-	return nil
+	charts, err := a.callCharts(r, in)
+	if err != nil {
+		return err
+	}
+	values, status := in.values(), http.StatusOK
+	values.Del("kind")
+	if len(in.problems) > 0 {
+		status = http.StatusUnprocessableEntity
+	}
+	return a.page(w, r, status, "Calls by day and hour", "history", templates.CallDays(filter, orgPath(r, "calls")+query(values), charts))
+}
+
+// callsFilter is the form of the pages of calls.
+func (a *app) callsFilter(r *http.Request, here string, in historyInput, h templates.HistoryView) (templates.CallsFilterView, error) {
+	v := templates.CallsFilterView{
+		Action: here, Person: h.Person, From: h.From, Until: h.Until,
+		Connection:  templates.FieldView{ID: "connection", Name: "connection", Label: "Connection", Value: strconv.FormatInt(int64(in.query.Connection), 10)},
+		Connections: []templates.OptionView{{Value: "0", Label: "All"}},
+	}
+	values := in.values()
+	values.Del("kind")
+	if len(values) > 0 || len(in.problems) > 0 {
+		v.ResetURL = here
+	}
+	conns, err := a.Connections.All(r.Context(), orgOf(r))
+	for _, c := range conns {
+		v.Connections = append(v.Connections, templates.OptionView{Value: fmt.Sprint(c.ID), Label: c.Name})
+	}
+	return v, err
+}
+
+// callCharts are the calls of the chosen connection and days: by day, and the
+// last day's by hour. The counters do not tell who asked.
+func (a *app) callCharts(r *http.Request, in historyInput) ([]templates.CallsChartView, error) {
+	q := in.query
+	if len(in.problems) > 0 {
+		q = services.HistoryQuery{Connection: q.Connection}
+	}
+	s, err := a.Connections.Spending(r.Context(), orgOf(r), q.Connection, q.From, q.Until)
+	if err != nil {
+		return nil, err
+	}
+	days := callChart("Calls a day", "Day (UTC)", "Mon 2 Jan 2006", "2 Jan", s.Days)
+	if s.Weeks {
+		days.Caption, days.Step = "Calls a week", "Week from (UTC)"
+	}
+	if s.Allowance > 0 && !s.Weeks {
+		days.Compare = fmt.Sprintf("Line: %d calls a day", s.Allowance)
+		for i := range days.Bars {
+			days.Bars[i].Before = int64(s.Allowance)
+		}
+	}
+	if !s.Weeks {
+		for i, d := range s.Days {
+			v := in.values()
+			v.Del("kind")
+			v.Set("from", dayText(services.DayOf(d.At)))
+			v.Set("until", v.Get("from"))
+			days.Bars[i].Href = orgPath(r, "calls") + query(v)
+		}
+	}
+	if s.Cut {
+		days.Note = fmt.Sprintf("Only the last %d days are shown.", services.MaxSpendingDays)
+	}
+	last := s.Hours[0].At
+	hours := callChart(templates.FormatDate(last)+" by hour", "Hour (UTC)", "15:04", "15:04", s.Hours)
+	if services.DayOf(last) == services.DayOf(a.now()) {
+		hours.Caption = "Today by hour"
+	}
+	charts := []templates.CallsChartView{days, hours}
+	if q.Person != 0 || q.Customer != 0 {
+		for i := range charts {
+			charts[i].Note += " These are everybody's: the counters do not tell who asked, or about whom."
+		}
+	}
+	return charts, nil
+}
+
+// callChart draws calls. Those that take none of the day's allowance stand on top
+// of those that do.
+func callChart(caption, step, label, short string, slots []services.SpendingSlot) templates.CallsChartView {
+	v := templates.CallsChartView{ChartView: templates.ChartView{
+		Caption: caption, Unit: "calls", Step: step,
+		Parts: []templates.ChartPart{{Label: "People", Tone: "good"}, {Label: "Background", Tone: "accent"}, {Label: "Not counted", Tone: "neutral"}},
+	}}
+	var people, background, uncounted int64
+	for _, s := range slots {
+		v.Bars = append(v.Bars, templates.ChartBar{Label: s.At.Format(label), Short: s.At.Format(short), Values: []int64{s.People, s.Background, s.Uncounted}})
+		people, background, uncounted = people+s.People, background+s.Background, uncounted+s.Uncounted
+	}
+	v.Sum = fmt.Sprintf("%s by people, %s in the background; %s took none of a day's allowance.",
+		templates.Plural(people, "call", "calls"), templates.FormatCount(background), templates.FormatCount(uncounted))
+	return v
 }

@@ -122,6 +122,7 @@ func (a *app) routes() []route {
 		{"POST", "/details/{id}/resume", services.Support, a.resumeDetails},
 		{"GET", "/asks/{id}", services.Viewer, a.showAsk},
 		{"GET", "/calls", services.Viewer, a.kept(a.calls)},
+		{"GET", "/calls/days", services.Viewer, a.kept(a.callDays)},
 
 		{"GET", "/history", services.Viewer, a.kept(a.history)},
 		{"GET", "/history.csv", services.Viewer, a.historyCSV},

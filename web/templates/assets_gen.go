@@ -4,7 +4,7 @@ package templates
 
 // Where the built files are served; the hash is that of their content.
 const (
-	urlCSS     = "/static/app.282e5b4d78b7.css"
+	urlCSS     = "/static/app.56993ebfde22.css"
 	urlAppJS   = "/static/app.2745132c0e90.js"
 	urlThemeJS = "/static/theme.d329c1c2cbae.js"
 	urlGraphQL = "/static/graphql.600152c87cfa.js"
