@@ -13,6 +13,7 @@ import (
 )
 
 func TestBackupsAreMadeWhileServingAndPutBack(t *testing.T) {
+	t.Parallel()
 	box := standIns(t, sandbox.Options{Customers: 10, Sessions: 20, Days: 2})
 	data := dataDir(t)
 	dir := strings.TrimPrefix(data, "SIGHTLINE_DATA_DIR=")
@@ -83,6 +84,7 @@ func TestBackupsAreMadeWhileServingAndPutBack(t *testing.T) {
 }
 
 func TestKeysAreRotated(t *testing.T) {
+	t.Parallel()
 	box := standIns(t, sandbox.Options{Customers: 10, Sessions: 20, Days: 2})
 	data := dataDir(t)
 	settings := append(vendors(box), data, "SIGHTLINE_ORG=acme")

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -13,12 +14,14 @@ import (
 )
 
 func TestVersionIsPrinted(t *testing.T) {
+	t.Parallel()
 	if out := must(t, nil, "", "version"); !strings.HasPrefix(out, "sightline ") {
 		t.Errorf("version printed %q", out)
 	}
 }
 
 func TestEveryFaultOfTheConfigurationIsToldAtOnce(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
@@ -54,6 +57,7 @@ func TestEveryFaultOfTheConfigurationIsToldAtOnce(t *testing.T) {
 }
 
 func TestCommandLineFaultsAreToldInASentence(t *testing.T) {
+	t.Parallel()
 	data := "--data-dir=" + t.TempDir()
 	tests := []struct {
 		name, want string
@@ -82,6 +86,7 @@ func TestCommandLineFaultsAreToldInASentence(t *testing.T) {
 }
 
 func TestSecretsComeFromFilesVariablesAndStandardInput(t *testing.T) {
+	t.Parallel()
 	data := dataDir(t)
 	secret := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(secret, []byte("from a file it is\n"), 0o600); err != nil {
@@ -106,6 +111,7 @@ func TestSecretsComeFromFilesVariablesAndStandardInput(t *testing.T) {
 }
 
 func TestSecondServerIsRefusedAndTheFirstSurvivesKillAndRestart(t *testing.T) {
+	t.Parallel()
 	data := dataDir(t)
 	first := serve(t, data)
 	r := run(t, []string{data, "SIGHTLINE_LISTEN=127.0.0.1:0"}, "", "serve")
@@ -128,6 +134,7 @@ func TestSecondServerIsRefusedAndTheFirstSurvivesKillAndRestart(t *testing.T) {
 }
 
 func TestStopFinishesTheRunningRequest(t *testing.T) {
+	t.Parallel()
 	p := serve(t, dataDir(t))
 	// A request whose body is still coming is running.
 	conn, err := net.Dial("tcp", strings.TrimPrefix(p.address, "http://"))
@@ -161,6 +168,7 @@ func TestStopFinishesTheRunningRequest(t *testing.T) {
 }
 
 func TestSecondSignalEndsAtOnce(t *testing.T) {
+	t.Parallel()
 	p := serve(t, dataDir(t))
 	conn, err := net.Dial("tcp", strings.TrimPrefix(p.address, "http://"))
 	if err != nil {
@@ -172,15 +180,18 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	if _, err := conn.Read(make([]byte, 1)); err != nil {
 		t.Fatal(err)
 	}
-	_ = p.cmd.Process.Signal(os.Interrupt)
+	// Not os.Interrupt: a shell starts what it leaves to the background with that
+	// ignored, and so it is again from the second one on.
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	p.waitFor("a second signal ends it at once")
-	_ = p.cmd.Process.Signal(os.Interrupt)
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	if status := p.wait(); status == 0 {
 		t.Error("a second signal was waited out")
 	}
 }
 
 func TestWrongMasterKeyIsToldAndChangesNothing(t *testing.T) {
+	t.Parallel()
 	data := dataDir(t)
 	dir := strings.TrimPrefix(data, "SIGHTLINE_DATA_DIR=")
 	serve(t, data).stop()
@@ -208,6 +219,7 @@ func TestWrongMasterKeyIsToldAndChangesNothing(t *testing.T) {
 }
 
 func TestFirstOwnerIsMadeFromTheEnvironmentOnce(t *testing.T) {
+	t.Parallel()
 	settings := []string{
 		dataDir(t), "SIGHTLINE_ADMIN_EMAIL=op@example.com", "SIGHTLINE_ADMIN_PASSWORD=operators do it", "SIGHTLINE_ADMIN_ORG=Acme",
 	}
@@ -225,6 +237,7 @@ func TestFirstOwnerIsMadeFromTheEnvironmentOnce(t *testing.T) {
 }
 
 func TestApplicationIsChosenByScriptAfterAListThatFailed(t *testing.T) {
+	t.Parallel()
 	box := standIns(t, sandbox.Options{Customers: 10, Sessions: 20, Days: 2})
 	settings := append(vendors(box), dataDir(t), "SIGHTLINE_ORG=acme")
 	must(t, settings, "", "org", "create", "--name=Acme")
@@ -238,6 +251,7 @@ func TestApplicationIsChosenByScriptAfterAListThatFailed(t *testing.T) {
 }
 
 func TestConnectionsAreSetUpByScript(t *testing.T) {
+	t.Parallel()
 	box := standIns(t, sandbox.Options{Customers: 30, Sessions: 200, Days: 3})
 	settings := append(vendors(box), dataDir(t), "SIGHTLINE_ORG=acme")
 	must(t, settings, "", "org", "create", "--name=Acme & Sons")
@@ -278,6 +292,7 @@ func TestConnectionsAreSetUpByScript(t *testing.T) {
 }
 
 func TestDemoMovesFromATakenPortAndKeepsNothing(t *testing.T) {
+	t.Parallel()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -303,6 +318,7 @@ func TestDemoMovesFromATakenPortAndKeepsNothing(t *testing.T) {
 }
 
 func TestKeptDemoStartsAgainAndServeRefusesIt(t *testing.T) {
+	t.Parallel()
 	settings := []string{"SIGHTLINE_LISTEN=127.0.0.1:0", dataDir(t)}
 	for range 2 {
 		p := start(t, settings, "demo")

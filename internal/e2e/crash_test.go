@@ -13,6 +13,7 @@ import (
 // warning, once while LogRocket works on highlights and once while the request
 // for them is on its way.
 func TestKilledWhileHighlightsAreMadeNothingIsSentTwice(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, sandbox.Options{HighlightDelay: 3 * time.Second})
 	v := s.visitor(t, "support")
 	ask := func(question string) (path string) {
@@ -45,6 +46,7 @@ func TestKilledWhileHighlightsAreMadeNothingIsSentTwice(t *testing.T) {
 // TestKilledWhileTraitsAreSentTheyAreNotSentAgain does the same to an edit and
 // to a session search.
 func TestKilledWhileTraitsAreSentTheyAreNotSentAgain(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, sandbox.Options{})
 	v := s.visitor(t, "support")
 	customer := lookUp(v, "ada.lovelace@example.com")
@@ -88,6 +90,7 @@ func (s *site) restart(t *testing.T, v *visitor) {
 // TestKilledWhileDetailsAreFetchedTheyGoOnAndNoneIsAskedForTwice ends the
 // program while the detail of the fourth of ten sessions is on its way.
 func TestKilledWhileDetailsAreFetchedTheyGoOnAndNoneIsAskedForTwice(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, sandbox.Options{})
 	v := s.visitor(t, "support")
 	v.open("/o/acme/lookup?q=ada.lovelace%40example.com").submit("/lookup/ask", nil)

@@ -42,6 +42,7 @@ func saveView(v *visitor, name, query string) (path string) {
 // A product manager narrows the sessions, keeps that under a name as what
 // Sessions opens with, and takes the rows away as a file, in a browser.
 func TestAViewIsSavedAndItsSessionsAreDownloaded(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, sandbox.Options{})
 	v := s.visitor(t, "support")
 	manySessions(v)

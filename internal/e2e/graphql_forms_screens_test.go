@@ -67,6 +67,7 @@ func publish(v *visitor, saved string) string {
 // Who never saw the query fills in its form, mends what is wrong and reads the
 // answer, with the keyboard alone and the least of roles.
 func TestAViewerAsksThroughAFormByKeyboard(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, sandbox.Options{Customers: 20, Sessions: 200, Days: 5})
 	form := publish(s.visitor(t, "admin"), saveQuery(s.visitor(t, "admin")))
 	b := newTab(t, newBrowser(t), s.address, look{width: 390})

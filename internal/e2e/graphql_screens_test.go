@@ -46,6 +46,7 @@ func fetchSchema(t *testing.T, v *visitor) {
 // A query is written with what the editor offers, tidied up and run, without a
 // mouse.
 func TestAQueryIsWrittenInTheEditorByKeyboard(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, sandbox.Options{Customers: 20, Sessions: 100, Days: 5})
 	fetchSchema(t, s.visitor(t, "support"))
 	b := newTab(t, newBrowser(t), s.address, look{width: 1280})

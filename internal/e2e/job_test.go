@@ -16,6 +16,7 @@ import (
 // the history, in both of the vendors' dialects and without a line of
 // JavaScript.
 func TestMainJobWithFormsAlone(t *testing.T) {
+	t.Parallel()
 	for _, dialect := range []sandbox.Dialect{sandbox.DialectContract, sandbox.DialectLive} {
 		t.Run(string(dialect), func(t *testing.T) {
 			box := standIns(t, sandbox.Options{Customers: 60, Sessions: 1500, Days: 30, Dialect: dialect, HighlightDelay: -1})

@@ -12,6 +12,7 @@ import (
 // TestNobodyStepsBackIntoAPageAfterSigningOut looks at a customer, signs out
 // and goes back: the browser keeps nothing for the next person.
 func TestNobodyStepsBackIntoAPageAfterSigningOut(t *testing.T) {
+	t.Parallel()
 	browser := newBrowser(t)
 	s := newSite(t, sandbox.Options{Customers: 60, Sessions: 1500})
 	customer := lookUp(s.visitor(t, "support"), "ada.lovelace@example.com")

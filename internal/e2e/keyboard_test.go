@@ -13,6 +13,7 @@ import (
 // TestMainJobInTheBrowserByKeyboard does the main job without a mouse, once as
 // browsers are and once with JavaScript off.
 func TestMainJobInTheBrowserByKeyboard(t *testing.T) {
+	t.Parallel()
 	browser := newBrowser(t)
 	for name, l := range map[string]look{"with JavaScript": {width: 1280}, "without JavaScript": {width: 1280, noScript: true}, "on a phone": {width: 390}} {
 		t.Run(name, func(t *testing.T) {

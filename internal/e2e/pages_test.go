@@ -219,6 +219,7 @@ func looks() []look {
 }
 
 func TestEveryPageIsSoundInBothThemesOnDeskAndPhone(t *testing.T) {
+	t.Parallel()
 	browser := newBrowser(t)
 	s := newSite(t, sandbox.Options{})
 	v := s.visitor(t, "owner")
@@ -266,6 +267,7 @@ func TestEveryPageIsSoundInBothThemesOnDeskAndPhone(t *testing.T) {
 
 // What the checks cannot see they cannot guard, so they are shown a bad page.
 func TestTheChecksSeeABadPage(t *testing.T) {
+	t.Parallel()
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Security-Policy", "default-src 'none'")
 		w.Header().Set("Content-Type", "text/html")

@@ -12,6 +12,7 @@ import (
 // TestPictureOfTheReadme makes docs/screenshot.png anew where
 // SIGHTLINE_PICTURE names a file: the page of a customer in the demo.
 func TestPictureOfTheReadme(t *testing.T) {
+	t.Parallel()
 	file := os.Getenv("SIGHTLINE_PICTURE")
 	if file == "" {
 		t.Skip("SIGHTLINE_PICTURE names no file, so no picture is made.")

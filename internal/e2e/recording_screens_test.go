@@ -171,6 +171,7 @@ func uploadExport(v *visitor, name string, text []byte) (path string) {
 // reads its events without a mouse, once as browsers are and once with
 // JavaScript off.
 func TestARecordingIsReadByKeyboard(t *testing.T) {
+	t.Parallel()
 	browser := newBrowser(t)
 	for name, l := range map[string]look{"with JavaScript": {width: 1280}, "without JavaScript": {width: 1280, noScript: true}} {
 		t.Run(name, func(t *testing.T) {
@@ -246,6 +247,7 @@ func (s *site) showsAllFiles(b *tab, l look) {
 // A recording of somebody whose browser says pages about itself leaves the
 // names of others their room.
 func TestLongTextsLeaveNamesTheirRoom(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, sandbox.Options{Customers: 20, Sessions: 100, Days: 5})
 	v := s.visitor(t, "owner")
 	followExports(v)

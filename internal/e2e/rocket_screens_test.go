@@ -69,6 +69,7 @@ func editTraitsOf(t *testing.T, v *visitor, customer, userID string) (path strin
 // TestTraitFormsAreSoundWhereOnlyAPostLeads looks at what no address leads to:
 // a form with mistakes, a preview, and a page that waits.
 func TestTraitFormsAreSoundWhereOnlyAPostLeads(t *testing.T) {
+	t.Parallel()
 	browser := newBrowser(t)
 	s := newSite(t, sandbox.Options{})
 	v := s.visitor(t, "owner")
@@ -107,6 +108,7 @@ func TestTraitFormsAreSoundWhereOnlyAPostLeads(t *testing.T) {
 // TestWaitingPagesShowTheResultByThemselves looks on while highlights are made
 // and does not touch the page.
 func TestWaitingPagesShowTheResultByThemselves(t *testing.T) {
+	t.Parallel()
 	browser := newBrowser(t)
 	s := newSite(t, sandbox.Options{HighlightDelay: 6 * time.Second})
 	axe := axeSource(t)

@@ -16,6 +16,7 @@ import (
 // organization and tries each address and form with an id as the owner of
 // another: in their own organization and in the first.
 func TestAnotherOrganizationsIdsAreNotFound(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, sandbox.Options{})
 	must(t, s.settings, "", "org", "create", "--name=Other", "--org=other")
 	must(t, s.settings, sitePassword+"\n", "admin", "create", "--org=other", "--role=owner", "--email=stranger@example.com")
@@ -65,6 +66,7 @@ func TestAnotherOrganizationsIdsAreNotFound(t *testing.T) {
 // TestForeignIdsInFormsAreNotFound names another organization's rows in the
 // fields of forms, where a path cannot tell.
 func TestForeignIdsInFormsAreNotFound(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, sandbox.Options{})
 	must(t, s.settings, "", "org", "create", "--name=Other", "--org=other")
 	must(t, s.settings, sitePassword+"\n", "admin", "create", "--org=other", "--role=owner", "--email=stranger@example.com")

@@ -12,6 +12,7 @@ import (
 // timeline, fetches its page views from within it, and finds them there
 // without another call on the second look.
 func TestTimelineOpensASessionWhereItStands(t *testing.T) {
+	t.Parallel()
 	browser := newBrowser(t)
 	s := newSite(t, sandbox.Options{Customers: 60, Sessions: 1500})
 	customer := lookUp(s.visitor(t, "support"), "ada.lovelace@example.com")

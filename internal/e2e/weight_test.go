@@ -16,6 +16,7 @@ import (
 // tables of many columns and a filter of 16 fields are above the 15 KB of other
 // pages, so they have limits of their own, a little above what was measured.
 func TestPagesAreLight(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, sandbox.Options{})
 	v := s.visitor(t, "owner")
 	insight := manySessions(v)
@@ -96,6 +97,7 @@ func longExport() []byte {
 // What a page needs of style and scripts is small too, as it goes over the wire:
 // 60 KB, and 280 KB where there is an editor.
 func TestStyleAndScriptsOfPagesAreLight(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, sandbox.Options{Customers: 20, Sessions: 100, Days: 5})
 	v := s.visitor(t, "owner")
 	followExports(v)
