@@ -80,6 +80,7 @@ func pagesOf(fifty, heavy string, emails, people []string, deep string) []page {
 		{name: "explorer: without errors", path: sessions("errors=without"), want: 200},
 		{name: "explorer: error text", path: sessions("error_text=property+c"), want: 200},
 		{name: "explorer: slow pages", path: sessions("slow_ms=4000"), want: 200},
+		{name: "explorer: all of slow pages", path: sessions("slow_ms=4000&show=figures"), want: 200},
 		{name: "explorer: active", path: sessions("state=active"), want: 200},
 		{name: "explorer: five at once", path: sessions("countries=DE&browsers=Chrome&people=known&errors=with&ratings=poor"), want: 200},
 		{name: "insight, 7 days", path: same(org + "/insight?" + week), want: 200},

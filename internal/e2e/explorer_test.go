@@ -12,7 +12,9 @@ import (
 
 	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 
 	"sightline/internal/services/sandbox"
 )
@@ -27,6 +29,12 @@ func explorerScreens() []screen {
 		{name: "sessions-view", find: func(t *testing.T, v *visitor) string {
 			return saveView(v, "A view with a name that is rather long, and <b>hostile</b>", "countries=US&span=60d") + "&browsers=Chrome"
 		}},
+		{name: "sessions-figures", path: "/o/acme/sessions?span=60d&show=figures"},
+		{name: "sessions-all-filters", path: "/o/acme/sessions?span=60d&errors=with&show=filters"},
+		{name: "sessions-countries", path: "/o/acme/sessions?span=60d&countries=NZ&show=countries"},
+		{name: "sessions-choose-columns", path: "/o/acme/sessions?span=60d&show=columns"},
+		{name: "sessions-choose-view", path: "/o/acme/sessions?span=60d&show=views"},
+		{name: "sessions-save-view", path: "/o/acme/sessions?span=60d&show=save"},
 		{name: "sessions-views", path: "/o/acme/sessions/views"},
 	}
 }
@@ -34,7 +42,7 @@ func explorerScreens() []screen {
 // saveView saves a filter under a name and leads to it.
 func saveView(v *visitor, name, query string) (path string) {
 	v.t.Helper()
-	p := v.open("/o/acme/sessions?"+query).submit("/sessions/views", url.Values{"name": {name}})
+	p := v.open("/o/acme/sessions?"+query+"&show=save").submit("/sessions/views", url.Values{"name": {name}})
 	p.has("is saved")
 	return p.url.RequestURI()
 }
@@ -56,7 +64,7 @@ func TestAViewIsSavedAndItsSessionsAreDownloaded(t *testing.T) {
 	// Open the countries, tick one and ask for the list.
 	b.open("/o/acme/sessions?span=60d")
 	b.do("choose the United States",
-		chromedp.Click(chromedp.CSS(`#countries-sum`)),
+		chromedp.Click(chromedp.CSS(`[name=show][value=countries]`)),
 		chromedp.Click(chromedp.CSS(`input[name=countries][value=US]`)),
 		chromedp.Click(chromedp.CSS(`.filter-actions button`)),
 	)
@@ -65,7 +73,7 @@ func TestAViewIsSavedAndItsSessionsAreDownloaded(t *testing.T) {
 
 	// Save that as the view to begin with.
 	b.do("save the view",
-		chromedp.Click(chromedp.CSS(`button[popovertarget=save-view]`)),
+		chromedp.Click(chromedp.CSS(`a[href*="show=save"]`)),
 		chromedp.SendKeys(chromedp.CSS(`#view-name`), "Americans"),
 		chromedp.Click(chromedp.CSS(`#view-default`)),
 		chromedp.Click(chromedp.CSS(`#save-view .btn-primary`)),
@@ -153,5 +161,90 @@ func TestABarTellsItsNumbersAndLeadsToItsSessions(t *testing.T) {
 	b.waitText(`(?m)^` + row[1] + ` sessions?$`)
 	for _, c := range b.complaints() {
 		t.Error(c)
+	}
+}
+
+// What the explorer leaves out at first is there when somebody turns to it, by
+// keyboard alone, with script and without.
+func TestWhatTheExplorerLeavesOutComesWhenItIsOpened(t *testing.T) {
+	s := newSite(t, sandbox.Options{})
+	manySessions(s.visitor(t, "support"))
+	browser := newBrowser(t)
+	for _, l := range []look{{width: 1280}, {width: 390}, {width: 1280, noScript: true}} {
+		t.Run(fmt.Sprintf("%s, script %t", l, !l.noScript), func(t *testing.T) {
+			b := newTab(t, browser, s.address, l)
+			b.signIn("support@example.com", sitePassword)
+			b.open("/o/acme/sessions?span=60d")
+			b.loaded()
+			b.reach("the email", `e.name == "email"`)
+			b.keys("ada")
+			b.press("the countries", `e.value == "countries"`)
+			b.waitText("Others, by code")
+			if l.noScript {
+				b.waitPath(`/sessions\?.*email=ada&show=countries`)
+			} else {
+				b.focused(`e.matches("#countries-sum") && e.parentElement.open`)
+			}
+			if typed := value(b, "read the email", chromedp.Evaluate[string](`document.getElementById("email").value`)); typed != "ada" {
+				t.Errorf("the email that was typed is %q now", typed)
+			}
+			b.open("/o/acme/sessions?span=60d&state=ended")
+			b.loaded()
+			b.press("the other filters", `e.value == "filters"`)
+			b.waitText("A page took at least")
+			b.open("/o/acme/sessions?span=60d")
+			b.loaded()
+			if l.noScript {
+				b.press("the chart", `/show=figures/.test(e.getAttribute("href") ?? "")`)
+			}
+			b.waitText("Numbers: Sessions a week")
+			b.press("the columns", `/show=columns/.test(e.getAttribute("href") ?? "") || e.tagName == "SUMMARY" && /Columns/.test(e.innerText)`)
+			b.waitText("Show these")
+			b.open("/o/acme/sessions?span=60d")
+			b.loaded()
+			b.press("the views", `/show=views/.test(e.getAttribute("href") ?? "")`)
+			b.waitText("Manage views")
+			if !l.noScript {
+				b.focused(`e.tagName == "SUMMARY"`)
+				b.keys(kb.Escape)
+				eventually(t, "the menu is closed", func() bool { return !b.has(".page-actions details[open]") })
+			}
+			b.press("the form that saves", `/show=save/.test(e.getAttribute("href") ?? "")`)
+			b.waitText("Open Sessions with it")
+			if !l.noScript {
+				b.keys(kb.Escape)
+				b.focused(`e.matches("[popovertarget=save-view]")`)
+			}
+			for _, c := range b.complaints() {
+				t.Error(c)
+			}
+		})
+	}
+}
+
+// Where the chart does not come the page says so, and asks for it again; its room
+// was there from the start, so that nothing moves when it comes.
+func TestTheChartIsAskedForAgain(t *testing.T) {
+	s := newSite(t, sandbox.Options{})
+	manySessions(s.visitor(t, "support"))
+	b := newTab(t, newBrowser(t), s.address, look{width: 1280})
+	b.signIn("support@example.com", sitePassword)
+	block := func(yes bool) {
+		b.do("block the figures", command(network.Enable, network.EnableParams{}), command(network.SetBlockedURLs, network.SetBlockedURLsParams{
+			URLPatterns: []*network.BlockPattern{{URLPattern: "*://*:*/*\\?*show=figures*", Block: yes}},
+		}))
+	}
+	block(true)
+	b.open("/o/acme/sessions?span=60d")
+	b.waitText("It did not come. Try again")
+	top := func() float64 {
+		return value(b, "measure", chromedp.Evaluate[float64](`document.querySelector(".sessions").getBoundingClientRect().top + scrollY`))
+	}
+	before := top()
+	block(false)
+	b.do("try again", chromedp.Click(chromedp.CSS(`[data-later=now]`)))
+	b.waitText("Numbers: Sessions a week")
+	if after := top(); after != before {
+		t.Errorf("the list moved from %v to %v when the chart came", before, after)
 	}
 }

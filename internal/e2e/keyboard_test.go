@@ -159,12 +159,12 @@ func (b *tab) has(selector string) bool {
 	return err == nil && ok
 }
 
-// loaded waits until the page that the tab is at has arrived and its scripts
-// have started.
+// loaded waits until the page that the tab is at has arrived, its scripts have
+// started and what they fetch by themselves is there. Without scripts it is a link.
 func (b *tab) loaded() {
 	b.t.Helper()
 	eventually(b.t, "the page is loaded", func() bool {
-		ok, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](`document.readyState == "complete"`))
+		ok, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](`document.readyState == "complete" && !document.querySelector("#figures [aria-busy], #figures[aria-busy]")`))
 		return err == nil && ok
 	})
 }

@@ -238,6 +238,7 @@ func TestEveryPageIsSoundInBothThemesOnDeskAndPhone(t *testing.T) {
 			b := newTab(t, browser, s.address, l)
 			visit := func(sc screen) {
 				b.open(sc.path)
+				b.loaded()
 				b.checkPage(sc.name, axe)
 				b.screenshot(sc.name + "-" + l.String())
 				if l.width == 390 {

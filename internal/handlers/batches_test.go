@@ -340,7 +340,7 @@ func TestBatchOfASavedView(t *testing.T) {
 	b.until(b.post("/o/acme/sessions/ask", "span", "60d", "connection", "1").location, "500 are here.")
 	b.post("/o/acme/sessions/views", "name", "Germans", "query", "span=60d&countries=DE").wants(t, http.StatusSeeOther)
 	b.get("/o/acme/sessions/views").wants(t, http.StatusOK, batchesAt+"/new?view=1")
-	b.get("/o/acme/sessions?span=60d&countries=DE&view=1").wants(t, http.StatusOK, batchesAt+"/new?view=1")
+	b.get("/o/acme/sessions?span=60d&countries=DE&view=1&show=views").wants(t, http.StatusOK, batchesAt+"/new?view=1")
 	b.get(batchesAt+"/new?view=1").wants(t, http.StatusOK, `<option value="1" selected>Germans</option>`)
 	page := b.drafted(nil, "view", "1", "connection", "2")
 	a := b.get(page)

@@ -52,14 +52,15 @@ func titleOf(t *testing.T, body string) string {
 func TestFiltersCombineAndStandInTheAddress(t *testing.T) {
 	t.Parallel()
 	_, b := explorerSite(t)
-	all := b.get("/o/acme/sessions?span=60d")
+	all := b.get("/o/acme/sessions?span=60d&show=figures")
 	all.wants(t, 200, "500 sessions", "Sessions a week by rating", "Numbers: Sessions a week by rating", "the mirror holds", "Save view")
 	if strings.Contains(all.body, "Clear all") || strings.Contains(all.body, `class="filter-more" open`) {
 		t.Error("without a filter there is something to clear, or the rest is open")
 	}
 	two := b.get("/o/acme/sessions?span=60d&countries=NZ&countries=us&browsers=Chrome&state=ended")
 	two.wants(t, 200, "Remove Country New Zealand", "Remove Country United States", "Remove Browser Chrome", "Remove State ended", "Clear all",
-		`class="filter-more" open`, "Raygun cannot be asked for browser or state", `value="Chrome" checked`)
+		"Raygun cannot be asked for browser or state", `name="countries" value="NZ"`, `name="countries" value="US"`, `name="browsers" value="Chrome"`, `value="ended" selected`)
+	b.get("/o/acme/sessions?span=60d&browsers=Chrome&show=figures").wants(t, 200, `class="filter-more" open`, `value="Chrome" checked`)
 	if strings.Contains(two.body, "Ask Raygun") || strings.Contains(two.body, "Ask again") {
 		t.Error("Raygun is offered a question that it cannot be asked")
 	}
@@ -116,7 +117,7 @@ func TestFilesHoldWhatThePageShows(t *testing.T) {
 	s, b := explorerSite(t)
 	for _, query := range []string{"span=60d", "span=60d&countries=US,NZ", "span=60d&ratings=poor&ratings=good&ratings=average&ratings=excellent", "span=60d&state=ended&columns=person,email,length,errors", "from=2020-01-01&to=2020-01-02"} {
 		title := "0 sessions"
-		if page := b.get("/o/acme/sessions?" + query); !strings.Contains(page.body, "No sessions here") {
+		if page := b.get("/o/acme/sessions?show=figures&" + query); !strings.Contains(page.body, "No sessions here") {
 			title = titleOf(t, page.body)
 		}
 		file := b.get("/o/acme/sessions.csv?" + query)
@@ -187,7 +188,8 @@ func TestViewsAreSavedOpenedSharedAndDeleted(t *testing.T) {
 		t.Fatalf("%d to %q, want %q", a.status, a.location, want)
 	}
 	page := b.get(a.location)
-	page.wants(t, 200, `data-focus>From the &lt;US&gt;</h1>`, "is saved, and Sessions opens with it.", "<th>Length", "Remove Country United States", "Mine")
+	page.wants(t, 200, `data-focus>From the &lt;US&gt;</h1>`, "is saved, and Sessions opens with it.", "<th>Length", "Remove Country United States")
+	b.get(a.location+"&show=views").wants(t, 200, "<details class=\"pop to-end\" open>", "Mine", "From the &lt;US&gt;")
 	if strings.Contains(page.body, "Changed since it was saved") {
 		t.Error("the view differs from itself")
 	}
@@ -195,7 +197,7 @@ func TestViewsAreSavedOpenedSharedAndDeleted(t *testing.T) {
 	if got := b.get("/o/acme/sessions"); got.status != http.StatusSeeOther || got.location != a.location {
 		t.Errorf("%d to %q, want the default view", got.status, got.location)
 	}
-	b.get("/o/acme/sessions?span=7d").wants(t, 200, "All sessions")
+	b.get("/o/acme/sessions?span=7d&show=views").wants(t, 200, "All sessions")
 	viewer.get("/o/acme/sessions").wants(t, 200)
 
 	// Another filter on top of it can be kept in it, or undone.
@@ -237,7 +239,8 @@ func TestViewsIncludeConnectionsToCome(t *testing.T) {
 	s, sb := newSandboxSite(t, sandbox.Options{})
 	b := s.as(t, "support@example.com")
 	asked := b.post("/o/acme/sessions/ask", "span", "60d", "connection", "1")
-	b.until(asked.location, "500 are here.").wants(t, 200, `name="connection" value="1"`, `name="query" value="span=60d"`)
+	b.until(asked.location, "500 are here.").wants(t, 200, `name="connection" value="1"`)
+	b.get(asked.location+"&show=save").wants(t, 200, `name="query" value="span=60d"`)
 	saved := b.post("/o/acme/sessions/views", "name", "All", "query", "connection=1&span=60d")
 	if strings.Contains(asked.location+saved.location, "connection") {
 		t.Errorf("a connection that nobody chose stands in %s or %s", asked.location, saved.location)
@@ -252,7 +255,8 @@ func TestViewsIncludeConnectionsToCome(t *testing.T) {
 		t.Error("the view leaves the second connection out, or differs from itself")
 	}
 	// One that was chosen stays chosen.
-	b.get("/o/acme/sessions?span=60d&connection=1").wants(t, 200, "Remove Connection Shop", `name="query" value="connection=1&amp;span=60d"`)
+	b.get("/o/acme/sessions?span=60d&connection=1").wants(t, 200, "Remove Connection Shop")
+	b.get("/o/acme/sessions?span=60d&connection=1&show=save").wants(t, 200, `name="query" value="connection=1&amp;span=60d"`)
 }
 
 // TestWhatARemovedConnectionBroughtIsStillFound: its sessions stay in the
@@ -306,7 +310,7 @@ func TestABarLeadsToExactlyTheSessionsThatItCounts(t *testing.T) {
 	b.until(b.post("/o/acme/sessions/ask", "span", "7d", "connection", "1", "user_type", "registered").location, " are here.")
 	row := regexp.MustCompile(`<td> ?(?:<a href="(\?[^"]*)">)?([A-Z][a-z]{2} \d[^<]*)(?:</a>)? ?</td> ?<td[^>]*>([\d,]+)`)
 	for _, query := range []string{"span=24h", "span=7d", "span=24h&people=known", "span=7d&state=ended"} {
-		page := b.get("/o/acme/sessions?" + query)
+		page := b.get("/o/acme/sessions?show=figures&" + query)
 		page.wants(t, 200, "Numbers: Sessions a day")
 		rows := row.FindAllStringSubmatch(page.body, -1)
 		if len(rows) < 2 {
@@ -319,12 +323,12 @@ func TestABarLeadsToExactlyTheSessionsThatItCounts(t *testing.T) {
 				}
 				continue
 			}
-			if behind := b.get("/o/acme/sessions" + html.UnescapeString(m[1])); m[3] != "0" && strings.Fields(titleOf(t, behind.body))[0] != m[3] {
+			if behind := b.get("/o/acme/sessions" + html.UnescapeString(m[1]) + "&show=figures"); m[3] != "0" && strings.Fields(titleOf(t, behind.body))[0] != m[3] {
 				t.Errorf("%s: %s has %s and %s behind it", query, m[2], m[3], titleOf(t, behind.body))
 			}
 		}
 	}
-	typed := b.get("/o/acme/sessions?span=7d&connection=1&user_type=registered")
+	typed := b.get("/o/acme/sessions?span=7d&connection=1&user_type=registered&show=figures")
 	if rows := row.FindAllStringSubmatch(typed.body, -1); len(rows) < 2 || rows[0][1] != "" {
 		t.Errorf("days of a type of user: %v", rows)
 	}
@@ -358,7 +362,7 @@ func TestFiguresLeadToTheSessionsBehindThem(t *testing.T) {
 				continue
 			}
 			seen[key] = true
-			list := b.get(m[1])
+			list := b.get(m[1] + "&show=figures")
 			if got := strings.Fields(titleOf(t, list.body))[0]; got != m[3] {
 				t.Errorf("%s is %s on the page of figures and %s behind it (%s)", m[2], m[3], got, m[1])
 			}
@@ -378,7 +382,7 @@ func TestFiguresLeadToTheSessionsBehindThem(t *testing.T) {
 		if label == "Sessions" {
 			m[3] = regexp.MustCompile(`[\d,]+`).FindString(m[2])
 		}
-		if list := b.get(m[1]); strings.Fields(titleOf(t, list.body))[0] != strings.TrimSpace(m[3]) {
+		if list := b.get(m[1] + "&show=figures"); strings.Fields(titleOf(t, list.body))[0] != strings.TrimSpace(m[3]) {
 			t.Errorf("%s is %s on the page of figures and %s behind it (%s)", label, m[3], titleOf(t, list.body), m[1])
 		}
 	}
@@ -386,5 +390,50 @@ func TestFiguresLeadToTheSessionsBehindThem(t *testing.T) {
 		t.Error("no page leads to its sessions")
 	} else if list := b.get(m[1]); strings.Contains(list.body, "No sessions here") {
 		t.Errorf("no session behind %s", m[1])
+	}
+}
+
+// TestWhatComesLaterIsAPartOrAPage asks for what the explorer leaves out at first:
+// as a part alone, where the script puts it, and as the page with it.
+func TestWhatComesLaterIsAPartOrAPage(t *testing.T) {
+	_, b := explorerSite(t)
+	const path = "/o/acme/sessions?span=60d&state=ended"
+	first := b.get(path)
+	first.wants(t, 200, `data-later="now"`, "the mirror holds", `value="ended" selected`)
+	for show, want := range map[string][]string{
+		"figures":   {"Numbers: Sessions", `data-title="`, "Fetch newest", "Fill 43 days"},
+		"views":     {"Manage views", "All sessions"},
+		"save":      {`name="query" value="span=60d&amp;state=ended"`, "Open Sessions with it"},
+		"columns":   {"Show these", `value="city"`},
+		"filters":   {`value="Chrome"`, `name="user_type"`, `class="filter-more" open`, `value="ended" selected`},
+		"countries": {`value="NZ"`, "Others, by code", `class="pop pick" open`},
+		"browsers":  {`value="Chrome"`, `class="filter-more" open`, `class="pop pick" open`},
+	} {
+		for _, text := range want {
+			if strings.Contains(first.body, text) && show != "filters" {
+				t.Errorf("the first answer holds %s already", text)
+			}
+		}
+		part := b.get(path+"&show="+show, "HX-Request", "true", "HX-Request-Type", "partial")
+		part.wants(t, 200, want...)
+		if strings.Contains(part.body, "<main") || len(part.body) > 9000 {
+			t.Errorf("%s comes with more than itself, %d bytes", show, len(part.body))
+		}
+		b.get(path+"&show="+show).wants(t, 200, append(want[1:], "<main")...)
+	}
+	b.get(path+"&show=nonsense").wants(t, 200, `data-later="now"`)
+	// What was typed comes along, wrong or not, and is complained of when it is sent.
+	typed := b.get("/o/acme/sessions?span=60d&from=&to=&email=x%22y&slow_ms=fast&show=filters", "HX-Request", "true", "HX-Request-Type", "partial")
+	if typed.status == http.StatusSeeOther {
+		typed = b.get(typed.location, "HX-Request", "true", "HX-Request-Type", "partial")
+	}
+	typed.wants(t, 200, `value="x&#34;y"`, `value="fast"`)
+	if strings.Contains(typed.body, "Give the load time") {
+		t.Error("what nobody has sent is complained of")
+	}
+	// Without script the buttons send the form, of which the empty fields go.
+	sent := b.get("/o/acme/sessions?span=60d&from=&to=&email=&state=ended&show=countries")
+	if want := "/o/acme/sessions?show=countries&span=60d&state=ended"; sent.status != http.StatusSeeOther || sent.location != want {
+		t.Errorf("%d to %q", sent.status, sent.location)
 	}
 }

@@ -115,7 +115,7 @@ func TestAPageIsOfTheDataBeforeIt(t *testing.T) {
 				}
 			}
 		}
-		first, path := wait(moment), fmt.Sprintf("/o/acme/sessions?span=7d&x=%d", moment)
+		first, path := wait(moment), fmt.Sprintf("/o/acme/sessions?span=7d&show=views&x=%d", moment)
 		meanwhile.Store(&first)
 		b.get(path).wants(t, http.StatusOK)
 		if meanwhile.Swap(nil) != nil {

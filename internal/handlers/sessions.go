@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"sightline/internal/services"
 	"sightline/web/templates"
@@ -13,7 +14,9 @@ import (
 
 // sessions handles GET /sessions: the mirror's sessions by the filter in the
 // address, and what Raygun was asked about it. Without any parameter it is the
-// view that the member begins with.
+// view that the member begins with. To be there at once it leaves out what few
+// look at and what takes long; show in the address names what is to be on it, and
+// then all is, or alone if a part of the page is asked for.
 func (a *app) sessions(w http.ResponseWriter, r *http.Request) error {
 	views, err := a.Views.List(r.Context(), actorOf(r))
 	if err != nil {
@@ -34,18 +37,45 @@ func (a *app) sessions(w http.ResponseWriter, r *http.Request) error {
 	}
 	if len(f.problems) == 0 && submitted(in) {
 		// A form sends its empty fields too; the address is to say what is on.
-		http.Redirect(w, r, orgPath(r, "sessions?%s", f.page(f.many(conns)).Encode()), http.StatusSeeOther)
+		to := f.page(f.many(conns))
+		if in.Has("show") {
+			to.Set("show", in.Get("show"))
+		}
+		http.Redirect(w, r, orgPath(r, "sessions?%s", to.Encode()), http.StatusSeeOther)
 		return nil
 	}
+	part := wantsPart(r)
+	if part && templates.IsFilter(in.Get("show")) {
+		f.problems = services.Problems{} // nobody has sent it yet
+	}
 	v := a.sessionsView(r, f, conns, views)
-	if v.Wrong {
+	switch {
+	case v.Wrong:
 		f.fields(&v, services.Choices{})
 		return a.page(w, r, http.StatusUnprocessableEntity, "Sessions", "sessions", templates.Sessions(v))
+	case part && v.Show == templates.ShowViews:
+		return a.render(w, r, http.StatusOK, templates.ViewsMenu(v))
+	case part && v.Show == templates.ShowSave:
+		return a.render(w, r, http.StatusOK, templates.SaveViewDialog(v.Save))
+	case v.Show == templates.ShowSave:
+		return a.page(w, r, http.StatusOK, "Save this view", "sessions", templates.SaveView(v.Save))
+	case part && v.Show == templates.ShowColumns:
+		return a.render(w, r, http.StatusOK, templates.ColumnsMenu(v))
 	}
-	if err := a.sessionFigures(r, f, conns, &v); err != nil {
-		return err
+	choices := f.chosen()
+	if v.Show != "" {
+		if choices, err = a.Sessions.Choices(r.Context(), orgOf(r), f.query); err != nil {
+			return err
+		}
+	}
+	f.fields(&v, choices)
+	if part && templates.IsFilter(v.Show) {
+		return a.render(w, r, http.StatusOK, templates.SessionFilter(v))
 	}
 	if err := a.sessionPage(r, f, conns, &v); err != nil {
+		return err
+	}
+	if err := a.sessionFigures(r, f, conns, &v); err != nil {
 		return err
 	}
 	switch {
@@ -59,6 +89,9 @@ func (a *app) sessions(w http.ResponseWriter, r *http.Request) error {
 		}
 	case len(conns) > 1:
 		v.AskNote = "This is what the mirror holds of all connections. Choose one to ask Raygun."
+	}
+	if part && v.Show == templates.ShowFigures {
+		return a.render(w, r, http.StatusOK, templates.SessionFigures(v))
 	}
 	return a.page(w, r, http.StatusOK, "Sessions", "sessions", templates.Sessions(v))
 }
@@ -76,10 +109,15 @@ func submitted(v url.Values) bool {
 // sessionsView is the page without its sessions.
 func (a *app) sessionsView(r *http.Request, f sessionForm, conns []services.Connection, views []services.View) templates.SessionsView {
 	many := f.many(conns)
+	here := f.page(many)
+	if before := r.URL.Query().Get("before"); before != "" {
+		here.Set("before", before)
+	}
 	v := templates.SessionsView{
+		Here: "?" + here.Encode(), Show: templates.Showable(r.URL.Query().Get("show")),
 		Now: a.now(), Action: orgPath(r, "sessions"), AskAction: orgPath(r, "sessions/ask"), SettingsHref: orgPath(r, "settings/connections"),
 		AllHref: orgPath(r, "sessions?span=7d"), CanAdmin: may(r, services.Admin), Wrong: len(f.problems) > 0,
-		NoConnection: len(conns) == 0, Presets: sessionPresets(r, f, many), Chips: f.chips(r, conns),
+		NoConnection: len(conns) == 0, Presets: sessionPresets(f, many), Chips: f.chips(r, conns),
 	}
 	if len(conns) > 1 {
 		every := templates.OptionView{Label: "All (mirror only)"}
@@ -117,24 +155,35 @@ func (a *app) sessionsView(r *http.Request, f sessionForm, conns []services.Conn
 	v.ColumnsKept = hiddenOf(rest)
 	file := f.page(many)
 	file.Del("view")
-	v.CSVHref, v.JSONHref = orgPath(r, "sessions.csv?%s", file.Encode()), orgPath(r, "sessions.json?%s", file.Encode())
+	v.CSVHref, v.JSONHref = "sessions.csv?"+file.Encode(), "sessions.json?"+file.Encode()
 	return v
 }
 
-// sessionFigures adds what stands around the list: how many, the chart, the
-// values to choose from, and which days the mirror holds.
+// sessionFigures adds what stands around the list: how many, the chart, and which
+// days the mirror holds. Where the chart comes later and the rollups do not know
+// how many there are, it brings that too.
 func (a *app) sessionFigures(r *http.Request, f sessionForm, conns []services.Connection, v *templates.SessionsView) error {
 	ctx, org := r.Context(), orgOf(r)
-	choices, err := a.Sessions.Choices(ctx, org, f.query)
+	n, told, err := a.Sessions.Told(ctx, org, f.query)
 	if err != nil {
 		return err
 	}
-	f.fields(v, choices)
-	n, chart, err := a.Sessions.Figures(ctx, org, f.query)
-	if err != nil {
-		return err
+	var chart services.SessionChart
+	whole := v.Pager.Newer == "" && v.Pager.Older == ""
+	v.Later = v.Show == "" && len(v.Rows) > 0
+	if whole { // the list is all there is
+		n.Sessions, told = int64(len(v.Rows)), true
 	}
-	v.Title = templates.Plural(n.Sessions, "session", "sessions")
+	if !v.Later && !(whole && len(v.Rows) == 0) {
+		if n, chart, err = a.Sessions.Figures(ctx, org, f.query); err != nil {
+			return err
+		}
+		told = true
+	}
+	v.Title = "Sessions"
+	if told {
+		v.Title = templates.Plural(n.Sessions, "session", "sessions")
+	}
 	if n.More {
 		v.Title = "At least " + v.Title
 	}
@@ -152,6 +201,7 @@ func (a *app) sessionFigures(r *http.Request, f sessionForm, conns []services.Co
 	case len(untold.By) > 0:
 		v.Notes = append(v.Notes, fmt.Sprintf("Raygun's API v3 gives no %s: what came through “%s” alone is not found by them.", untold.Field, strings.Join(untold.By, "”, “")))
 	}
+	v.Charted = f.query.To.Sub(f.query.From) > 24*time.Hour
 	if len(chart.Days) > 1 && n.Sessions > 0 {
 		if err := a.sessionChart(r, f, chart, conns, v); err != nil {
 			return err
@@ -242,7 +292,7 @@ func (a *app) sessionPage(r *http.Request, f sessionForm, conns []services.Conne
 			return err
 		}
 	}
-	if v.Details, err = a.detailParts(r, conns, pointersTo(lacking), how, r.URL.RequestURI()); err != nil {
+	if v.Details, err = a.detailParts(r, conns, pointersTo(lacking), how, v.Action+v.Here); err != nil {
 		return err
 	}
 	v.Pager = pager(orgPath(r, "sessions"), f.page(f.many(conns)), before != services.Moment{}, list.More, list.Next, len(v.Rows), "session", "sessions")
@@ -260,14 +310,14 @@ func (a *app) sessionPage(r *http.Request, f sessionForm, conns []services.Conne
 	return nil
 }
 
-func sessionPresets(r *http.Request, f sessionForm, many bool) []templates.TabView {
+func sessionPresets(f sessionForm, many bool) []templates.TabView {
 	var out []templates.TabView
 	for _, s := range sessionSpans() {
 		v := f.page(many)
 		v.Del("from")
 		v.Del("to")
 		v.Set("span", s.key)
-		out = append(out, templates.TabView{Label: s.label, Href: orgPath(r, "sessions?%s", v.Encode()), Active: f.span == s.key, Count: -1})
+		out = append(out, templates.TabView{Label: s.label, Href: "?" + v.Encode(), Active: f.span == s.key, Count: -1})
 	}
 	return out
 }

@@ -56,7 +56,23 @@ func (f sessionForm) fields(v *templates.SessionsView, choices services.Choices)
 	for _, fields := range v.MoreFields() {
 		v.MoreOpen = v.MoreOpen || fields.Error != "" || fields.Value != ""
 	}
-	v.MoreOpen = v.MoreOpen || len(f.query.Browsers)+len(f.query.Systems) > 0
+	v.MoreOpen = v.MoreOpen || len(f.query.Browsers)+len(f.query.Systems) > 0 || v.Show == templates.ShowFilters
+	for _, p := range []*templates.PickView{&v.Countries, &v.Ratings, &v.Browsers, &v.Systems} {
+		p.Open = p.Field.Name == v.Show
+		v.MoreOpen = v.MoreOpen || p.Open && (p == &v.Browsers || p == &v.Systems)
+	}
+}
+
+// chosen are the values that are chosen already, as all there is to choose: the
+// others come when somebody looks for them.
+func (f sessionForm) chosen() services.Choices {
+	rows := func(values []string) (out []services.ValueRow) {
+		for _, v := range values {
+			out = append(out, services.ValueRow{Value: v})
+		}
+		return out
+	}
+	return services.Choices{Countries: rows(f.query.Countries), Browsers: rows(f.query.Browsers), Systems: rows(f.query.Systems)}
 }
 
 // countriesPick offers the mirror's own countries and a field for the others.

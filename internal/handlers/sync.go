@@ -123,7 +123,7 @@ func (a *app) sessionCoverage(r *http.Request, conns []services.Connection, f se
 		if err != nil {
 			return nil, err
 		}
-		v.DaysURL = connectionPath(r, c.ID)
+		v.DaysURL = fmt.Sprintf("settings/connections/%d", c.ID) // from the explorer
 		out = append(out, v)
 	}
 	return out, nil

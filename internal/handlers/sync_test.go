@@ -41,7 +41,7 @@ func TestMissingDaysAreFilledForTheNamedPrice(t *testing.T) {
 	}
 	deadline := time.Now().Add(20 * time.Second)
 	for {
-		page = b.get(a.location)
+		page = b.get(a.location + "&show=figures")
 		if !strings.Contains(page.body, "Fill now") && !strings.Contains(page.body, "being filled now") {
 			break
 		}
@@ -61,8 +61,8 @@ func TestMissingDaysAreFilledForTheNamedPrice(t *testing.T) {
 	}
 	day := func(n int) string { return first.AddDate(0, 0, n).Format(time.DateOnly) }
 	held, half := "from="+day(4)+"&to="+day(6), "from="+day(3)+"&to="+day(6)
-	b.get("/o/acme/sessions?"+held).wants(t, 200, "in the 3 days before.")
-	b.get("/o/acme/sessions?"+half).wants(t, 200, "in the 4 days before, of which the mirror lacks 1 day.")
+	b.get("/o/acme/sessions?show=figures&"+held).wants(t, 200, "in the 3 days before.")
+	b.get("/o/acme/sessions?show=figures&"+half).wants(t, 200, "in the 4 days before, of which the mirror lacks 1 day.")
 	b.get("/o/acme/insight?"+held).wants(t, 200, "Shop: the mirror holds "+services.DaySpan(first.AddDate(0, 0, 4), first.AddDate(0, 0, 6))+".", "Trends compare with the 3 days before. Page views and errors of 0 of those ", " sessions are here (0 %).")
 	b.get("/o/acme/insight?"+half).wants(t, 200, "Trends compare with the 4 days before, of which the mirror lacks 1 day.")
 	b.get("/o/acme/insight?from="+day(-2)+"&to="+day(6)).wants(t, 200, ", 2 days missing.")

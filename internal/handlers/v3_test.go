@@ -147,7 +147,7 @@ func TestWhatV3DoesNotTellIsNeverNoneAndNeverSold(t *testing.T) {
 	b.post(at, "application", cr.RaygunApplication).wants(t, http.StatusSeeOther)
 	settle(t, b, strings.TrimSuffix(at, "/application"))
 	settle(t, b, b.post("/o/acme/sessions/ask", "connection", "1", "span", "30d").location)
-	b.get("/o/acme/sessions?span=30d&page=/checkout").wants(t, 200, "may match too", "Fetch ") // details tell pages
+	b.get("/o/acme/sessions?span=30d&page=/checkout&show=figures").wants(t, 200, "may match too", "Fetch ") // details tell pages
 	for _, filter := range []string{"ratings=good", "slow_ms=2000", "ratings=poor&slow_ms=2000&page=/", "user_type=paid&connection=1"} {
 		page := b.get("/o/acme/sessions?span=30d&" + filter)
 		page.wants(t, 200, `>Not in v3</h2>`, "Take that filter away")

@@ -150,6 +150,25 @@ func (s *Sessions) Count(ctx context.Context, org OrgID, q SessionQuery) (Count,
 	return c, err
 }
 
+// Told counts the sessions that a checked query selects where the rollups know it
+// without a look at a session; ok is false where they do not. What lacks detail is
+// counted either way.
+func (s *Sessions) Told(ctx context.Context, org OrgID, q SessionQuery) (c Count, ok bool, err error) {
+	f, ok, err := s.filter(ctx, org, q)
+	if err != nil || !ok {
+		return c, ok, err
+	}
+	days, edges, ok, err := s.told(ctx, s.db.Org(org), f)
+	if err != nil {
+		return c, false, err
+	}
+	for _, d := range days.Days {
+		c.Sessions += d.Sessions
+	}
+	c.Unknown, err = s.unknown(ctx, org, q, f)
+	return c, ok && len(edges) == 0, err
+}
+
 // unknown counts the sessions that lack the detail which a query needs.
 func (s *Sessions) unknown(ctx context.Context, org OrgID, q SessionQuery, f db.SessionFilter) (int64, error) {
 	if !q.NeedsDetail() || f.Search != 0 { // how many of a search lack it nobody counts

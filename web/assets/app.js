@@ -5,6 +5,7 @@ import 'htmx.org/dist/ext/hx-sse.js'
 import { charts } from './charts.js'
 import { copying } from './copy.js'
 import { keys } from './keys.js'
+import { later } from './later.js'
 import { limits } from './limits.js'
 import { menus } from './menus.js'
 import { parts } from './parts.js'
@@ -23,6 +24,7 @@ charts()
 themeSwitch()
 menus()
 limits()
+later()
 keys()
 copying(notify)
 swaps(notify)

@@ -4,8 +4,8 @@ package templates
 
 // Where the built files are served; the hash is that of their content.
 const (
-	urlCSS     = "/static/app.56993ebfde22.css"
-	urlAppJS   = "/static/app.2745132c0e90.js"
+	urlCSS     = "/static/app.4d5c2d3b7fc6.css"
+	urlAppJS   = "/static/app.197c2abbde05.js"
 	urlThemeJS = "/static/theme.d329c1c2cbae.js"
 	urlGraphQL = "/static/graphql.600152c87cfa.js"
 	urlFavicon = "/static/favicon.6c7ac739bdd4.svg"

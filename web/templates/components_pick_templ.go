@@ -22,6 +22,8 @@ type PickView struct {
 	None       string
 	OtherLabel string
 	Options    []PickOption
+	// Open shows the boxes.
+	Open bool
 }
 
 // PickOption is one value to tick.
@@ -95,7 +97,7 @@ func Pick(p PickView) templ.Component {
 		var templ_7745c5c3_Var2 string
 		templ_7745c5c3_Var2, templ_7745c5c3_Err = templ.ResolveAttributeValue(p.Field.ID + "-label")
 		if templ_7745c5c3_Err != nil {
-			return failed(templ_7745c5c3_Err, `components_pick.templ`, 62, 48)
+			return failed(templ_7745c5c3_Err, `components_pick.templ`, 64, 48)
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ_7745c5c3_Var2)
 		if templ_7745c5c3_Err != nil {
@@ -108,7 +110,7 @@ func Pick(p PickView) templ.Component {
 		var templ_7745c5c3_Var3 string
 		templ_7745c5c3_Var3, templ_7745c5c3_Err = templ.JoinStringErrs(p.Field.Label)
 		if templ_7745c5c3_Err != nil {
-			return failed(templ_7745c5c3_Err, `components_pick.templ`, 62, 66)
+			return failed(templ_7745c5c3_Err, `components_pick.templ`, 64, 66)
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var3))
 		if templ_7745c5c3_Err != nil {
@@ -126,7 +128,7 @@ func Pick(p PickView) templ.Component {
 			var templ_7745c5c3_Var4 string
 			templ_7745c5c3_Var4, templ_7745c5c3_Err = templ.ResolveAttributeValue(p.Field.ID + "-error")
 			if templ_7745c5c3_Err != nil {
-				return failed(templ_7745c5c3_Err, `components_pick.templ`, 65, 46)
+				return failed(templ_7745c5c3_Err, `components_pick.templ`, 67, 46)
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ_7745c5c3_Var4)
 			if templ_7745c5c3_Err != nil {
@@ -147,7 +149,7 @@ func Pick(p PickView) templ.Component {
 			var templ_7745c5c3_Var5 string
 			templ_7745c5c3_Var5, templ_7745c5c3_Err = templ.JoinStringErrs(p.Field.Error)
 			if templ_7745c5c3_Err != nil {
-				return failed(templ_7745c5c3_Err, `components_pick.templ`, 67, 25)
+				return failed(templ_7745c5c3_Err, `components_pick.templ`, 69, 25)
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var5))
 			if templ_7745c5c3_Err != nil {
@@ -162,7 +164,7 @@ func Pick(p PickView) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		if p.Field.Error != "" {
+		if p.Open || p.Field.Error != "" {
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 9, " open")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
@@ -175,7 +177,7 @@ func Pick(p PickView) templ.Component {
 		var templ_7745c5c3_Var6 string
 		templ_7745c5c3_Var6, templ_7745c5c3_Err = templ.ResolveAttributeValue(p.summaryID())
 		if templ_7745c5c3_Err != nil {
-			return failed(templ_7745c5c3_Err, `components_pick.templ`, 73, 22)
+			return failed(templ_7745c5c3_Err, `components_pick.templ`, 75, 22)
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ_7745c5c3_Var6)
 		if templ_7745c5c3_Err != nil {
@@ -188,7 +190,7 @@ func Pick(p PickView) templ.Component {
 		var templ_7745c5c3_Var7 string
 		templ_7745c5c3_Var7, templ_7745c5c3_Err = templ.ResolveAttributeValue(p.Field.ID + "-label " + p.summaryID())
 		if templ_7745c5c3_Err != nil {
-			return failed(templ_7745c5c3_Err, `components_pick.templ`, 74, 60)
+			return failed(templ_7745c5c3_Err, `components_pick.templ`, 76, 60)
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ_7745c5c3_Var7)
 		if templ_7745c5c3_Err != nil {
@@ -206,7 +208,7 @@ func Pick(p PickView) templ.Component {
 			var templ_7745c5c3_Var8 string
 			templ_7745c5c3_Var8, templ_7745c5c3_Err = templ.ResolveAttributeValue(p.Field.ID + "-error")
 			if templ_7745c5c3_Err != nil {
-				return failed(templ_7745c5c3_Err, `components_pick.templ`, 76, 45)
+				return failed(templ_7745c5c3_Err, `components_pick.templ`, 78, 45)
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ_7745c5c3_Var8)
 			if templ_7745c5c3_Err != nil {
@@ -224,7 +226,7 @@ func Pick(p PickView) templ.Component {
 		var templ_7745c5c3_Var9 string
 		templ_7745c5c3_Var9, templ_7745c5c3_Err = templ.JoinStringErrs(p.summary())
 		if templ_7745c5c3_Err != nil {
-			return failed(templ_7745c5c3_Err, `components_pick.templ`, 79, 40)
+			return failed(templ_7745c5c3_Err, `components_pick.templ`, 81, 40)
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var9))
 		if templ_7745c5c3_Err != nil {
@@ -237,7 +239,7 @@ func Pick(p PickView) templ.Component {
 		var templ_7745c5c3_Var10 string
 		templ_7745c5c3_Var10, templ_7745c5c3_Err = templ.JoinStringErrs(p.Field.Label)
 		if templ_7745c5c3_Err != nil {
-			return failed(templ_7745c5c3_Err, `components_pick.templ`, 83, 44)
+			return failed(templ_7745c5c3_Err, `components_pick.templ`, 85, 44)
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var10))
 		if templ_7745c5c3_Err != nil {
@@ -255,7 +257,7 @@ func Pick(p PickView) templ.Component {
 			var templ_7745c5c3_Var11 string
 			templ_7745c5c3_Var11, templ_7745c5c3_Err = templ.ResolveAttributeValue(p.Field.Name)
 			if templ_7745c5c3_Err != nil {
-				return failed(templ_7745c5c3_Err, `components_pick.templ`, 85, 55)
+				return failed(templ_7745c5c3_Err, `components_pick.templ`, 87, 55)
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ_7745c5c3_Var11)
 			if templ_7745c5c3_Err != nil {
@@ -268,7 +270,7 @@ func Pick(p PickView) templ.Component {
 			var templ_7745c5c3_Var12 string
 			templ_7745c5c3_Var12, templ_7745c5c3_Err = templ.ResolveAttributeValue(o.Value)
 			if templ_7745c5c3_Err != nil {
-				return failed(templ_7745c5c3_Err, `components_pick.templ`, 85, 73)
+				return failed(templ_7745c5c3_Err, `components_pick.templ`, 87, 73)
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ_7745c5c3_Var12)
 			if templ_7745c5c3_Err != nil {
@@ -291,7 +293,7 @@ func Pick(p PickView) templ.Component {
 			var templ_7745c5c3_Var13 string
 			templ_7745c5c3_Var13, templ_7745c5c3_Err = templ.JoinStringErrs(o.Label)
 			if templ_7745c5c3_Err != nil {
-				return failed(templ_7745c5c3_Err, `components_pick.templ`, 85, 121)
+				return failed(templ_7745c5c3_Err, `components_pick.templ`, 87, 121)
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var13))
 			if templ_7745c5c3_Err != nil {
@@ -310,7 +312,7 @@ func Pick(p PickView) templ.Component {
 			var templ_7745c5c3_Var14 string
 			templ_7745c5c3_Var14, templ_7745c5c3_Err = templ.ResolveAttributeValue(p.Field.ID)
 			if templ_7745c5c3_Err != nil {
-				return failed(templ_7745c5c3_Err, `components_pick.templ`, 88, 29)
+				return failed(templ_7745c5c3_Err, `components_pick.templ`, 90, 29)
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ_7745c5c3_Var14)
 			if templ_7745c5c3_Err != nil {
@@ -323,7 +325,7 @@ func Pick(p PickView) templ.Component {
 			var templ_7745c5c3_Var15 string
 			templ_7745c5c3_Var15, templ_7745c5c3_Err = templ.JoinStringErrs(p.OtherLabel)
 			if templ_7745c5c3_Err != nil {
-				return failed(templ_7745c5c3_Err, `components_pick.templ`, 88, 59)
+				return failed(templ_7745c5c3_Err, `components_pick.templ`, 90, 59)
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var15))
 			if templ_7745c5c3_Err != nil {
@@ -336,7 +338,7 @@ func Pick(p PickView) templ.Component {
 			var templ_7745c5c3_Var16 string
 			templ_7745c5c3_Var16, templ_7745c5c3_Err = templ.ResolveAttributeValue(p.Field.Value)
 			if templ_7745c5c3_Err != nil {
-				return failed(templ_7745c5c3_Err, `components_pick.templ`, 89, 34)
+				return failed(templ_7745c5c3_Err, `components_pick.templ`, 91, 34)
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ_7745c5c3_Var16)
 			if templ_7745c5c3_Err != nil {

@@ -720,7 +720,7 @@ func budgets(s Shell) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			for _, b := range s.Budgets {
+			for i, b := range s.Budgets {
 				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 56, "<div class=prog>")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
@@ -757,7 +757,7 @@ func budgets(s Shell) templ.Component {
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
-				} else if !b.ResetsAt.IsZero() {
+				} else if !b.ResetsAt.IsZero() && (i == len(s.Budgets)-1 || !s.Budgets[i+1].ResetsAt.Equal(b.ResetsAt)) {
 					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 59, "<p class=hint>")
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err

@@ -56,9 +56,8 @@ func (t sessionTable) head() string {
 			heads.WriteString(" (UTC)")
 		}
 	}
-	const caption = "Sessions, newest first"
-	return `<div class=table-wrap role=region aria-label="` + caption + `" tabindex=0><table class="grid-table as-cards ` + class.String() +
-		`sessions opens"><caption class=sr-only>` + caption + `</caption><thead><tr>` + heads.String() + `<tbody>`
+	return `<div class=table-wrap role=region aria-labelledby=sessions tabindex=0><table class="grid-table as-cards ` + class.String() +
+		`sessions opens"><caption class=sr-only id=sessions>Sessions, newest first</caption><thead><tr>` + heads.String() + `<tbody>`
 }
 
 // cell is what a row has in a column.

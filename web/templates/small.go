@@ -145,10 +145,14 @@ func link(href, html string) string {
 	return `<a href=` + address(href) + `>` + html + `</a>`
 }
 
-// address is where a link leads, as the value of an attribute: in quotes only if
-// HTML needs them.
+// address is where a link leads, as the value of an attribute.
 func address(href string) string {
-	safe := templ.EscapeString(string(templ.URL(href)))
+	return attribute(string(templ.URL(href)))
+}
+
+// attribute is the value of an attribute: in quotes only if HTML needs them.
+func attribute(value string) string {
+	safe := templ.EscapeString(value)
 	if safe == "" || strings.ContainsAny(safe, " \t\n\f\r=<>`") {
 		return `"` + safe + `"`
 	}
