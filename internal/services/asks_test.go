@@ -68,6 +68,7 @@ func start(t *testing.T, s *Services) {
 }
 
 func TestAskIsJoinedAndSentOnce(t *testing.T) {
+	t.Parallel()
 	site := newAskSite(t)
 	release := make(chan struct{})
 	var sent atomic.Int32
@@ -115,6 +116,7 @@ func TestAskIsJoinedAndSentOnce(t *testing.T) {
 }
 
 func TestAskSaysWhatTheVendorAnswered(t *testing.T) {
+	t.Parallel()
 	site := newAskSite(t)
 	site.s.Asks.handle("vendor", func(context.Context, Ask) (any, string, error) {
 		return nil, "", vendorError(Connection{Name: "Web", Vendor: "raygun"}, &upstream.Error{Kind: upstream.Down, Vendor: "raygun", Operation: "sessions", Status: 500, Sent: true}, time.Now())
@@ -136,6 +138,7 @@ func TestAskSaysWhatTheVendorAnswered(t *testing.T) {
 // A crash is a second set of services over the same file: nothing of the
 // first one's memory is left.
 func TestAskAfterACrash(t *testing.T) {
+	t.Parallel()
 	site := newAskSite(t)
 	put := func(subject string) Ask {
 		ask, err := site.s.Asks.Put(t.Context(), site.actor, AskSpec{Connection: site.conn, Kind: "test", Subject: subject})

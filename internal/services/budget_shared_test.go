@@ -10,6 +10,7 @@ import (
 // Raygun v3 counts by the person whose token it is. However many applications
 // are connected with one token, they spend one allowance together.
 func TestConnectionsWithOneTokenSpendOneAllowance(t *testing.T) {
+	t.Parallel()
 	u := &untidyRaygun{}
 	u.fill(testDay, testDay.AddDate(0, 0, 1), 24)
 	m := newSyncSite(t, u, 1, ConnectionForm{Vendor: RaygunV3})

@@ -102,6 +102,7 @@ func (v *vendorSite) wantHistory(summary string) HistoryEvent {
 }
 
 func TestConnectionIsTestedInWords(t *testing.T) {
+	t.Parallel()
 	v := newVendorSite(t, sandbox.Options{RaygunAuthMethod: "GET"})
 	start(t, v.s)
 	rg, lr := v.add(v.raygunForm(" Acme web ")), v.add(v.logrocketForm("Acme recordings"))
@@ -136,6 +137,7 @@ func TestConnectionIsTestedInWords(t *testing.T) {
 }
 
 func TestWrongKeyIsSaidAndRotatedAway(t *testing.T) {
+	t.Parallel()
 	v := newVendorSite(t, sandbox.Options{})
 	f := v.raygunForm("Web")
 	f.ClientSecret = NewSecret("planted-wrong-secret")
@@ -165,6 +167,7 @@ func TestWrongKeyIsSaidAndRotatedAway(t *testing.T) {
 }
 
 func TestRemovedConnectionKeepsItsPastAndNoSecrets(t *testing.T) {
+	t.Parallel()
 	v := newVendorSite(t, sandbox.Options{})
 	c := v.add(v.raygunForm("Web"))
 	api, _, err := v.s.Connections.raygun(t.Context(), 1, c.ID)
@@ -194,6 +197,7 @@ func TestRemovedConnectionKeepsItsPastAndNoSecrets(t *testing.T) {
 }
 
 func TestConnectionFormSaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
 	v := newVendorSite(t, sandbox.Options{})
 	v.add(v.raygunForm("Taken"))
 	long := strings.Repeat("é", 81)
@@ -244,6 +248,7 @@ func TestConnectionFormSaysWhatIsWrong(t *testing.T) {
 }
 
 func TestDaysCallsAreRefusedInASentence(t *testing.T) {
+	t.Parallel()
 	v := newVendorSite(t, sandbox.Options{})
 	c := v.add(v.raygunForm("Acme web"))
 	if p, err := v.s.Connections.SetBudget(t.Context(), v.actor, c.ID, 2, 1); err != nil || len(p) > 0 {
@@ -292,6 +297,7 @@ func TestDaysCallsAreRefusedInASentence(t *testing.T) {
 }
 
 func TestVendorFailuresAreSentences(t *testing.T) {
+	t.Parallel()
 	v := newVendorSite(t, sandbox.Options{})
 	c := v.add(v.logrocketForm("Recordings"))
 	tests := map[sandbox.FaultKind]string{
@@ -315,6 +321,7 @@ func TestVendorFailuresAreSentences(t *testing.T) {
 // TestPlantedSecretsStayHidden puts secrets through everything that a
 // connection can do and looks for them in the file, its log and ours.
 func TestPlantedSecretsStayHidden(t *testing.T) {
+	t.Parallel()
 	v := newVendorSite(t, sandbox.Options{})
 	planted := []string{"planted-api-key", "planted-client-id", "planted-client-secret", "planted-logrocket", "planted-rotated"}
 	rg := v.add(ConnectionForm{Vendor: Raygun, Name: "R", APIKey: NewSecret(planted[0]), ClientID: NewSecret(planted[1]), ClientSecret: NewSecret(planted[2])})
@@ -356,6 +363,7 @@ func TestPlantedSecretsStayHidden(t *testing.T) {
 }
 
 func TestClientIsSharedUntilAnotherProcessRotates(t *testing.T) {
+	t.Parallel()
 	v := newVendorSite(t, sandbox.Options{})
 	c := v.add(v.raygunForm("Web"))
 	get := func() raygun.API {
@@ -387,6 +395,7 @@ func TestClientIsSharedUntilAnotherProcessRotates(t *testing.T) {
 }
 
 func TestShortWaitForLogRocketIsWaitedOut(t *testing.T) {
+	t.Parallel()
 	v := newVendorSite(t, sandbox.Options{})
 	c := v.add(v.logrocketForm("Recordings"))
 	v.box.Fault(sandbox.Fault{Vendor: sandbox.LogRocket, Kind: sandbox.FaultRateLimited, RetryAfter: time.Second, Times: 1})

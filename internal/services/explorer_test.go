@@ -77,6 +77,7 @@ func randomQuery(r *rand.Rand, first time.Time) SessionQuery {
 // What is counted, charted and exported is what is listed, on the days of the
 // range and on those before it, whole days or not.
 func TestCountAndChartSayWhatIsListed(t *testing.T) {
+	t.Parallel()
 	r := rand.New(rand.NewPCG(5, 5))
 	s, first := explorerSite(t, r, 600)
 	ctx := t.Context()
@@ -150,6 +151,7 @@ func TestCountAndChartSayWhatIsListed(t *testing.T) {
 
 // A search for more than is looked at in one go says so and goes on.
 func TestARareCombinationGoesOnWhereItStopped(t *testing.T) {
+	t.Parallel()
 	r := rand.New(rand.NewPCG(6, 6))
 	s, first := explorerSite(t, r, 11_500)
 	q, _ := SessionQuery{From: first, To: first.AddDate(0, 0, 21), Browsers: []string{"Safari", "Chrome"}, State: EndedSessions}.Check()
@@ -180,6 +182,7 @@ func TestARareCombinationGoesOnWhereItStopped(t *testing.T) {
 // A chart of more sessions than it may look at says from which day on it is
 // counted, or does without ratings.
 func TestAChartOfTooManySaysWhatItLacks(t *testing.T) {
+	t.Parallel()
 	s, first := explorerSite(t, rand.New(rand.NewPCG(8, 8)), 1000)
 	s.chartBudget = 500
 	ctx := t.Context()
@@ -222,6 +225,7 @@ func TestAChartOfTooManySaysWhatItLacks(t *testing.T) {
 }
 
 func TestAnExportEndsWhenNobodyWants(t *testing.T) {
+	t.Parallel()
 	s, first := explorerSite(t, rand.New(rand.NewPCG(7, 7)), 1200)
 	q, _ := SessionQuery{From: first, To: first.AddDate(0, 0, 21)}.Check()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -292,6 +296,7 @@ func TestWhatIsWrongWithASessionQuery(t *testing.T) {
 // What is offered to choose from is what there is, with how many sessions each
 // choice finds on whole days.
 func TestChoicesAreWhatCountsFind(t *testing.T) {
+	t.Parallel()
 	s, first := explorerSite(t, rand.New(rand.NewPCG(9, 9)), 300)
 	for _, conn := range []ConnectionID{0, 2} {
 		q, _ := SessionQuery{Connection: conn, From: first.AddDate(0, 0, 3), To: first.AddDate(0, 0, 9), Ratings: []string{"poor"}}.Check()

@@ -38,6 +38,7 @@ func newHistorySite(t *testing.T) (v *vendorSite, base time.Time) {
 }
 
 func TestHistoryPagesMissAndDoubleNothing(t *testing.T) {
+	t.Parallel()
 	v, base := newHistorySite(t)
 	whole, err := v.s.History.Page(t.Context(), 1, HistoryQuery{})
 	if err != nil || len(whole.Events) != 13 || whole.Next != "" {
@@ -97,6 +98,7 @@ func TestHistoryPagesMissAndDoubleNothing(t *testing.T) {
 }
 
 func TestHistoryCSVIsSafeAndReadable(t *testing.T) {
+	t.Parallel()
 	v, _ := newHistorySite(t)
 	var b strings.Builder
 	if err := v.s.History.CSV(t.Context(), 1, HistoryQuery{Kind: HistoryTraits}, &b); err != nil {
@@ -128,6 +130,7 @@ func TestHistoryCSVIsSafeAndReadable(t *testing.T) {
 }
 
 func TestSignInIsInTheHistory(t *testing.T) {
+	t.Parallel()
 	v := newVendorSite(t, sandbox.Options{})
 	if err := v.s.History.SignedIn(t.Context(), User{ID: v.actor.User, Email: "ada@example.com", Name: "Ada"}); err != nil {
 		t.Fatal(err)

@@ -40,6 +40,7 @@ func visit(id int, day Day, country, rating string, load int64, errs ...string) 
 }
 
 func TestInsightComparesWithAsManyDaysBefore(t *testing.T) {
+	t.Parallel()
 	s, org := insightSite(t)
 	const today = Day(20_000)
 	var now, before []db.FullSession
@@ -111,6 +112,7 @@ func TestInsightComparesWithAsManyDaysBefore(t *testing.T) {
 // TestASiteOfTwoConnectionsHasEachPageAndErrorOnce: v1 and v3 side by side keep
 // pages and errors apart, but their figures lead to the sessions of both.
 func TestASiteOfTwoConnectionsHasEachPageAndErrorOnce(t *testing.T) {
+	t.Parallel()
 	s, org := insightSite(t)
 	const today = Day(20_000)
 	put := func(conn ConnectionID, rows ...db.FullSession) {
@@ -174,6 +176,7 @@ func TestPagesAreRankedInParts(t *testing.T) {
 }
 
 func TestAnotherOrganizationsFiguresAreNothing(t *testing.T) {
+	t.Parallel()
 	s, org := insightSite(t)
 	const today = Day(20_000)
 	ids, err := org.PutFullSessions(t.Context(), 1, []db.FullSession{visit(1, today, "NZ", "Good", 100, "Boom")}, today.Time())
@@ -222,6 +225,7 @@ func TestInsightQueryIsCheckedByField(t *testing.T) {
 // TestEveryErrorLeadsToItsSessions: the vendor's titles have line breaks and are
 // of any length; the name that Insight shows finds them again.
 func TestEveryErrorLeadsToItsSessions(t *testing.T) {
+	t.Parallel()
 	s, org := insightSite(t)
 	const today = Day(20_000)
 	titles := []string{

@@ -69,6 +69,7 @@ func TestAFileThatIsReadAgainHoldsNoRuleUp(t *testing.T) {
 }
 
 func TestRecordingsAreKeptAsLongAsTheRuleSays(t *testing.T) {
+	t.Parallel()
 	s := newRecordingSite(t)
 	_, list := s.ingest("a.jsonl", busyFile(20))
 	if len(list) != 2 {

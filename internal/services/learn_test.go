@@ -32,6 +32,7 @@ func (v *vendorSite) spending(conn ConnectionID, sync bool) {
 }
 
 func TestSyncThatIsOffRestsUntilItIsWoken(t *testing.T) {
+	t.Parallel()
 	v := newVendorSite(t, sandbox.Options{})
 	c := v.add(v.v3Form("Three", v.box.Credentials().RaygunApplication))
 	v.spending(c.ID, false)
@@ -43,6 +44,7 @@ func TestSyncThatIsOffRestsUntilItIsWoken(t *testing.T) {
 }
 
 func TestPermissionThatTheTokenLacksCostsSyncOneCall(t *testing.T) {
+	t.Parallel()
 	v := newVendorSite(t, sandbox.Options{Customers: 60, Sessions: 2500, Days: 9})
 	c := v.add(v.v3Form("Three", v.box.Credentials().RaygunApplication))
 	v.box.SetRaygunScopes("rum.sessions:read")
@@ -60,6 +62,7 @@ func TestPermissionThatTheTokenLacksCostsSyncOneCall(t *testing.T) {
 }
 
 func TestFillThroughV3CostsNoMoreThanWasNamed(t *testing.T) {
+	t.Parallel()
 	v := newVendorSite(t, sandbox.Options{Customers: 60, Sessions: 2500, Days: 9})
 	c := v.add(v.v3Form("Three", v.box.Credentials().RaygunApplication))
 	v.spending(c.ID, false)
@@ -90,8 +93,10 @@ func (v *vendorSite) detailless() Session {
 }
 
 func TestDetailAsksNoMoreOfAVendorThatIsNotThere(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []sandbox.FaultKind{sandbox.FaultServerError, sandbox.FaultRateLimited, sandbox.FaultUnauthorized} {
 		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
 			v := newVendorSite(t, sandbox.Options{})
 			s := v.detailless()
 			for _, op := range []string{sandbox.OpV3Customer, sandbox.OpV3Page, sandbox.OpV3ListPages, sandbox.OpV3ErrorGroup, sandbox.OpV3ListErrorGroups} {
@@ -114,6 +119,7 @@ func TestDetailAsksNoMoreOfAVendorThatIsNotThere(t *testing.T) {
 }
 
 func TestDetailIsKeptBeforeItsNamesAreAsked(t *testing.T) {
+	t.Parallel()
 	v := newVendorSite(t, sandbox.Options{})
 	s := v.detailless()
 	remove := v.box.Fault(sandbox.Fault{Vendor: sandbox.Raygun, Operation: sandbox.OpV3Customer, Kind: sandbox.FaultLatency, Latency: 3 * time.Second})

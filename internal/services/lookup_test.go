@@ -20,6 +20,7 @@ func (a *askSite) saw(t *testing.T, s db.Sighting) CustomerID {
 }
 
 func TestLookupGoesStraightToAnExactEmailOrID(t *testing.T) {
+	t.Parallel()
 	site := newAskSite(t)
 	ada := site.saw(t, db.Sighting{Connection: site.conn, Email: "Ada.Lovelace@example.com", Name: "Ada Lovelace", RaygunUser: "4711", RaygunIdentifier: "u-7"})
 	bob := site.saw(t, db.Sighting{Connection: site.conn, Email: "bob@example.com", Name: "Bob", RaygunIdentifier: "shared"})
@@ -89,6 +90,7 @@ func TestLookupGoesStraightToAnExactEmailOrID(t *testing.T) {
 }
 
 func TestLookupNamesSoManyAndSaysThatThereAreMore(t *testing.T) {
+	t.Parallel()
 	site := newAskSite(t)
 	for i := range 60 {
 		site.saw(t, db.Sighting{Connection: site.conn, Email: fmt.Sprintf("user%02d@example.com", i)})
@@ -103,6 +105,7 @@ func TestLookupNamesSoManyAndSaysThatThereAreMore(t *testing.T) {
 }
 
 func TestCustomersAreListedByWhenTheyWereSeen(t *testing.T) {
+	t.Parallel()
 	site := newAskSite(t)
 	o := site.store.Org(1)
 	want := map[CustomerID]bool{}
@@ -145,6 +148,7 @@ func TestCustomersAreListedByWhenTheyWereSeen(t *testing.T) {
 }
 
 func TestPinsAndRecentCustomersAreTheMembersOwn(t *testing.T) {
+	t.Parallel()
 	site := newAskSite(t)
 	ada := site.saw(t, db.Sighting{Connection: site.conn, Email: "ada@example.com"})
 	bob := site.saw(t, db.Sighting{Connection: site.conn, Email: "bob@example.com"})

@@ -32,9 +32,11 @@ func isKind(err error, k services.Kind) bool {
 
 // Both were owners when they pressed the button; one of them has to stay.
 func TestOrganizationIsNeverWithoutAnOwner(t *testing.T) {
+	t.Parallel()
 	now := time.UnixMilli(1_700_000_000_000)
 	for _, how := range []string{"demote each other", "remove each other", "leave"} {
 		t.Run(how, func(t *testing.T) {
+			t.Parallel()
 			p := newPeople(t, &now)
 			ctx := t.Context()
 			org, ada := newOrg(t, p)
@@ -78,6 +80,7 @@ func TestOrganizationIsNeverWithoutAnOwner(t *testing.T) {
 }
 
 func TestCommandLineKeepsTheLastOwnerToo(t *testing.T) {
+	t.Parallel()
 	now := time.UnixMilli(1_700_000_000_000)
 	p := newPeople(t, &now)
 	org, ada := newOrg(t, p)
@@ -93,6 +96,7 @@ func TestCommandLineKeepsTheLastOwnerToo(t *testing.T) {
 // Roles count as they are when something is done, not as they were when the
 // page was opened.
 func TestWhoWasRemovedMeanwhileDoesNothing(t *testing.T) {
+	t.Parallel()
 	now := time.UnixMilli(1_700_000_000_000)
 	p := newPeople(t, &now)
 	ctx := t.Context()
@@ -125,6 +129,7 @@ func TestWhoWasRemovedMeanwhileDoesNothing(t *testing.T) {
 }
 
 func TestInvitationExpires(t *testing.T) {
+	t.Parallel()
 	now := time.UnixMilli(1_700_000_000_000)
 	p := newPeople(t, &now)
 	ctx := t.Context()
@@ -169,6 +174,7 @@ func TestInvitationExpires(t *testing.T) {
 }
 
 func TestInvitationIsAcceptedOnceByManyAtOnce(t *testing.T) {
+	t.Parallel()
 	now := time.UnixMilli(1_700_000_000_000)
 	p := newPeople(t, &now)
 	ctx := t.Context()
@@ -202,6 +208,7 @@ func TestInvitationIsAcceptedOnceByManyAtOnce(t *testing.T) {
 
 // The command line may have made them a member meanwhile.
 func TestInvitationOfAMemberKeepsTheirRole(t *testing.T) {
+	t.Parallel()
 	now := time.UnixMilli(1_700_000_000_000)
 	p := newPeople(t, &now)
 	ctx := t.Context()

@@ -346,6 +346,7 @@ func TestUserTypeListsOnlyWhatRaygunAnsweredToIt(t *testing.T) {
 }
 
 func TestAgainstTheSandbox(t *testing.T) {
+	t.Parallel()
 	sb, err := sandbox.Start(t.Context(), sandbox.Options{Customers: 50, Sessions: 1500, RaygunDailyLimit: 3})
 	if err != nil {
 		t.Fatal(err)

@@ -15,6 +15,7 @@ func newPeople(t *testing.T, now *time.Time) *services.People {
 }
 
 func TestSetupLinkCountsOnce(t *testing.T) {
+	t.Parallel()
 	now := time.UnixMilli(1_700_000_000_000)
 	p := newPeople(t, &now)
 	ctx := t.Context()
@@ -58,6 +59,7 @@ func TestSetupLinkCountsOnce(t *testing.T) {
 }
 
 func TestBrowserSessionEnds(t *testing.T) {
+	t.Parallel()
 	now := time.UnixMilli(1_700_000_000_000)
 	p := newPeople(t, &now)
 	ctx := t.Context()

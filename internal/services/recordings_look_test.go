@@ -45,6 +45,7 @@ func (s *recordingSite) walk(id RecordingID, f EventFilter, back bool) []Recorde
 }
 
 func TestARecordingIsReadPageByPage(t *testing.T) {
+	t.Parallel()
 	s := newRecordingSite(t)
 	_, list := s.ingest("a.jsonl", busyFile(700))
 	rec := list[0]
@@ -118,6 +119,7 @@ func TestARecordingIsReadPageByPage(t *testing.T) {
 }
 
 func TestCallsAreJoinedWithTheirAnswers(t *testing.T) {
+	t.Parallel()
 	s := newRecordingSite(t)
 	begin := startOf(firstPair).UnixMilli()
 	var b strings.Builder
@@ -172,6 +174,7 @@ func TestCallsAreJoinedWithTheirAnswers(t *testing.T) {
 }
 
 func TestRecordingsAreSearched(t *testing.T) {
+	t.Parallel()
 	s := newRecordingSite(t)
 	_, list := s.ingest("a.jsonl", busyFile(200))
 	var customer CustomerID
@@ -249,6 +252,7 @@ func TestRecordingsAreSearched(t *testing.T) {
 // Neither the texts of a long recording nor those of a customer with many are
 // lost behind the last page.
 func TestAllOfACustomerIsSearched(t *testing.T) {
+	t.Parallel()
 	s := newRecordingSite(t)
 	const texts = 600
 	var b strings.Builder
@@ -278,6 +282,7 @@ func TestAllOfACustomerIsSearched(t *testing.T) {
 }
 
 func TestPatternsAreWhatTheRecordingsHold(t *testing.T) {
+	t.Parallel()
 	s := newRecordingSite(t)
 	s.ingest("a.jsonl", busyFile(200))
 	day := startOf(firstPair)
@@ -312,6 +317,7 @@ func TestPatternsAreWhatTheRecordingsHold(t *testing.T) {
 }
 
 func TestAVisitIsASessionAndARecordingAtTheSameTime(t *testing.T) {
+	t.Parallel()
 	s := newRecordingSite(t)
 	_, list := s.ingest("a.jsonl", busyFile(60))
 	begin := startOf(firstPair)

@@ -15,6 +15,7 @@ import (
 // TestOddFilesEndInAReport reads what is no export file, or a hostile one: each
 // ends in a sentence, and nothing else is harmed.
 func TestOddFilesEndInAReport(t *testing.T) {
+	t.Parallel()
 	whole := zip(busyFile(300))
 	var many, texts bytes.Buffer
 	for i := range 150 {
@@ -37,6 +38,7 @@ func TestOddFilesEndInAReport(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			s := newRecordingSite(t)
 			report, list := s.ingest("x", tt.file)
 			if !strings.HasPrefix(report.Message, tt.want) || (report.Message == "") != (tt.want == "") || report.Recordings != tt.recordings || len(list) != tt.recordings {
@@ -58,6 +60,7 @@ func TestOddFilesEndInAReport(t *testing.T) {
 // TestTimesThatAreMissingOrWrongAreMended reads events that tell no time, a time
 // since the beginning, and one that cannot be.
 func TestTimesThatAreMissingOrWrongAreMended(t *testing.T) {
+	t.Parallel()
 	s := newRecordingSite(t)
 	begin := startOf(firstPair)
 	var b strings.Builder
@@ -87,6 +90,7 @@ func TestTimesThatAreMissingOrWrongAreMended(t *testing.T) {
 // A recording that goes on slowly among others does not keep what was read
 // between its lines in memory.
 func TestReadingHoldsNoMoreThanIsOpen(t *testing.T) {
+	t.Parallel()
 	s := newRecordingSite(t)
 	heap := func() int64 {
 		runtime.GC()

@@ -177,6 +177,7 @@ func zip(content []byte) []byte {
 }
 
 func TestReadingAFileAgainLeavesTheSameRows(t *testing.T) {
+	t.Parallel()
 	s := newRecordingSite(t)
 	content := busyFile(300)
 	f := s.add("a.jsonl")
@@ -215,6 +216,7 @@ func TestReadingAFileAgainLeavesTheSameRows(t *testing.T) {
 // TestACutAtEachStepLosesAndDoublesNothing makes the store fail at every kind of
 // statement of reading, counting and removing, as a kill would cut it off.
 func TestACutAtEachStepLosesAndDoublesNothing(t *testing.T) {
+	t.Parallel()
 	content := busyFile(600)
 	whole := newRecordingSite(t)
 	whole.ingest("a.jsonl", content)
@@ -243,6 +245,7 @@ func TestACutAtEachStepLosesAndDoublesNothing(t *testing.T) {
 	}
 	for name, cut := range cuts {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := newRecordingSite(t)
 			f := s.add("a.jsonl")
 			removing := strings.Contains(cut, "DELETE")
@@ -292,6 +295,7 @@ func (s *recordingSite) settled() {
 }
 
 func TestAReadingThatIsStoppedShowsNothing(t *testing.T) {
+	t.Parallel()
 	s := newRecordingSite(t)
 	f, content := s.add("a.jsonl"), busyFile(8000)
 	coming := func() (n int) {
@@ -337,6 +341,7 @@ type readerFunc func([]byte) (int, error)
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 func TestRemovingARecordingTakesEverything(t *testing.T) {
+	t.Parallel()
 	s := newRecordingSite(t)
 	_, list := s.ingest("a.jsonl", busyFile(200))
 	for _, rec := range list {

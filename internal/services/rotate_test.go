@@ -10,6 +10,7 @@ import (
 )
 
 func TestRotatedTokenEndsWhatTheOldOneWasLeftAloneFor(t *testing.T) {
+	t.Parallel()
 	v := newVendorSite(t, sandbox.Options{Customers: 60, Sessions: 900, Days: 4})
 	c := v.add(v.v3Form("Three", v.box.Credentials().RaygunApplication))
 	v.box.SetRaygunScopes("rum.sessions:read")
@@ -31,8 +32,10 @@ func TestRotatedTokenEndsWhatTheOldOneWasLeftAloneFor(t *testing.T) {
 }
 
 func TestCredentialsRotatedDuringACallAreNotHeldBackByItsAnswer(t *testing.T) {
+	t.Parallel()
 	for name, status := range map[string]int{"refused": http.StatusUnauthorized, "too many": http.StatusTooManyRequests} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			u := &untidyRaygun{}
 			u.fill(testDay, testDay.AddDate(0, 0, 1), 100)
 			m := newSyncSite(t, u, 1, ConnectionForm{})
@@ -64,6 +67,7 @@ func TestCredentialsRotatedDuringACallAreNotHeldBackByItsAnswer(t *testing.T) {
 }
 
 func TestStoppedSyncSaysWhatHappensNextAndGoesOnAfterRotation(t *testing.T) {
+	t.Parallel()
 	u := &untidyRaygun{}
 	u.fill(testDay, testDay.AddDate(0, 0, 1), 100)
 	m := newSyncSite(t, u, 1, ConnectionForm{})

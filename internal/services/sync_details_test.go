@@ -29,6 +29,7 @@ func (u *untidyRaygun) askedInFull() []string {
 }
 
 func TestDetailsTakeWhatFollowingAndFillingLeave(t *testing.T) {
+	t.Parallel()
 	u := &untidyRaygun{limit: 50}
 	u.fill(testDay.AddDate(0, 0, -12), testDay.AddDate(0, 0, 5), 400)
 	m := newSyncSite(t, u, 10, ConnectionForm{})
@@ -89,6 +90,7 @@ func TestDetailsTakeWhatFollowingAndFillingLeave(t *testing.T) {
 }
 
 func TestDetailsThatCannotBeHadAreNotAskedForAgain(t *testing.T) {
+	t.Parallel()
 	u := &untidyRaygun{gone: map[string]bool{}}
 	u.fill(testDay.AddDate(0, 0, -2), testDay.AddDate(0, 0, 2), 20)
 	for i := range u.sessions {
@@ -151,6 +153,7 @@ func TestDetailPlanSentence(t *testing.T) {
 }
 
 func TestV3FetchesWhatV1ToldOfFirstAndV1StillHasMoreToTell(t *testing.T) {
+	t.Parallel()
 	v := newVendorSite(t, sandbox.Options{Customers: 20, Sessions: 30, Days: 4})
 	start(t, v.s)
 	v1, v3 := v.add(v.raygunForm("One")), v.add(v.v3Form("Three", v.box.Credentials().RaygunApplication))

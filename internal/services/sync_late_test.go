@@ -11,6 +11,7 @@ import (
 // work. The job comes again, because nothing else would go on with the sync
 // before the next start.
 func TestSyncGoesOnAfterAJobWhoseTimeWasOver(t *testing.T) {
+	t.Parallel()
 	u := &untidyRaygun{}
 	u.fill(testDay, testDay.AddDate(0, 0, 1), 2400)
 	m := newSyncSite(t, u, 1, ConnectionForm{})
@@ -35,6 +36,7 @@ func TestSyncGoesOnAfterAJobWhoseTimeWasOver(t *testing.T) {
 }
 
 func TestDetailsGoOnAfterAJobWhoseTimeWasOver(t *testing.T) {
+	t.Parallel()
 	u := &untidyRaygun{}
 	u.fill(testDay, testDay.AddDate(0, 0, 1), 24)
 	m := newSyncSite(t, u, 1, ConnectionForm{})
@@ -71,6 +73,7 @@ func TestDetailsGoOnAfterAJobWhoseTimeWasOver(t *testing.T) {
 // A job that cannot write, because the disk is full or something of ours fails,
 // ends and does not come again by itself. Its sync finds another one.
 func TestSyncThatLostItsJobFindsAnother(t *testing.T) {
+	t.Parallel()
 	u := &untidyRaygun{}
 	u.fill(testDay, testDay.AddDate(0, 0, 1), 24)
 	m := newSyncSite(t, u, 1, ConnectionForm{})
@@ -121,6 +124,7 @@ func TestSyncThatLostItsJobFindsAnother(t *testing.T) {
 
 // A vendor that is down for two hours and says so is not asked in between.
 func TestSyncWaitsAsLongAsAVendorThatIsDownSays(t *testing.T) {
+	t.Parallel()
 	u := &untidyRaygun{}
 	u.fill(testDay, testDay.AddDate(0, 0, 1), 24)
 	m := newSyncSite(t, u, 1, ConnectionForm{})

@@ -47,6 +47,7 @@ func (u *untidyRaygun) asked(path string) int {
 func (m *syncSite) turn(t *testing.T) { t.Helper(); m.work(t, m.now().Add(time.Second)) }
 
 func TestPeopleOfDaysThatAMemberFilledAreLearned(t *testing.T) {
+	t.Parallel()
 	for _, on := range []bool{true, false} {
 		u := &untidyRaygun{each: 2}
 		u.fill(testDay.AddDate(0, 0, -3), testDay.AddDate(0, 0, 1), 500)
@@ -83,6 +84,7 @@ func TestPeopleOfDaysThatAMemberFilledAreLearned(t *testing.T) {
 }
 
 func TestPersonWhomTheVendorDoesNotKnowIsNotAskedForAgainAtOnce(t *testing.T) {
+	t.Parallel()
 	u := &untidyRaygun{each: 100}
 	u.fill(testDay, testDay.AddDate(0, 0, 1), 400)
 	u.strangers = map[int]bool{1: true}
@@ -99,6 +101,7 @@ func TestPersonWhomTheVendorDoesNotKnowIsNotAskedForAgainAtOnce(t *testing.T) {
 }
 
 func TestPersonLearnedWhileTheirSessionWasOnItsWayIsGivenIt(t *testing.T) {
+	t.Parallel()
 	u := &untidyRaygun{each: 100_000} // one person
 	u.fill(testDay, testDay.AddDate(0, 0, 1), 400)
 	m := newV3Site(t, u, 1)
@@ -124,6 +127,7 @@ func TestPersonLearnedWhileTheirSessionWasOnItsWayIsGivenIt(t *testing.T) {
 }
 
 func TestPageNamedAfterTheDetailHadComeIsShown(t *testing.T) {
+	t.Parallel()
 	v := newVendorSite(t, sandbox.Options{Customers: 20, Sessions: 60, Days: 5})
 	s := v.detailless()
 	v.box.SetRaygunScopes("rum.sessions:read")

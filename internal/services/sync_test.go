@@ -109,6 +109,7 @@ func TestSyncSpreadsItsCallsAndLeavesPeopleTheirs(t *testing.T) {
 }
 
 func TestWalkGoesOnAfterAKillWhereItWas(t *testing.T) {
+	t.Parallel()
 	u := &untidyRaygun{}
 	u.fill(testDay, testDay.AddDate(0, 0, 1), 5000)
 	m := newSyncSite(t, u, 1, ConnectionForm{})
@@ -157,6 +158,7 @@ func TestWalkGoesOnAfterAKillWhereItWas(t *testing.T) {
 // A page is stored in parts. What was stored of the second one when it was cut
 // off stays, the walk does not move, and the page comes again.
 func TestWalkGoesOnAfterAPageWasCutOff(t *testing.T) {
+	t.Parallel()
 	u := &untidyRaygun{}
 	u.fill(testDay, testDay.AddDate(0, 0, 1), 5000)
 	m := newSyncSite(t, u, 1, ConnectionForm{})
@@ -296,6 +298,7 @@ func TestThreeDaysOfTroubleCostNoSession(t *testing.T) {
 }
 
 func TestPeopleAndSyncTogetherCannotOverspend(t *testing.T) {
+	t.Parallel()
 	u := &untidyRaygun{}
 	u.fill(testDay.AddDate(0, 0, -61), testDay.AddDate(0, 0, 1), 3000)
 	m := newSyncSite(t, u, 60, ConnectionForm{})
@@ -339,6 +342,7 @@ func TestPeopleAndSyncTogetherCannotOverspend(t *testing.T) {
 }
 
 func TestTwoProcessesReadEachPageOnce(t *testing.T) {
+	t.Parallel()
 	u := &untidyRaygun{}
 	u.fill(testDay.AddDate(0, 0, -2), testDay.AddDate(0, 0, 1), 3000)
 	m := newSyncSite(t, u, 3, ConnectionForm{})
@@ -364,6 +368,7 @@ func TestTwoProcessesReadEachPageOnce(t *testing.T) {
 }
 
 func TestShareIsWhatBackgroundWorkMaySpend(t *testing.T) {
+	t.Parallel()
 	u := &untidyRaygun{}
 	u.fill(testDay.AddDate(0, 0, -61), testDay.AddDate(0, 0, 1), 900)
 	m := newSyncSite(t, u, 60, ConnectionForm{Share: 7})
@@ -389,6 +394,7 @@ func TestShareIsWhatBackgroundWorkMaySpend(t *testing.T) {
 }
 
 func TestFillSpendsWhatWasNamedAndNoMore(t *testing.T) {
+	t.Parallel()
 	u := &untidyRaygun{}
 	u.fill(testDay.AddDate(0, 0, -61), testDay.AddDate(0, 0, 1), 900)
 	m := newSyncSite(t, u, 60, ConnectionForm{Share: 2})
@@ -425,6 +431,7 @@ func TestFillSpendsWhatWasNamedAndNoMore(t *testing.T) {
 }
 
 func TestFillThatTakesMoreIsLeftToBackgroundWork(t *testing.T) {
+	t.Parallel()
 	u := &untidyRaygun{}
 	u.fill(testDay.AddDate(0, 0, -10), testDay.AddDate(0, 0, 1), 900)
 	u.fill(testDay.AddDate(0, 0, -2), testDay.AddDate(0, 0, -1), 2500) // a day unlike the others
@@ -451,6 +458,7 @@ func TestFillThatTakesMoreIsLeftToBackgroundWork(t *testing.T) {
 }
 
 func TestViewerCannotFill(t *testing.T) {
+	t.Parallel()
 	m := newSyncSite(t, &untidyRaygun{}, 3, ConnectionForm{})
 	viewer := m.actor
 	viewer.Role = Viewer

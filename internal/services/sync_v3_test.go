@@ -171,6 +171,7 @@ func TestMirrorHoldsEverySessionHoweverV3ListsThem(t *testing.T) {
 }
 
 func TestDaysBehindAWalkThroughV3AreHeldThoughItNeverEnds(t *testing.T) {
+	t.Parallel()
 	u := &untidyRaygun{}
 	u.fill(testDay.AddDate(0, 0, -9), testDay.AddDate(0, 0, 1), 1000)
 	m := newV3Site(t, u, 8)

@@ -59,8 +59,10 @@ func (v *vendorSite) list(q SessionQuery) []Session {
 }
 
 func TestApplicationIsChosenFromThoseTheTokenSees(t *testing.T) {
+	t.Parallel()
 	for _, dialect := range []sandbox.Dialect{sandbox.DialectContract, sandbox.DialectLive} {
 		t.Run(string(dialect), func(t *testing.T) {
+			t.Parallel()
 			v := newVendorSite(t, sandbox.Options{Dialect: dialect})
 			start(t, v.s)
 			v.add(v.raygunForm("Shop"))
@@ -102,6 +104,7 @@ func TestApplicationIsChosenFromThoseTheTokenSees(t *testing.T) {
 }
 
 func TestApplicationIsNotChosenFromAListThatDidNotCome(t *testing.T) {
+	t.Parallel()
 	v := newVendorSite(t, sandbox.Options{})
 	c := v.add(v.v3Form("Shop v3", ""))
 	choose := func(want string) {
@@ -135,6 +138,7 @@ func TestApplicationIsNotChosenFromAListThatDidNotCome(t *testing.T) {
 }
 
 func TestApplicationsAreListedAlthoughAnotherConnectionCannotBeRead(t *testing.T) {
+	t.Parallel()
 	v := newVendorSite(t, sandbox.Options{})
 	start(t, v.s)
 	v.add(v.raygunForm("Shop"))
@@ -150,6 +154,7 @@ func TestApplicationsAreListedAlthoughAnotherConnectionCannotBeRead(t *testing.T
 }
 
 func TestApplicationChosenWhileTheTokenIsRotatedStays(t *testing.T) {
+	t.Parallel()
 	v := newVendorSite(t, sandbox.Options{})
 	start(t, v.s)
 	c := v.add(v.v3Form("Three", ""))
@@ -191,8 +196,10 @@ func TestApplicationChosenWhileTheTokenIsRotatedStays(t *testing.T) {
 }
 
 func TestSessionOfBothVersionsIsOneRow(t *testing.T) {
+	t.Parallel()
 	for _, first := range []Vendor{Raygun, RaygunV3} {
 		t.Run(string(first)+" first", func(t *testing.T) {
+			t.Parallel()
 			v := newVendorSite(t, sandbox.Options{Customers: 20, Sessions: 60, Days: 5})
 			start(t, v.s)
 			v1, v3 := v.add(v.raygunForm("One")), v.add(v.v3Form("Three", v.box.Credentials().RaygunApplication))
@@ -246,8 +253,10 @@ func TestSessionOfBothVersionsIsOneRow(t *testing.T) {
 }
 
 func TestDetailThroughV3NamesPagesErrorsAndThePerson(t *testing.T) {
+	t.Parallel()
 	for _, dialect := range []sandbox.Dialect{sandbox.DialectContract, sandbox.DialectLive} {
 		t.Run(string(dialect), func(t *testing.T) {
+			t.Parallel()
 			v := newVendorSite(t, sandbox.Options{Dialect: dialect, Customers: 20, Sessions: 60, Days: 5})
 			start(t, v.s)
 			c := v.add(v.v3Form("Three", v.box.Credentials().RaygunApplication))
@@ -295,6 +304,7 @@ func TestDetailThroughV3NamesPagesErrorsAndThePerson(t *testing.T) {
 }
 
 func TestMissingPermissionIsNamedAndTheRestIsKept(t *testing.T) {
+	t.Parallel()
 	v := newVendorSite(t, sandbox.Options{Customers: 20, Sessions: 60, Days: 5})
 	start(t, v.s)
 	c := v.add(v.v3Form("Three", v.box.Credentials().RaygunApplication))
@@ -318,8 +328,10 @@ func TestMissingPermissionIsNamedAndTheRestIsKept(t *testing.T) {
 }
 
 func TestShortPauseOfV3DoesNotEndTheDay(t *testing.T) {
+	t.Parallel()
 	for name, header := range map[string]string{"seconds": "40", "none": "", "nonsense": "soon"} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			var calls atomic.Int32
 			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				calls.Add(1)
@@ -351,8 +363,10 @@ func TestShortPauseOfV3DoesNotEndTheDay(t *testing.T) {
 }
 
 func TestWebVitalsAreFetchedOncePerDayAndGoOnAfterAStop(t *testing.T) {
+	t.Parallel()
 	for _, dialect := range []sandbox.Dialect{sandbox.DialectContract, sandbox.DialectLive} {
 		t.Run(string(dialect), func(t *testing.T) {
+			t.Parallel()
 			v := newVendorSite(t, sandbox.Options{Dialect: dialect, Customers: 50, Sessions: 900, Days: 9})
 			start(t, v.s)
 			v1, c := v.add(v.raygunForm("One")), v.add(v.v3Form("Three", v.box.Credentials().RaygunApplication))
@@ -400,6 +414,7 @@ func TestWebVitalsAreFetchedOncePerDayAndGoOnAfterAStop(t *testing.T) {
 }
 
 func TestWebVitalsOfADayAreAskedOnceByAPersonAndSyncTogether(t *testing.T) {
+	t.Parallel()
 	v := newVendorSite(t, sandbox.Options{})
 	c := v.add(v.v3Form("Three", v.box.Credentials().RaygunApplication))
 	today := DayOf(time.Now())
@@ -459,6 +474,7 @@ func TestVitalsOfManyDaysAreWeeks(t *testing.T) {
 }
 
 func TestSyncFollowsAndBackfillsThroughV3(t *testing.T) {
+	t.Parallel()
 	v := newVendorSite(t, sandbox.Options{Customers: 60, Sessions: 1500, Days: 9})
 	v1 := v.add(v.raygunForm("One"))
 	start(t, v.s)
