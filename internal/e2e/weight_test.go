@@ -48,10 +48,10 @@ func TestPagesAreLight(t *testing.T) {
 	followExports(v)
 	recording := recordingIn(v, uploadExport(v, "long.jsonl", longExport()))
 	weigh(v, []weight{
-		{name: "recordings", path: recordingsAt, rows: 50, most: 28},
-		{name: "moments found", path: recordingsAt + "?q=api&what=request", rows: 50, most: 26},
+		{name: "recordings", path: recordingsAt, rows: 20, most: 15},
+		{name: "moments found", path: recordingsAt + "?q=api&what=request", rows: 20, most: 15},
 		{name: "patterns", path: recordingsAt + "/patterns", rows: 20, most: 20},
-		{name: "export files", path: filesAt, rows: 50, most: 28},
+		{name: "export files", path: filesAt, rows: 20, most: 15},
 		{name: "recording", path: recording, rows: 150, most: 55},
 		{name: "requests of a recording", path: recording + "?view=requests", rows: 150, most: 63},
 	})

@@ -9,14 +9,10 @@ import (
 	"sightline/web/templates"
 )
 
-// ledgerRows is how many rows a page of the ledger or the history has, so that it
-// stays small.
-const ledgerRows = 20
-
 // readCalls reads the filters of the ledger.
 func readCalls(r *http.Request) historyInput {
 	in := readHistory(r)
-	in.query.Kind, in.query.Limit = services.HistoryCalls, ledgerRows
+	in.query.Kind, in.query.Limit = services.HistoryCalls, services.ShortPage
 	return in
 }
 

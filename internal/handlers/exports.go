@@ -63,7 +63,7 @@ func (a *app) exportsPage(w http.ResponseWriter, r *http.Request, status int, co
 // exportRows fills in a page of files.
 func (a *app) exportRows(r *http.Request, v *templates.ExportsView, names map[services.ConnectionID]string, trouble bool) error {
 	before := services.ExportFileID(idOf(r.URL.Query().Get("before")))
-	rows, err := a.Exports.Files(r.Context(), orgOf(r), services.ExportFilter{Trouble: trouble, Before: before, Limit: pageRows + 1})
+	rows, err := a.Exports.Files(r.Context(), orgOf(r), services.ExportFilter{Trouble: trouble, Before: before, Limit: services.ShortPage + 1})
 	if err != nil {
 		return err
 	}
@@ -72,13 +72,13 @@ func (a *app) exportRows(r *http.Request, v *templates.ExportsView, names map[se
 		show = "trouble"
 	}
 	here := orgPath(r, "exports/files")
-	v.Pager.Shown = templates.Plural(min(len(rows), pageRows), "file", "files")
+	v.Pager.Shown = templates.Plural(min(len(rows), services.ShortPage), "file", "files")
 	if before != 0 {
 		v.Pager.Newer = here + query(valuesOf("show", show))
 	}
-	if len(rows) > pageRows {
-		rows = rows[:pageRows]
-		v.Pager.Older = here + query(valuesOf("show", show, "before", fmt.Sprint(rows[pageRows-1].ID)))
+	if len(rows) > services.ShortPage {
+		rows = rows[:services.ShortPage]
+		v.Pager.Older = here + query(valuesOf("show", show, "before", fmt.Sprint(rows[services.ShortPage-1].ID)))
 	}
 	for _, f := range rows {
 		row := templates.ExportFileRow{Href: exportFilePath(r, f.ID), Name: orText(f.Name, "a file without a name"), Connection: names[f.Connection], Origin: exportOrigin(f), Size: exportSize(f), At: f.CreatedAt}

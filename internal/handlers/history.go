@@ -92,7 +92,7 @@ func (a *app) history(w http.ResponseWriter, r *http.Request) error {
 		}
 		in.problems["who"] = "Nobody, or more than one person, has exactly this email or id. Open the customer and follow their history from there."
 	}
-	in.query.Limit = ledgerRows
+	in.query.Limit = services.ShortPage
 	v, err := a.historyView(r, in)
 	if err != nil {
 		return err

@@ -42,7 +42,7 @@ type AuditQuery struct {
 	Customer    CustomerID
 	From, Until time.Time // included, not included
 	After       Moment
-	// Limit is how many at most, by default 50, never more than 500.
+	// Limit is how many at most, by default ShortPage, never more than 500.
 	Limit int
 }
 
@@ -63,7 +63,7 @@ func ReadRecording(text string) (recording, session string, ok bool) {
 
 // List returns a page of the audit log, as far as it was read.
 func (a *Audits) List(ctx context.Context, org OrgID, q AuditQuery) (AuditPage, error) {
-	limit := min(cmp.Or(max(q.Limit, 0), PageSize), csvPage)
+	limit := min(cmp.Or(max(q.Limit, 0), ShortPage), csvPage)
 	rows, err := a.db.Org(org).AuditEntries(ctx, db.AuditFilter{
 		Who: db.Normalize(q.Who), Action: q.Action, Connection: q.Connection, Recording: q.Recording, Session: q.Session, Customer: q.Customer,
 		From: q.From, Until: q.Until, After: q.After, Limit: limit + 1,

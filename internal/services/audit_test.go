@@ -278,6 +278,7 @@ func TestWhoseRecordingItWasIsFoundWhenItIsRead(t *testing.T) {
 	}
 	of := func(q AuditQuery) []string {
 		t.Helper()
+		q.Limit = PageSize
 		page, err := r.s.Audits.List(ctx, 1, q)
 		if err != nil {
 			t.Fatal(err)

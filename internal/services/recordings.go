@@ -158,15 +158,15 @@ func (r *Recordings) dress(ctx context.Context, org OrgID, rows []db.Recording) 
 }
 
 // List returns the recordings that began in [from, to), newest first, after a
-// place, at most PageSize, and whether there are more; a zero bound is open.
+// place, at most ShortPage, and whether there are more; a zero bound is open.
 func (r *Recordings) List(ctx context.Context, org OrgID, from, to time.Time, after Moment) ([]Recording, bool, error) {
-	rows, err := r.db.Org(org).Recordings(ctx, from, to, after, PageSize+1)
+	rows, err := r.db.Org(org).Recordings(ctx, from, to, after, ShortPage+1)
 	return r.paged(ctx, org, rows, err)
 }
 
 // OfCustomer returns a customer's recordings as List does.
 func (r *Recordings) OfCustomer(ctx context.Context, org OrgID, customer CustomerID, from, to time.Time, after Moment) ([]Recording, bool, error) {
-	rows, err := r.db.Org(org).CustomerRecordings(ctx, customer, from, to, after, PageSize+1)
+	rows, err := r.db.Org(org).CustomerRecordings(ctx, customer, from, to, after, ShortPage+1)
 	return r.paged(ctx, org, rows, err)
 }
 
@@ -194,8 +194,8 @@ func (r *Recordings) paged(ctx context.Context, org OrgID, rows []db.Recording, 
 	if err != nil {
 		return nil, false, err
 	}
-	more := len(rows) > PageSize
-	out, err := r.dress(ctx, org, rows[:min(len(rows), PageSize)])
+	more := len(rows) > ShortPage
+	out, err := r.dress(ctx, org, rows[:min(len(rows), ShortPage)])
 	return out, more, err
 }
 

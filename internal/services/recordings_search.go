@@ -105,7 +105,7 @@ func (r *Recordings) Search(ctx context.Context, org OrgID, q RecordingQuery) (R
 			return out, nil
 		}
 	}
-	f := db.HitFilter{From: q.From, To: q.To, Bad: q.Failed, After: q.After, Limit: PageSize + 1}
+	f := db.HitFilter{From: q.From, To: q.To, Bad: q.Failed, After: q.After, Limit: ShortPage + 1}
 	o := r.db.Org(org)
 	var hits []db.TextHit
 	var err error
@@ -129,9 +129,9 @@ func (r *Recordings) Search(ctx context.Context, org OrgID, q RecordingQuery) (R
 	if err != nil {
 		return out, err
 	}
-	if out.More = len(hits) > PageSize; out.More {
-		hits = hits[:PageSize]
-		out.Next = hits[PageSize-1].Place()
+	if out.More = len(hits) > ShortPage; out.More {
+		hits = hits[:ShortPage]
+		out.Next = hits[ShortPage-1].Place()
 	}
 	out.Hits, err = r.hits(ctx, org, hits, q.Failed)
 	return out, err
@@ -197,8 +197,8 @@ func (r *Recordings) customerHits(ctx context.Context, o db.Org, q RecordingQuer
 				}
 				out = append(out, h)
 			}
-			if len(out) > PageSize {
-				return out[:PageSize+1], nil
+			if len(out) > ShortPage {
+				return out[:ShortPage+1], nil
 			}
 			after = Moment{At: rec.StartedAt, ID: int64(rec.ID)}
 		}

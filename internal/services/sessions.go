@@ -20,8 +20,12 @@ type (
 	Moment = db.Moment
 )
 
-// PageSize is how many rows a page of a list has.
-const PageSize = 50
+// PageSize is how many rows a page of a list has, ShortPage where each row says
+// much.
+const (
+	PageSize  = 50
+	ShortPage = 20
+)
 
 // SessionsPerCall is how many sessions one call can bring.
 const SessionsPerCall = raygun.MaxLimit
