@@ -129,7 +129,7 @@ func TestSessionSearchThroughTheBrowser(t *testing.T) {
 		t.Errorf("the page has %d bytes", n)
 	}
 	older := html.UnescapeString(regexp.MustCompile(`href="([^"]*before=[^"]*)"`).FindStringSubmatch(page.body)[1])
-	next := b.get(older)
+	next := b.get("/o/acme/sessions" + older)
 	next.wants(t, 200, "50+ sessions", "Newer")
 	seen := map[string]bool{}
 	for _, p := range []string{page.body, next.body} {

@@ -295,7 +295,7 @@ func (a *app) sessionPage(r *http.Request, f sessionForm, conns []services.Conne
 	if v.Details, err = a.detailParts(r, conns, pointersTo(lacking), how, v.Action+v.Here); err != nil {
 		return err
 	}
-	v.Pager = pager(orgPath(r, "sessions"), f.page(f.many(conns)), before != services.Moment{}, list.More, list.Next, len(v.Rows), "session", "sessions")
+	v.Pager = pager("", f.page(f.many(conns)), before != services.Moment{}, list.More, list.Next, len(v.Rows), "session", "sessions")
 	switch {
 	case v.EmptyWhy != "":
 	case !f.query.Local():

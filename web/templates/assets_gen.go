@@ -4,7 +4,7 @@ package templates
 
 // Where the built files are served; the hash is that of their content.
 const (
-	urlCSS     = "/static/app.4d5c2d3b7fc6.css"
+	urlCSS     = "/static/app.13bac234a478.css"
 	urlAppJS   = "/static/app.197c2abbde05.js"
 	urlThemeJS = "/static/theme.d329c1c2cbae.js"
 	urlGraphQL = "/static/graphql.600152c87cfa.js"

@@ -56,8 +56,8 @@ func (t sessionTable) head() string {
 			heads.WriteString(" (UTC)")
 		}
 	}
-	return `<div class=table-wrap role=region aria-labelledby=sessions tabindex=0><table class="grid-table as-cards ` + class.String() +
-		`sessions opens"><caption class=sr-only id=sessions>Sessions, newest first</caption><thead><tr>` + heads.String() + `<tbody>`
+	return `<div class=table-wrap role=region aria-label="Sessions, newest first" tabindex=0><table class="grid-table as-cards ` + class.String() +
+		`sessions opens"><thead><tr>` + heads.String() + `<tbody>`
 }
 
 // cell is what a row has in a column.
@@ -79,7 +79,7 @@ func (s *SessionRowView) cell(key string, now time.Time) markup {
 		return numberCell(s.Pages)
 	case "errors":
 		if s.Errors > 0 {
-			return markup(`<td><b class="tone-bad icon-bug">` + FormatCount(s.Errors) + `</b>`)
+			return markup(`<td><b class=bug>` + FormatCount(s.Errors) + `</b>`)
 		}
 		return numberCell(s.Errors)
 	case "length":
@@ -97,7 +97,7 @@ func (s *SessionRowView) cell(key string, now time.Time) markup {
 	case "state":
 		switch {
 		case s.Active:
-			return `<td><b class=tone-live>Active</b>`
+			return `<td><b class=live>Active</b>`
 		case s.Ended:
 			return `<td>Ended`
 		}
