@@ -22,7 +22,7 @@ type insightTopic struct {
 	// one and many are what its table lists, so many rows at once.
 	one, many string
 	rows      int
-	body      func(insightPage) (templ.Component, error)
+	body      func(*insightPage) (templ.Component, error)
 }
 
 // tables are what a page shows rows of: a topic's is named by its path.
@@ -46,14 +46,14 @@ func whereTables() []services.InsightTable {
 func insightTopics() []insightTopic {
 	const each = "Each row leads to the sessions behind it."
 	return []insightTopic{
-		{tab: "Overview", title: "Insight", sub: "Figures from the mirror: looking costs no call. Most lead to the sessions behind them.", rows: 5, body: insightPage.overview},
-		{path: "days", tab: "Days", title: "Sessions by day", sub: "Every day leads to its sessions, and so does every rating.", body: insightPage.days},
-		{path: "pages", tab: "Pages", title: "Pages by load time", sub: each, one: "page", many: "pages", rows: 25, body: insightPage.pages},
-		{path: "vitals", tab: "Web Vitals", title: "Core Web Vitals", sub: "Raygun v3's own figures, day by day. Only a button that names a price asks for more.", body: insightPage.vitals},
-		{path: "errors", tab: "Errors", title: "Errors by sessions touched", sub: each, one: "error", many: "errors", rows: 25, body: insightPage.table},
-		{path: "countries", tab: "Countries", title: "Countries", sub: each, one: "country", many: "countries", rows: 40, body: insightPage.table},
-		{path: "browsers", tab: "Browsers", title: "Browsers", sub: each, one: "browser", many: "browsers", rows: 40, body: insightPage.table},
-		{path: "systems", tab: "Systems", title: "Operating systems", sub: each, one: "system", many: "systems", rows: 40, body: insightPage.table},
+		{tab: "Overview", title: "Insight", sub: "Figures from the mirror: looking costs no call. Most lead to the sessions behind them.", rows: 5, body: (*insightPage).overview},
+		{path: "days", tab: "Days", title: "Sessions by day", sub: "Every day leads to its sessions, and so does every rating.", body: (*insightPage).days},
+		{path: "pages", tab: "Pages", title: "Pages by load time", sub: each, one: "page", many: "pages", rows: 25, body: (*insightPage).pages},
+		{path: "vitals", tab: "Web Vitals", title: "Core Web Vitals", sub: "Raygun v3's own figures, day by day. Only a button that names a price asks for more.", body: (*insightPage).vitals},
+		{path: "errors", tab: "Errors", title: "Errors by sessions touched", sub: each, one: "error", many: "errors", rows: 25, body: (*insightPage).table},
+		{path: "countries", tab: "Countries", title: "Countries", sub: each, one: "country", many: "countries", rows: 40, body: (*insightPage).table},
+		{path: "browsers", tab: "Browsers", title: "Browsers", sub: each, one: "browser", many: "browsers", rows: 40, body: (*insightPage).table},
+		{path: "systems", tab: "Systems", title: "Operating systems", sub: each, one: "system", many: "systems", rows: 40, body: (*insightPage).table},
 	}
 }
 
@@ -139,7 +139,7 @@ func readDay(s string) services.Day {
 
 // address is a page of Insight with the same filter, but for pairs of names and
 // values that differ. Without dates it is a span.
-func (in insightInput) address(r *http.Request, topic string, pairs ...string) string {
+func (in *insightInput) address(r *http.Request, topic string, pairs ...string) string {
 	v := url.Values{}
 	if in.span != "" {
 		v.Set("span", in.span)
@@ -201,7 +201,7 @@ func (a *app) insight(w http.ResponseWriter, r *http.Request) error {
 	case v.Wrong:
 		status = http.StatusUnprocessableEntity
 	default:
-		p := insightPage{a: a, r: r, in: in, to: behind{path: orgPath(r, "sessions"), q: in.query, all: in.all}}
+		p := &insightPage{a: a, r: r, in: in, to: behind{path: orgPath(r, "sessions"), q: in.query, all: in.all}}
 		if p.report, err = a.Insight.Report(r.Context(), orgOf(r), in.query, topic.tables(part)...); err != nil {
 			return err
 		}
@@ -221,7 +221,7 @@ func (a *app) insight(w http.ResponseWriter, r *http.Request) error {
 }
 
 // view is the page without its figures.
-func (in insightInput) view(r *http.Request, conns []services.Connection) templates.InsightView {
+func (in *insightInput) view(r *http.Request, conns []services.Connection) templates.InsightView {
 	v := templates.InsightView{
 		Title: in.topic.title, Sub: in.topic.sub, Action: insightPath(r, in.topic.path), SettingsHref: orgPath(r, "settings/connections"),
 		NoConnection: len(conns) == 0, Wrong: len(in.problems) > 0, AllHref: orgPath(r, "sessions"),
@@ -240,7 +240,7 @@ func (in insightInput) view(r *http.Request, conns []services.Connection) templa
 		v.Topics = append(v.Topics, templates.TabView{Label: t.tab, Href: in.address(r, t.path), Active: t.path == in.topic.path, Count: -1})
 	}
 	for _, s := range insightSpans() {
-		other := in
+		other := *in
 		other.span = s.key
 		v.Presets = append(v.Presets, templates.TabView{Label: s.label, Href: other.address(r, in.topic.path), Active: in.span == s.key, Count: -1})
 	}
@@ -269,7 +269,7 @@ func trendOf(before services.Counts) trendFunc {
 }
 
 // fill shows the page's figures and what they are computed from.
-func (p insightPage) fill(v *templates.InsightView) error {
+func (p *insightPage) fill(v *templates.InsightView) error {
 	now, topic := p.report.Series.Now, p.in.topic
 	if v.Nothing = now.Sessions == 0; v.Nothing && topic.path != "vitals" {
 		return nil
@@ -292,7 +292,7 @@ func (p insightPage) fill(v *templates.InsightView) error {
 
 // coverage says which of the days the mirror holds, and of those before if
 // figures are compared with them.
-func (p insightPage) coverage() ([]string, error) {
+func (p *insightPage) coverage() ([]string, error) {
 	ctx, org, q, before := p.r.Context(), orgOf(p.r), p.in.query, p.report.Series.Before
 	days := services.SessionQuery{Connection: q.Connection, From: q.From.Time(), To: (q.To + 1).Time()}
 	cover, err := p.a.Sessions.Coverage(ctx, org, days)

@@ -12,7 +12,7 @@ import (
 )
 
 // overview is the first page: headline figures and the first rows of the tables.
-func (p insightPage) overview() (templ.Component, error) {
+func (p *insightPage) overview() (templ.Component, error) {
 	now, before, to := p.report.Series.Now, p.report.Series.Before, p.to
 	v := templates.InsightOverview{
 		Stats: []templates.StatView{
@@ -34,7 +34,7 @@ func (p insightPage) overview() (templ.Component, error) {
 }
 
 // all leads to a topic's whole table, which has so many rows.
-func (p insightPage) all(topic insightTopic, n int) *templates.LinkView {
+func (p *insightPage) all(topic insightTopic, n int) *templates.LinkView {
 	if n == 0 {
 		return nil
 	}
@@ -43,7 +43,7 @@ func (p insightPage) all(topic insightTopic, n int) *templates.LinkView {
 
 // where are the tables that the overview fetches when they come into view, before
 // that without rows.
-func (p insightPage) where() (out []templates.SharesView) {
+func (p *insightPage) where() (out []templates.SharesView) {
 	for _, t := range insightTopics() {
 		if slices.Contains(whereTables(), services.InsightTable(t.path)) {
 			v, n := p.shares(t)
@@ -57,7 +57,7 @@ func (p insightPage) where() (out []templates.SharesView) {
 }
 
 // days is the page of sessions day by day.
-func (p insightPage) days() (templ.Component, error) {
+func (p *insightPage) days() (templ.Component, error) {
 	now, before := p.report.Series.Now, p.report.Series.Before
 	ratings := templates.SharesView{Title: "Ratings", What: "Rating", Rows: ratingRows(now, before, p.to, p.trend),
 		None: "Raygun rated none of these sessions. A rating comes with a session's detail."}
@@ -69,7 +69,7 @@ func (p insightPage) days() (templ.Component, error) {
 }
 
 // pages is the page of all pages.
-func (p insightPage) pages() (templ.Component, error) {
+func (p *insightPage) pages() (templ.Component, error) {
 	v := p.pageLoads()
 	v.Pager = p.pager(len(v.Rows), p.report.Pages.All)
 	for i, sort := range []services.PageSort{"", services.SortP50, services.SortP75, services.SortP95, services.SortTrend, services.SortViews} {
@@ -85,7 +85,7 @@ func (p insightPage) pages() (templ.Component, error) {
 }
 
 // pageLoads is the table of pages as it stands on the overview.
-func (p insightPage) pageLoads() templates.PageLoadsView {
+func (p *insightPage) pageLoads() templates.PageLoadsView {
 	var v templates.PageLoadsView
 	for _, label := range []string{"Page", "p50", "p75", "p95", "p75 trend", "Views", "Views trend"} {
 		v.Columns = append(v.Columns, templates.ColumnView{Label: label})
@@ -106,7 +106,7 @@ func (p insightPage) pageLoads() templates.PageLoadsView {
 }
 
 // table is the page of a topic that is one table of shares.
-func (p insightPage) table() (templ.Component, error) {
+func (p *insightPage) table() (templ.Component, error) {
 	v, all := p.shares(p.in.topic)
 	v.Pager = p.pager(len(v.Rows), all)
 	return templates.Shares(v), nil
@@ -114,7 +114,7 @@ func (p insightPage) table() (templ.Component, error) {
 
 // shares are the rows of a topic's table that the report has, and how many the
 // table has in all.
-func (p insightPage) shares(t insightTopic) (v templates.SharesView, all int) {
+func (p *insightPage) shares(t insightTopic) (v templates.SharesView, all int) {
 	var rows services.Ranking[services.ValueRow]
 	var name func(string) string
 	switch services.InsightTable(t.path) {
@@ -132,7 +132,7 @@ func (p insightPage) shares(t insightTopic) (v templates.SharesView, all int) {
 	}, rows.All
 }
 
-func (p insightPage) errors() templates.SharesView {
+func (p *insightPage) errors() templates.SharesView {
 	v := templates.SharesView{Title: topicOf("errors").title, What: "Error", None: "No error is known of these sessions. Errors come with a session's detail."}
 	for _, e := range p.report.Errors.Rows {
 		v.Rows = append(v.Rows, templates.ShareRow{
@@ -144,7 +144,7 @@ func (p insightPage) errors() templates.SharesView {
 }
 
 // pager leads to the parts of a table before and after the rows that are here.
-func (p insightPage) pager(here, all int) (v templates.RankPagerView) {
+func (p *insightPage) pager(here, all int) (v templates.RankPagerView) {
 	skip, topic := p.in.query.Skip, p.in.topic
 	if here == all {
 		return v

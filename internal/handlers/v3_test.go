@@ -116,7 +116,7 @@ func TestRaygunV3FromTheTokenToTheFigures(t *testing.T) {
 			s.as(t, "viewer@example.com").post("/o/acme/insight/vitals", "through", "1", "span", "7d").wants(t, http.StatusForbidden)
 
 			b.get("/o/acme/calls").wants(t, 200, "Asked Raygun v3 for a day&#39;s Core Web Vitals", "Asked Raygun v3 which applications the token sees")
-			b.get("/o/acme/history").wants(t, 200, "Chose the application “Acme web” for the Raygun v3 connection “Three”")
+			b.get("/o/acme/history?kind=deed").wants(t, 200, "Chose the application “Acme web” for the Raygun v3 connection “Three”")
 
 			b.post(conn+"/name", "name", "Drei").wants(t, http.StatusSeeOther)
 			b.post(conn+"/credentials", "token", "wrong").wants(t, http.StatusSeeOther)

@@ -13,14 +13,14 @@ import (
 )
 
 // vitals is the page of Core Web Vitals.
-func (p insightPage) vitals() (templ.Component, error) {
+func (p *insightPage) vitals() (templ.Component, error) {
 	list, err := p.a.Insight.Vitals(p.r.Context(), orgOf(p.r), p.in.query)
 	if err != nil {
 		return nil, err
 	}
 	var views []templates.VitalsView
 	for _, one := range list {
-		views = append(views, p.a.vitalsView(p.r, p.in, one, len(list) > 1))
+		views = append(views, p.a.vitalsView(p.r, &p.in, one, len(list) > 1))
 	}
 	return templates.Vitals(views, "Core Web Vitals are not in v1. A connection to Raygun v3 brings them."), nil
 }
@@ -51,7 +51,7 @@ func vitalsGlance(one services.Vitals, several bool, href string) templates.Vita
 // vitalsID is the id of a connection's card of web vitals.
 func vitalsID(id services.ConnectionID) string { return fmt.Sprintf("vitals-%d", id) }
 
-func (a *app) vitalsView(r *http.Request, in insightInput, one services.Vitals, several bool) templates.VitalsView {
+func (a *app) vitalsView(r *http.Request, in *insightInput, one services.Vitals, several bool) templates.VitalsView {
 	v := templates.VitalsView{ID: vitalsID(one.Connection.ID), Title: vitalsTitle("Core Web Vitals over time", one, several), AskedAt: one.AskedAt, Now: a.now(), Action: orgPath(r, "insight/vitals")}
 	v.Note = fmt.Sprintf("As Raygun v3 (“%s”) counts all page views, not only those in the mirror: the 75th percentile, which three of four page views were at least as good as. %s here.",
 		one.Connection.Name, templates.Plural(one.Here, "day is", "days are"))
