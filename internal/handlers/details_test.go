@@ -159,7 +159,7 @@ func TestDetailsOfTheSessionsShownCostOneCallEachOnce(t *testing.T) {
 	}
 	b.get(detailPage).wants(t, 200, "20 of 20 sessions fetched in full", "24 left today")
 	b.get("/o/acme/calls").wants(t, 200, "support")
-	b.get("/o/acme/history").wants(t, 200, "Asked for the details of 5 sessions through “Shop”, for up to 5 calls")
+	b.get("/o/acme/history?kind=deed").wants(t, 200, "Asked for the details of 5 sessions through “Shop”, for up to 5 calls")
 	b.get("/o/acme/insight?span=60d").wants(t, 200, "p75")
 	first := strings.Split(fields[3], ",")[0]
 	b.post("/o/acme/sessions/details", "connection", "1", "sessions", first, "count", "5", "back", "https://elsewhere.example/").wants(t, 303)
