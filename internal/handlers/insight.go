@@ -228,7 +228,7 @@ func (in *insightInput) view(r *http.Request, conns []services.Connection) templ
 		From:        templates.FieldView{ID: "from", Name: "from", Label: "From (UTC)", Type: "date", Value: in.from, Error: in.problems["from"], Required: true},
 		To:          templates.FieldView{ID: "to", Name: "to", Label: "To (UTC), included", Type: "date", Value: in.to, Error: in.problems["to"], Required: true},
 		Connection:  templates.FieldView{ID: "conn", Name: "conn", Label: "Connection", Value: in.conn, Error: in.problems["conn"]},
-		Connections: []templates.OptionView{{Label: "All Raygun connections"}},
+		Connections: []templates.OptionView{{Label: "All connections"}},
 	}
 	for _, c := range conns {
 		v.Connections = append(v.Connections, templates.OptionView{Value: fmt.Sprint(c.ID), Label: connectionLabel(c)})
