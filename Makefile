@@ -4,6 +4,8 @@ SIZES ?= 100000,1000000
 # What of libraries the release leaves out: the YAML of test helpers, and help from
 # text/template, which makes the linker keep every method of every type.
 TAGS := testify_yaml_fail,urfave_cli_no_template
+# What need not be fast is compiled small: the demo's stand-ins.
+UNINLINED := sightline/internal/services/sandbox=-l
 .PHONY: help run test bench bench-full dev build generate generate-front generate-templates
 
 help: ## List what make can do
@@ -28,7 +30,7 @@ dev: ## Run the demo and reload the browser when a file changes
 		--cmd="go run ./cmd/web demo --data-dir data/dev"; $(MAKE) --no-print-directory generate-templates
 
 build: ## Build the release binary into bin/sightline
-	@CGO_ENABLED=0 go build -tags $(TAGS) -trimpath -ldflags='-s -w' -o bin/sightline ./cmd/web
+	@CGO_ENABLED=0 go build -tags $(TAGS) -trimpath -ldflags='-s -w' -gcflags=$(UNINLINED) -o bin/sightline ./cmd/web
 
 generate: ## Rebuild the style sheet, the scripts and the Go code of the templates (needs Node 20)
 	@$(MAKE) --no-print-directory generate-front

@@ -157,7 +157,8 @@ func (b *bench) measures(part string) bool { return b.only == "" && (b.part == "
 func (b *bench) build(ctx context.Context) error {
 	b.binary, b.self = filepath.Join(b.tmp, "sightline"), filepath.Join(b.tmp, "bench")
 	for out, pkg := range map[string]string{b.binary: "sightline/cmd/web", b.self: "sightline/internal/bench"} {
-		build := exec.CommandContext(ctx, "go", "build", "-tags=testify_yaml_fail,urfave_cli_no_template", "-trimpath", "-ldflags=-s -w", "-o", out, pkg)
+		build := exec.CommandContext(ctx, "go", "build", "-tags=testify_yaml_fail,urfave_cli_no_template", "-trimpath", "-ldflags=-s -w",
+			"-gcflags=sightline/internal/services/sandbox=-l", "-o", out, pkg)
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if text, err := build.CombinedOutput(); err != nil {
 			return fmt.Errorf("build %s: %w\n%s", pkg, err, text)
