@@ -37,7 +37,7 @@ func (a *app) sessions(w http.ResponseWriter, r *http.Request) error {
 	}
 	if len(f.problems) == 0 && submitted(in) {
 		// A form sends its empty fields too; the address is to say what is on.
-		to := f.page(f.many(conns))
+		to := f.page()
 		if in.Has("show") {
 			to.Set("show", in.Get("show"))
 		}
@@ -108,8 +108,7 @@ func submitted(v url.Values) bool {
 
 // sessionsView is the page without its sessions.
 func (a *app) sessionsView(r *http.Request, f sessionForm, conns []services.Connection, views []services.View) templates.SessionsView {
-	many := f.many(conns)
-	here := f.page(many)
+	here := f.page()
 	if before := r.URL.Query().Get("before"); before != "" {
 		here.Set("before", before)
 	}
@@ -117,7 +116,7 @@ func (a *app) sessionsView(r *http.Request, f sessionForm, conns []services.Conn
 		Here: "?" + here.Encode(), Show: templates.Showable(r.URL.Query().Get("show")),
 		Now: a.now(), Action: orgPath(r, "sessions"), AskAction: orgPath(r, "sessions/ask"), SettingsHref: orgPath(r, "settings/connections"),
 		AllHref: orgPath(r, "sessions?span=7d"), CanAdmin: may(r, services.Admin), Wrong: len(f.problems) > 0,
-		NoConnection: len(conns) == 0, Presets: sessionPresets(f, many), Chips: f.chips(r, conns),
+		NoConnection: len(conns) == 0, Presets: sessionPresets(f), Chips: f.chips(r, conns),
 	}
 	if len(conns) > 1 {
 		every := templates.OptionView{Label: "All (mirror only)"}
@@ -129,31 +128,31 @@ func (a *app) sessionsView(r *http.Request, f sessionForm, conns []services.Conn
 	for _, c := range conns {
 		v.Connections = append(v.Connections, templates.OptionView{Value: fmt.Sprint(c.ID), Label: connectionLabel(c)})
 	}
-	kept := f.page(many)
+	kept := f.page()
 	for key := range f.values() {
 		if key != "span" {
 			kept.Del(key)
 		}
 	}
 	v.Kept = hiddenOf(kept)
-	dates := f.page(many)
+	dates := f.page()
 	for key := range dates {
 		if !slices.Contains([]string{"span", "from", "to", "columns"}, key) {
 			dates.Del(key)
 		}
 	}
 	v.ClearHref = orgPath(r, "sessions?%s", dates.Encode())
-	a.fillViews(r, f, many, views, &v)
-	chosen := services.ChooseColumns(f.columns, many)
+	a.fillViews(r, f, views, &v)
+	chosen := services.ChooseColumns(f.columns, f.many)
 	for _, c := range services.SessionColumns() {
 		on := slices.ContainsFunc(chosen, func(o services.SessionColumn) bool { return o.Key == c.Key })
 		v.ColumnChoices.Add(c.Key, c.Label, on)
 	}
 	v.Columns = columnViews(chosen)
-	rest := f.page(many)
+	rest := f.page()
 	rest.Del("columns")
 	v.ColumnsKept = hiddenOf(rest)
-	file := f.page(many)
+	file := f.page()
 	file.Del("view")
 	v.CSVHref, v.JSONHref = "sessions.csv?"+file.Encode(), "sessions.json?"+file.Encode()
 	return v
@@ -221,7 +220,7 @@ func notInV3(v *templates.SessionsView, why string) {
 // that the range begins in the middle of has none: dates cannot name a part of a
 // day. Nor has one of a type of user, which Raygun was asked for in this range.
 func (a *app) sessionChart(r *http.Request, f sessionForm, c services.SessionChart, conns []services.Connection, v *templates.SessionsView) error {
-	rest := f.page(f.many(conns))
+	rest := f.page()
 	rest.Del("span")
 	chart := ratingChart(c.DaySeries, maxListBars, func(from, to services.Day) string {
 		if from.Time().Before(f.query.From) || f.query.UserType != "" {
@@ -295,7 +294,7 @@ func (a *app) sessionPage(r *http.Request, f sessionForm, conns []services.Conne
 	if v.Details, err = a.detailParts(r, conns, pointersTo(lacking), how, v.Action+v.Here); err != nil {
 		return err
 	}
-	v.Pager = pager("", f.page(f.many(conns)), before != services.Moment{}, list.More, list.Next, len(v.Rows), "session", "sessions")
+	v.Pager = pager("", f.page(), before != services.Moment{}, list.More, list.Next, len(v.Rows), "session", "sessions")
 	switch {
 	case v.EmptyWhy != "":
 	case !f.query.Local():
@@ -310,10 +309,10 @@ func (a *app) sessionPage(r *http.Request, f sessionForm, conns []services.Conne
 	return nil
 }
 
-func sessionPresets(f sessionForm, many bool) []templates.TabView {
+func sessionPresets(f sessionForm) []templates.TabView {
 	var out []templates.TabView
 	for _, s := range sessionSpans() {
-		v := f.page(many)
+		v := f.page()
 		v.Del("from")
 		v.Del("to")
 		v.Set("span", s.key)

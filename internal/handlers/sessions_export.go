@@ -25,7 +25,7 @@ func (a *app) sessionsJSON(w http.ResponseWriter, r *http.Request) error {
 func (a *app) exportSessions(w http.ResponseWriter, r *http.Request, ending, contentType string,
 	write func(context.Context, services.OrgID, services.SessionExport, io.Writer) error,
 ) error {
-	f, conns, err := a.sessionForm(r, r.URL.Query())
+	f, _, err := a.sessionForm(r, r.URL.Query())
 	if err != nil {
 		return err
 	}
@@ -33,7 +33,7 @@ func (a *app) exportSessions(w http.ResponseWriter, r *http.Request, ending, con
 		return &services.Error{Kind: services.Invalid, Msg: msg}
 	}
 	name := fmt.Sprintf("sessions-%s-%s-%s.%s", slugOf(r), f.query.From.Format(time.DateOnly), f.query.To.Add(-time.Second).Format(time.DateOnly), ending)
-	e := services.SessionExport{Query: f.query, Columns: services.ChooseColumns(f.columns, f.many(conns))}
+	e := services.SessionExport{Query: f.query, Columns: services.ChooseColumns(f.columns, f.many)}
 	a.sendFile(w, r, name, contentType, func(w io.Writer) error { return write(r.Context(), orgOf(r), e, w) })
 	return nil
 }

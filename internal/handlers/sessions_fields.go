@@ -116,10 +116,9 @@ func (f sessionForm) valuesPick(name, label string, seen []services.ValueRow, ch
 // chips are the filters that are on, each with the address without it. The
 // dates are always on and have none.
 func (f sessionForm) chips(r *http.Request, conns []services.Connection) []templates.ChipView {
-	many := f.many(conns)
 	var out []templates.ChipView
 	add := func(key, label, value, shown string) {
-		rest := f.page(many)
+		rest := f.page()
 		if list := rest[key]; len(list) > 1 {
 			rest[key] = slices.DeleteFunc(slices.Clone(list), func(s string) bool { return s == value })
 		} else if key == "countries" && len(f.query.Countries) > 1 {
@@ -166,11 +165,6 @@ func (f sessionForm) chips(r *http.Request, conns []services.Connection) []templ
 		}
 	}
 	return out
-}
-
-// many says that the list can hold sessions of several connections.
-func (f sessionForm) many(conns []services.Connection) bool {
-	return len(conns) != 1 && f.query.Connection == 0
 }
 
 // localOnly says which of the filters Raygun cannot be asked for.

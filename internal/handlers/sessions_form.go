@@ -24,6 +24,9 @@ type sessionForm struct {
 	// columns are the keys of the columns that were chosen, none for the default.
 	columns []string
 	view    services.ViewID
+	// many says that the list can hold sessions of several applications, so that
+	// it matters which connection told of each.
+	many bool
 }
 
 // sessionParams are the filter's parameters in the order of the form, those of
@@ -118,7 +121,15 @@ func (a *app) sessionForm(r *http.Request, v url.Values) (sessionForm, []service
 			conns = append(conns, c)
 		}
 	}
-	return readSessionForm(v, conns, a.now()), conns, nil
+	f := readSessionForm(v, conns, a.now())
+	if f.query.Connection == 0 {
+		one, err := a.Connections.OneApplication(r.Context(), orgOf(r), conns)
+		if err != nil {
+			return sessionForm{}, nil, err
+		}
+		f.many = !one
+	}
+	return f, conns, nil
 }
 
 // readConnection finds the connection that was chosen, and says so if there is
@@ -236,7 +247,7 @@ func (f sessionForm) countries() []string {
 
 // columnText is the choice of columns as an address has it, empty for the
 // default.
-func (f sessionForm) columnText(many bool) string {
+func (f sessionForm) columnText() string {
 	keys := func(list []services.SessionColumn) string {
 		var out []string
 		for _, c := range list {
@@ -244,8 +255,8 @@ func (f sessionForm) columnText(many bool) string {
 		}
 		return strings.Join(out, ",")
 	}
-	chosen := keys(services.ChooseColumns(f.columns, many))
-	if chosen == keys(services.ChooseColumns(nil, many)) {
+	chosen := keys(services.ChooseColumns(f.columns, f.many))
+	if chosen == keys(services.ChooseColumns(nil, f.many)) {
 		return ""
 	}
 	return chosen
@@ -253,9 +264,9 @@ func (f sessionForm) columnText(many bool) string {
 
 // page are the values of the page's own address: the filter, the columns and
 // the view.
-func (f sessionForm) page(many bool) url.Values {
+func (f sessionForm) page() url.Values {
 	v := f.values()
-	if c := f.columnText(many); c != "" {
+	if c := f.columnText(); c != "" {
 		v.Set("columns", c)
 	}
 	if f.view != 0 {

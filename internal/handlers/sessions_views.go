@@ -28,8 +28,8 @@ func viewHref(r *http.Request, view services.View) string {
 func canShare(r *http.Request) bool { return services.MayShareViews(memberOf(r).at.Role) }
 
 // fillViews adds the menu of views and the form that saves this one.
-func (a *app) fillViews(r *http.Request, f sessionForm, many bool, views []services.View, v *templates.SessionsView) {
-	query, columns := f.values().Encode(), f.columnText(many)
+func (a *app) fillViews(r *http.Request, f sessionForm, views []services.View, v *templates.SessionsView) {
+	query, columns := f.values().Encode(), f.columnText()
 	v.ViewsHref = orgPath(r, "sessions/views")
 	v.Save = templates.SaveViewView{
 		Action: v.ViewsHref, Query: query, Columns: columns, CanShare: canShare(r),
@@ -103,14 +103,14 @@ func (a *app) savedForm(r *http.Request) (query, columns string, err error) {
 		return "", "", &services.Error{Kind: services.Invalid, Msg: "The filter of this view cannot be read. Open Sessions, choose the filters again and save."}
 	}
 	in.Set("columns", r.PostForm.Get("columns"))
-	f, conns, err := a.sessionForm(r, in)
+	f, _, err := a.sessionForm(r, in)
 	if err != nil {
 		return "", "", err
 	}
 	if msg := f.problems.First(); msg != "" {
 		return "", "", &services.Error{Kind: services.Invalid, Msg: msg}
 	}
-	return f.values().Encode(), f.columnText(f.many(conns)), nil
+	return f.values().Encode(), f.columnText(), nil
 }
 
 // saveView handles POST /sessions/views: the filter that is open gets a name.

@@ -119,7 +119,7 @@ func (a *app) sessionCoverage(r *http.Request, conns []services.Connection, f se
 		if c.Removed() || f.query.Connection != 0 && c.ID != f.query.Connection || len(out) == maxCovered {
 			continue
 		}
-		v, err := a.coverage(r, c.ID, f.query.From, f.query.To, orgPath(r, "sessions?%s", f.page(f.many(conns)).Encode()))
+		v, err := a.coverage(r, c.ID, f.query.From, f.query.To, orgPath(r, "sessions?%s", f.page().Encode()))
 		if err != nil {
 			return nil, err
 		}

@@ -71,11 +71,16 @@ func TestRaygunV3FromTheTokenToTheFigures(t *testing.T) {
 			connect("vendor", "raygun", "name", "One", "api_key", cr.RaygunAPIKey, "client_id", cr.RaygunClientID, "client_secret", cr.RaygunClientSecret)
 
 			// Both tell of the same days: each session stands in the list once.
-			for _, id := range []string{"1", "2"} {
+			const heading = "<th>Connection<"
+			for i, id := range []string{"1", "2"} {
 				b.post("/o/acme/sessions/ask", "connection", id, "span", "7d").wants(t, http.StatusSeeOther)
 				settle(t, b, "/o/acme/sessions?span=7d&connection="+id)
+				// Whose a session is stands there until both are known to be one application.
+				if named := strings.Contains(b.get("/o/acme/sessions?span=7d").body, heading); named != (i == 0) {
+					t.Errorf("with %d of 2 asked, sessions name their connection: %t", i+1, named)
+				}
 			}
-			list := b.get("/o/acme/sessions?span=7d")
+			list := b.get("/o/acme/sessions?span=7d&columns=person,connection")
 			list.wants(t, 200)
 			hrefs, seen := listed(list.body, -1), map[string]bool{}
 			for _, h := range hrefs {
@@ -115,7 +120,8 @@ func TestRaygunV3FromTheTokenToTheFigures(t *testing.T) {
 			b.post("/o/acme/insight/vitals", "through", "2", "span", "7d").wants(t, http.StatusUnprocessableEntity, "not in v1")
 			s.as(t, "viewer@example.com").post("/o/acme/insight/vitals", "through", "1", "span", "7d").wants(t, http.StatusForbidden)
 
-			b.get("/o/acme/calls").wants(t, 200, "Asked Raygun v3 for a day&#39;s Core Web Vitals", "Asked Raygun v3 which applications the token sees")
+			b.get("/o/acme/calls").wants(t, 200, "Asked Raygun v3 for a day&#39;s Core Web Vitals")
+			b.get("/o/acme/history.csv?kind=call").wants(t, 200, "Asked Raygun v3 which applications the token sees")
 			b.get("/o/acme/history?kind=deed").wants(t, 200, "Chose the application “Acme web” for the Raygun v3 connection “Three”")
 
 			b.post(conn+"/name", "name", "Drei").wants(t, http.StatusSeeOther)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -213,6 +214,17 @@ func (c *Connections) application(ctx context.Context, org OrgID, id ConnectionI
 	}
 	twins, err := c.db.Org(org).ConnectionTwins(ctx, []ConnectionID{id})
 	return append([]ConnectionID{id}, twins...), err
+}
+
+// OneApplication says whether connections all told of the same sessions, as v1
+// and v3 side by side do: then it says little which of them told of one. It is
+// false without any.
+func (c *Connections) OneApplication(ctx context.Context, org OrgID, conns []Connection) (bool, error) {
+	if len(conns) == 0 {
+		return false, nil
+	}
+	of, err := c.application(ctx, org, conns[0].ID)
+	return !slices.ContainsFunc(conns, func(other Connection) bool { return !slices.Contains(of, other.ID) }), err
 }
 
 // raygun returns the client of a Raygun connection in use. It is shared, so

@@ -68,12 +68,13 @@ func SessionColumns() []SessionColumn {
 
 // ChooseColumns are the columns with the keys, in the explorer's order and with
 // the first one; unknown keys are left out. Without a known key it is those
-// that are shown by default, with the connection if there are many.
-func ChooseColumns(keys []string, manyConnections bool) []SessionColumn {
+// that are shown by default, with the connection if they are of several
+// applications.
+func ChooseColumns(keys []string, manyApplications bool) []SessionColumn {
 	chosen := func(c SessionColumn) bool { return slices.Contains(keys, c.Key) }
 	all := SessionColumns()
 	if !slices.ContainsFunc(all, chosen) {
-		chosen = func(c SessionColumn) bool { return c.Default || c.Key == connectionColumn && manyConnections }
+		chosen = func(c SessionColumn) bool { return c.Default || c.Key == connectionColumn && manyApplications }
 	}
 	return slices.DeleteFunc(all, func(c SessionColumn) bool { return c.Key != all[0].Key && !chosen(c) })
 }
