@@ -214,6 +214,13 @@ func TestWhatTheExplorerLeavesOutComesWhenItIsOpened(t *testing.T) {
 			if !l.noScript {
 				b.keys(kb.Escape)
 				b.focused(`e.matches("[popovertarget=save-view]")`)
+				// The form is on the page now, and what is opened next is that all the same.
+				b.press("the countries", `e.value == "countries"`)
+				b.focused(`e.matches("#countries-sum") && e.parentElement.open`)
+				b.open("/o/acme/sessions?span=60d&browsers=Chrome")
+				b.loaded()
+				b.press("the browsers", `e.value == "browsers"`)
+				b.focused(`e.matches("#browsers") && e.parentElement.open`)
 			}
 			for _, c := range b.complaints() {
 				t.Error(c)

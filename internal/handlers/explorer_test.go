@@ -437,3 +437,26 @@ func TestWhatComesLaterIsAPartOrAPage(t *testing.T) {
 		t.Errorf("%d to %q", sent.status, sent.location)
 	}
 }
+
+// What the explorer's addresses say stays what was chosen, however odd what else
+// stands in them.
+func TestTheExplorersAddressesSayWhatWasChosen(t *testing.T) {
+	t.Parallel()
+	_, b := explorerSite(t)
+	today := time.Now().UTC()
+	day := func(ago int) string { return today.AddDate(0, 0, -ago).Format(time.DateOnly) }
+	for _, tt := range []struct{ query, to string }{
+		// The days of a range are in the form's fields beside it.
+		{"span=7d&from=" + day(6) + "&to=" + day(0) + "&email=ada", "email=ada&span=7d"},
+		{"span=7d&from=" + day(5) + "&to=" + day(0), "from=" + day(5) + "&to=" + day(0)},
+		{"span=7d&show=", "span=7d"},
+		{"span=7d&show=nothing&email=", "span=7d"},
+	} {
+		if a := b.get("/o/acme/sessions?" + tt.query); a.status != http.StatusSeeOther || a.location != "/o/acme/sessions?"+tt.to {
+			t.Errorf("%s: %d to %q, want %s", tt.query, a.status, a.location, tt.to)
+		}
+	}
+	// With a filter that is wrong the saved views are the way out.
+	b.get("/o/acme/sessions?from="+day(0)+"&to="+day(3)[:8]+"x&show=views", "HX-Request", "true", "HX-Request-Type", "partial").
+		wants(t, http.StatusOK, `<details class="pop to-end" open>`)
+}

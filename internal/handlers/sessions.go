@@ -36,10 +36,10 @@ func (a *app) sessions(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if len(f.problems) == 0 && submitted(in) {
-		// A form sends its empty fields too; the address is to say what is on.
+		// The address is to say what is on, and no more.
 		to := f.page()
-		if in.Has("show") {
-			to.Set("show", in.Get("show"))
+		if show := templates.Showable(in.Get("show")); show != "" {
+			to.Set("show", show)
 		}
 		http.Redirect(w, r, orgPath(r, "sessions?%s", to.Encode()), http.StatusSeeOther)
 		return nil
@@ -50,11 +50,11 @@ func (a *app) sessions(w http.ResponseWriter, r *http.Request) error {
 	}
 	v := a.sessionsView(r, f, conns, views)
 	switch {
+	case part && v.Show == templates.ShowViews:
+		return a.render(w, r, http.StatusOK, templates.ViewsMenu(v))
 	case v.Wrong:
 		f.fields(&v, services.Choices{})
 		return a.page(w, r, http.StatusUnprocessableEntity, "Sessions", "sessions", templates.Sessions(v))
-	case part && v.Show == templates.ShowViews:
-		return a.render(w, r, http.StatusOK, templates.ViewsMenu(v))
 	case part && v.Show == templates.ShowSave:
 		return a.render(w, r, http.StatusOK, templates.SaveViewDialog(v.Save))
 	case v.Show == templates.ShowSave:
@@ -96,8 +96,12 @@ func (a *app) sessions(w http.ResponseWriter, r *http.Request) error {
 	return a.page(w, r, http.StatusOK, "Sessions", "sessions", templates.Sessions(v))
 }
 
-// submitted says that the parameters came from a form, with empty fields.
+// submitted says that the parameters came from a form: it sends its empty fields
+// too, and a range with the days that it is now.
 func submitted(v url.Values) bool {
+	if v.Has("span") && (v.Has("from") || v.Has("to")) {
+		return true
+	}
 	for _, values := range v {
 		if slices.Contains(values, "") {
 			return true

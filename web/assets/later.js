@@ -22,12 +22,19 @@ export function later() {
     return !place.isConnected
   }
   const now = async link => {
-    if (!await fetched(link.getAttribute('href'), document.getElementById('figures'))) {
+    const figures = document.getElementById('figures')
+    const inside = figures.contains(document.activeElement)
+    if (!await fetched(link.getAttribute('href'), figures)) {
       link.textContent = 'It did not come. Try again'
       return
     }
-    const { title } = document.getElementById('figures').dataset
-    document.querySelector('.sessions')?.closest('.panel').querySelector('h2').replaceChildren(title)
+    const come = document.getElementById('figures')
+    if (inside) {
+      const first = come.firstElementChild // the part itself has no box
+      first.tabIndex = -1
+      first.focus({ preventScroll: true })
+    }
+    document.querySelector('.sessions')?.closest('.panel').querySelector('h2').replaceChildren(come.dataset.title)
   }
   document.addEventListener('click', async event => {
     const opener = event.target.closest?.('[data-later], [name=show]')
@@ -35,16 +42,20 @@ export function later() {
     event.preventDefault()
     if (opener.dataset.later) return now(opener)
     const { form } = opener
-    const around = (form ?? opener).parentElement
+    const place = form ?? opener
+    const { parentElement: around, previousElementSibling: before } = place
     const address = form ? `?${new URLSearchParams([...new FormData(form, opener)].filter(([, value]) => value))}` : opener.getAttribute('href')
-    if (!await fetched(address, form ?? opener, around)) return
-    const dialog = around.querySelector('[popover]')
+    if (!await fetched(address, place, around)) return
+    const come = before ? before.nextElementSibling : around.firstElementChild
+    const dialog = come.popoverTargetElement
     if (dialog) {
-      dialog.previousElementSibling.focus() // its button, to which closing it leads
+      come.focus() // to which closing it leads
       dialog.showPopover()
       return
     }
-    around.querySelector('details[open] details[open] > summary, details[open] > summary')?.focus()
+    // Of two that are open the inner one was asked for.
+    const summary = come.querySelector('details[open] details[open] > summary') ?? come.querySelector('details[open] > summary')
+    summary?.focus()
   })
   const first = document.querySelector('[data-later=now]')
   if (first) now(first)

@@ -4,8 +4,8 @@ package templates
 
 // Where the built files are served; the hash is that of their content.
 const (
-	urlCSS     = "/static/app.13bac234a478.css"
-	urlAppJS   = "/static/app.197c2abbde05.js"
+	urlCSS     = "/static/app.2a4233d15a2e.css"
+	urlAppJS   = "/static/app.001bc3f91ef0.js"
 	urlThemeJS = "/static/theme.d329c1c2cbae.js"
 	urlGraphQL = "/static/graphql.600152c87cfa.js"
 	urlFavicon = "/static/favicon.6c7ac739bdd4.svg"

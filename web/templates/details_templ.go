@@ -49,6 +49,11 @@ type DetailRunView struct {
 	Hidden                   []HiddenView
 }
 
+// offered says whether details can be fetched: nothing is while a run is under way.
+func (v DetailsView) offered() bool {
+	return v.Sentence != "" && (v.Run == nil || v.Run.State != "open")
+}
+
 // Details offers to fetch details and shows the run that does.
 //
 //go:noinline
@@ -80,7 +85,7 @@ func Details(v DetailsView) templ.Component {
 		var templ_7745c5c3_Var2 string
 		templ_7745c5c3_Var2, templ_7745c5c3_Err = templ.ResolveAttributeValue("Session details through " + v.Connection)
 		if templ_7745c5c3_Err != nil {
-			return failed(templ_7745c5c3_Err, `details.templ`, 46, 81)
+			return failed(templ_7745c5c3_Err, `details.templ`, 51, 81)
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ_7745c5c3_Var2)
 		if templ_7745c5c3_Err != nil {
@@ -96,7 +101,7 @@ func Details(v DetailsView) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		if v.Sentence != "" && (v.Run == nil || v.Run.State != "open") {
+		if v.offered() {
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 3, "<p>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
@@ -104,7 +109,7 @@ func Details(v DetailsView) templ.Component {
 			var templ_7745c5c3_Var3 string
 			templ_7745c5c3_Var3, templ_7745c5c3_Err = templ.JoinStringErrs(v.Sentence)
 			if templ_7745c5c3_Err != nil {
-				return failed(templ_7745c5c3_Err, `details.templ`, 51, 18)
+				return failed(templ_7745c5c3_Err, `details.templ`, 56, 18)
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var3))
 			if templ_7745c5c3_Err != nil {
@@ -117,7 +122,7 @@ func Details(v DetailsView) templ.Component {
 			var templ_7745c5c3_Var4 templ.SafeURL
 			templ_7745c5c3_Var4, templ_7745c5c3_Err = templ.JoinURLErrs(templ.URL(v.Action))
 			if templ_7745c5c3_Err != nil {
-				return failed(templ_7745c5c3_Err, `details.templ`, 52, 51)
+				return failed(templ_7745c5c3_Err, `details.templ`, 57, 51)
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var4))
 			if templ_7745c5c3_Err != nil {
@@ -205,7 +210,7 @@ func DetailRun(v DetailRunView) templ.Component {
 					var templ_7745c5c3_Var7 templ.SafeURL
 					templ_7745c5c3_Var7, templ_7745c5c3_Err = templ.JoinURLErrs(templ.URL(v.StopAction))
 					if templ_7745c5c3_Err != nil {
-						return failed(templ_7745c5c3_Err, `details.templ`, 71, 58)
+						return failed(templ_7745c5c3_Err, `details.templ`, 76, 58)
 					}
 					_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var7))
 					if templ_7745c5c3_Err != nil {
@@ -235,7 +240,7 @@ func DetailRun(v DetailRunView) templ.Component {
 				var templ_7745c5c3_Var8 string
 				templ_7745c5c3_Var8, templ_7745c5c3_Err = templ.JoinStringErrs(detailRunFailures(v))
 				if templ_7745c5c3_Err != nil {
-					return failed(templ_7745c5c3_Err, `details.templ`, 78, 27)
+					return failed(templ_7745c5c3_Err, `details.templ`, 83, 27)
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var8))
 				if templ_7745c5c3_Err != nil {
@@ -248,7 +253,7 @@ func DetailRun(v DetailRunView) templ.Component {
 				var templ_7745c5c3_Var9 string
 				templ_7745c5c3_Var9, templ_7745c5c3_Err = templ.JoinStringErrs("You can leave this page: it goes on.")
 				if templ_7745c5c3_Err != nil {
-					return failed(templ_7745c5c3_Err, `details.templ`, 79, 45)
+					return failed(templ_7745c5c3_Err, `details.templ`, 84, 45)
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var9))
 				if templ_7745c5c3_Err != nil {
@@ -261,7 +266,7 @@ func DetailRun(v DetailRunView) templ.Component {
 				var templ_7745c5c3_Var10 templ.SafeURL
 				templ_7745c5c3_Var10, templ_7745c5c3_Err = templ.JoinURLErrs(templ.URL(v.Back))
 				if templ_7745c5c3_Err != nil {
-					return failed(templ_7745c5c3_Err, `details.templ`, 80, 55)
+					return failed(templ_7745c5c3_Err, `details.templ`, 85, 55)
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var10))
 				if templ_7745c5c3_Err != nil {
@@ -285,7 +290,7 @@ func DetailRun(v DetailRunView) templ.Component {
 			var templ_7745c5c3_Var11 string
 			templ_7745c5c3_Var11, templ_7745c5c3_Err = templ.ResolveAttributeValue(detailRunID(v))
 			if templ_7745c5c3_Err != nil {
-				return failed(templ_7745c5c3_Err, `details.templ`, 84, 27)
+				return failed(templ_7745c5c3_Err, `details.templ`, 89, 27)
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ_7745c5c3_Var11)
 			if templ_7745c5c3_Err != nil {
@@ -315,7 +320,7 @@ func DetailRun(v DetailRunView) templ.Component {
 					var templ_7745c5c3_Var13 templ.SafeURL
 					templ_7745c5c3_Var13, templ_7745c5c3_Err = templ.JoinURLErrs(templ.URL(v.ResumeAction))
 					if templ_7745c5c3_Err != nil {
-						return failed(templ_7745c5c3_Err, `details.templ`, 88, 61)
+						return failed(templ_7745c5c3_Err, `details.templ`, 93, 61)
 					}
 					_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var13))
 					if templ_7745c5c3_Err != nil {
@@ -340,7 +345,7 @@ func DetailRun(v DetailRunView) templ.Component {
 					var templ_7745c5c3_Var14 templ.SafeURL
 					templ_7745c5c3_Var14, templ_7745c5c3_Err = templ.JoinURLErrs(templ.URL(v.StopAction))
 					if templ_7745c5c3_Err != nil {
-						return failed(templ_7745c5c3_Err, `details.templ`, 92, 59)
+						return failed(templ_7745c5c3_Err, `details.templ`, 97, 59)
 					}
 					_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var14))
 					if templ_7745c5c3_Err != nil {
@@ -381,7 +386,7 @@ func DetailRun(v DetailRunView) templ.Component {
 			var templ_7745c5c3_Var15 string
 			templ_7745c5c3_Var15, templ_7745c5c3_Err = templ.ResolveAttributeValue(detailRunID(v))
 			if templ_7745c5c3_Err != nil {
-				return failed(templ_7745c5c3_Err, `details.templ`, 101, 27)
+				return failed(templ_7745c5c3_Err, `details.templ`, 106, 27)
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ_7745c5c3_Var15)
 			if templ_7745c5c3_Err != nil {
@@ -431,7 +436,7 @@ func DetailRun(v DetailRunView) templ.Component {
 					var templ_7745c5c3_Var17 string
 					templ_7745c5c3_Var17, templ_7745c5c3_Err = templ.JoinStringErrs("Stopped. ")
 					if templ_7745c5c3_Err != nil {
-						return failed(templ_7745c5c3_Err, `details.templ`, 111, 20)
+						return failed(templ_7745c5c3_Err, `details.templ`, 116, 20)
 					}
 					_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var17))
 					if templ_7745c5c3_Err != nil {
@@ -445,7 +450,7 @@ func DetailRun(v DetailRunView) templ.Component {
 				var templ_7745c5c3_Var18 string
 				templ_7745c5c3_Var18, templ_7745c5c3_Err = templ.JoinStringErrs(v.Connection + ": " + detailRunSum(v) + ", ")
 				if templ_7745c5c3_Err != nil {
-					return failed(templ_7745c5c3_Err, `details.templ`, 113, 52)
+					return failed(templ_7745c5c3_Err, `details.templ`, 118, 52)
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var18))
 				if templ_7745c5c3_Err != nil {
