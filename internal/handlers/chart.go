@@ -16,11 +16,19 @@ const (
 	maxListBars = 31
 )
 
+// chartStep is how many days a bar stands for in a chart of at most so many.
+func chartStep(days, most int) int {
+	if days > most {
+		return 7
+	}
+	return 1
+}
+
 // ratingChart draws sessions a day by rating, against the days before. link
 // makes the address of the sessions from one day to another, both included; nil
 // makes no links. More days than most are drawn as weeks.
 func ratingChart(s services.DaySeries, most int, link func(from, to services.Day) string) templates.ChartView {
-	step := 1
+	step := chartStep(len(s.Days), most)
 	v := templates.ChartView{
 		Caption: "Sessions a day by rating", Unit: "sessions", Step: "Day",
 		Parts: []templates.ChartPart{
@@ -29,8 +37,7 @@ func ratingChart(s services.DaySeries, most int, link func(from, to services.Day
 		},
 		Compare: templates.Plural(len(s.Days), "day", "days") + " before",
 	}
-	if len(s.Days) > most {
-		step = 7
+	if step > 1 {
 		v.Caption, v.Step = "Sessions a week by rating", "Week from"
 	}
 	if s.Now.Rated() == 0 {

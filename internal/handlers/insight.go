@@ -17,7 +17,8 @@ import (
 
 // insightTopic is one page of Insight.
 type insightTopic struct {
-	// path is under /insight, empty for the overview.
+	// path is under /insight, empty for the overview. The title and what stands
+	// under it have {step} where they name what a bar is of: a day or a week.
 	path, tab, title, sub string
 	// one and many are what its table lists, so many rows at once.
 	one, many string
@@ -47,9 +48,9 @@ func insightTopics() []insightTopic {
 	const each = "Each row leads to the sessions behind it."
 	return []insightTopic{
 		{tab: "Overview", title: "Insight", sub: "Figures from the mirror: looking costs no call. Most lead to the sessions behind them.", rows: 5, body: (*insightPage).overview},
-		{path: "days", tab: "Days", title: "Sessions by day", sub: "Every day leads to its sessions, and so does every rating.", body: (*insightPage).days},
+		{path: "days", tab: "Days", title: "Sessions by {step}", sub: "Every {step} leads to its sessions, and so does every rating.", body: (*insightPage).days},
 		{path: "pages", tab: "Pages", title: "Pages by load time", sub: each, one: "page", many: "pages", rows: 25, body: (*insightPage).pages},
-		{path: "vitals", tab: "Web Vitals", title: "Core Web Vitals", sub: "Raygun v3's own figures, day by day. Only a button that names a price asks for more.", body: (*insightPage).vitals},
+		{path: "vitals", tab: "Web Vitals", title: "Core Web Vitals", sub: "Raygun v3's own figures, {step} by {step}. Only a button that names a price asks for more.", body: (*insightPage).vitals},
 		{path: "errors", tab: "Errors", title: "Errors by sessions touched", sub: each, one: "error", many: "errors", rows: 25, body: (*insightPage).table},
 		{path: "countries", tab: "Countries", title: "Countries", sub: each, one: "country", many: "countries", rows: 40, body: (*insightPage).table},
 		{path: "browsers", tab: "Browsers", title: "Browsers", sub: each, one: "browser", many: "browsers", rows: 40, body: (*insightPage).table},
@@ -73,8 +74,6 @@ type insightInput struct {
 	query                services.InsightQuery
 	problems             services.Problems
 	from, to, conn, span string
-	// page counts the parts of a table from 1.
-	page int
 	// all says that figures of every connection are also of removed ones.
 	all bool
 }
@@ -96,8 +95,8 @@ const maxInsightPage = 1000
 // included.
 func readInsight(topic insightTopic, v url.Values, conns []services.Connection, now time.Time) insightInput {
 	in := insightInput{topic: topic, from: strings.TrimSpace(v.Get("from")), to: strings.TrimSpace(v.Get("to")), conn: v.Get("conn"), span: v.Get("span")}
-	in.page = int(min(max(idOf(v.Get("page")), 1), maxInsightPage))
-	in.query.Sort, in.query.Rows, in.query.Skip = services.PageSort(v.Get("sort")), topic.rows, (in.page-1)*topic.rows
+	page := int(min(max(idOf(v.Get("page")), 1), maxInsightPage))
+	in.query.Sort, in.query.Rows, in.query.Skip = services.PageSort(v.Get("sort")), topic.rows, (page-1)*topic.rows
 	if topic.path != "pages" {
 		in.query.Sort = services.SortViews
 	}
@@ -202,15 +201,16 @@ func (a *app) insight(w http.ResponseWriter, r *http.Request) error {
 		status = http.StatusUnprocessableEntity
 	default:
 		p := &insightPage{a: a, r: r, in: in, to: behind{path: orgPath(r, "sessions"), q: in.query, all: in.all}}
-		if p.report, err = a.Insight.Report(r.Context(), orgOf(r), in.query, topic.tables(part)...); err != nil {
+		if topic.path == "vitals" { // Raygun's own counts, of which the mirror knows nothing
+			v.Body, err = topic.body(p)
+		} else if err = p.count(part); err == nil && !part {
+			err = p.fill(&v)
+		}
+		if err != nil {
 			return err
 		}
-		p.trend = trendOf(p.report.Series.Before)
 		if part {
 			return a.render(w, r, http.StatusOK, templates.InsightWhere(p.where()))
-		}
-		if err := p.fill(&v); err != nil {
-			return err
 		}
 	}
 	title := "Insight"
@@ -220,10 +220,23 @@ func (a *app) insight(w http.ResponseWriter, r *http.Request) error {
 	return a.page(w, r, status, title, "insight", templates.Insight(v))
 }
 
+// step names what a bar of the page's charts is of.
+func (in *insightInput) step() string {
+	weeks := chartStep(int(in.query.To-in.query.From)+1, maxListBars) > 1
+	if in.topic.path == "vitals" {
+		weeks = in.query.VitalsStep() > 1
+	}
+	if weeks {
+		return "week"
+	}
+	return "day"
+}
+
 // view is the page without its figures.
 func (in *insightInput) view(r *http.Request, conns []services.Connection) templates.InsightView {
+	words := strings.NewReplacer("{step}", in.step())
 	v := templates.InsightView{
-		Title: in.topic.title, Sub: in.topic.sub, Action: insightPath(r, in.topic.path), SettingsHref: orgPath(r, "settings/connections"),
+		Title: words.Replace(in.topic.title), Sub: words.Replace(in.topic.sub), Action: insightPath(r, in.topic.path), SettingsHref: orgPath(r, "settings/connections"),
 		NoConnection: len(conns) == 0, Wrong: len(in.problems) > 0, AllHref: orgPath(r, "sessions"),
 		From:        templates.FieldView{ID: "from", Name: "from", Label: "From (UTC)", Type: "date", Value: in.from, Error: in.problems["from"], Required: true},
 		To:          templates.FieldView{ID: "to", Name: "to", Label: "To (UTC), included", Type: "date", Value: in.to, Error: in.problems["to"], Required: true},
@@ -268,25 +281,28 @@ func trendOf(before services.Counts) trendFunc {
 	return templates.FormatTrend
 }
 
+// count reads the figures that the page or its part shows from the mirror.
+func (p *insightPage) count(part bool) (err error) {
+	p.report, err = p.a.Insight.Report(p.r.Context(), orgOf(p.r), p.in.query, p.in.topic.tables(part)...)
+	p.trend = trendOf(p.report.Series.Before)
+	return err
+}
+
 // fill shows the page's figures and what they are computed from.
 func (p *insightPage) fill(v *templates.InsightView) error {
-	now, topic := p.report.Series.Now, p.in.topic
-	if v.Nothing = now.Sessions == 0; v.Nothing && topic.path != "vitals" {
+	now, q := p.report.Series.Now, p.in.query
+	if v.Nothing = now.Sessions == 0; v.Nothing {
 		return nil
 	}
-	if !v.Nothing {
-		q := p.in.query
-		v.Sample = fmt.Sprintf("Computed from the %s in the mirror that began from %s to %s (UTC). Page views and errors of %s of them are here (%s).",
-			templates.Plural(now.Sessions, "session", "sessions"), templates.FormatDate(q.From.Time()), templates.FormatDate(q.To.Time()),
-			templates.FormatCount(now.Detailed), templates.FormatPercent(shareOf(now.Detailed, now.Sessions)))
-		notes, err := p.coverage()
-		if err != nil {
-			return err
-		}
-		v.Notes = append(notes, insightNotes(q, p.report, templates.Plural(int(q.To-q.From+1), "day", "days"))...)
+	v.Sample = fmt.Sprintf("Computed from the %s in the mirror that began from %s to %s (UTC). Page views and errors of %s of them are here (%s).",
+		templates.Plural(now.Sessions, "session", "sessions"), templates.FormatDate(q.From.Time()), templates.FormatDate(q.To.Time()),
+		templates.FormatCount(now.Detailed), templates.FormatPercent(shareOf(now.Detailed, now.Sessions)))
+	notes, err := p.coverage()
+	if err != nil {
+		return err
 	}
-	body, err := topic.body(p)
-	v.Body = body
+	v.Notes = append(notes, insightNotes(q, p.report, templates.Plural(int(q.To-q.From+1), "day", "days"))...)
+	v.Body, err = p.in.topic.body(p)
 	return err
 }
 

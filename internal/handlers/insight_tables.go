@@ -21,7 +21,7 @@ func (p *insightPage) overview() (templ.Component, error) {
 			{Label: "Anonymous", Href: to.sessions("people", services.AnonymousPeople), Value: templates.FormatPercent(shareOf(now.Anonymous, now.Sessions)), Hint: templates.Plural(now.Anonymous, "session", "sessions")},
 			{Label: "Rated Excellent or Good", Href: to.sessions("ratings", "excellent", "ratings", "good"), Value: ofRated(now.Excellent+now.Good, now), Hint: templates.FormatCount(now.Excellent+now.Good) + " of " + templates.Plural(now.Rated(), "rated session", "rated sessions")},
 		},
-		Chart: ratingChart(p.report.Series, maxListBars, nil), DaysHref: p.in.address(p.r, "days"),
+		Chart: ratingChart(p.report.Series, maxListBars, nil), Step: p.in.step(), DaysHref: p.in.address(p.r, "days"),
 		Pages: p.pageLoads(), Errors: p.errors(), WhereHref: p.in.address(p.r, ""), Where: p.where(),
 	}
 	v.Pages.All = p.all(topicOf("pages"), p.report.Pages.All)
@@ -46,7 +46,7 @@ func (p *insightPage) all(topic insightTopic, n int) *templates.LinkView {
 func (p *insightPage) where() (out []templates.SharesView) {
 	for _, t := range insightTopics() {
 		if slices.Contains(whereTables(), services.InsightTable(t.path)) {
-			v, n := p.shares(t)
+			v, _, n := p.shares(t)
 			if v.All = p.all(t, n); n == 0 {
 				v.All = &templates.LinkView{Label: "Show", Href: p.in.address(p.r, t.path)}
 			}
@@ -71,7 +71,7 @@ func (p *insightPage) days() (templ.Component, error) {
 // pages is the page of all pages.
 func (p *insightPage) pages() (templ.Component, error) {
 	v := p.pageLoads()
-	v.Pager = p.pager(len(v.Rows), p.report.Pages.All)
+	v.Pager = p.pager(p.report.Pages.First, len(v.Rows), p.report.Pages.All)
 	for i, sort := range []services.PageSort{"", services.SortP50, services.SortP75, services.SortP95, services.SortTrend, services.SortViews} {
 		if sort == "" {
 			continue
@@ -107,19 +107,19 @@ func (p *insightPage) pageLoads() templates.PageLoadsView {
 
 // table is the page of a topic that is one table of shares.
 func (p *insightPage) table() (templ.Component, error) {
-	v, all := p.shares(p.in.topic)
-	v.Pager = p.pager(len(v.Rows), all)
+	v, first, all := p.shares(p.in.topic)
+	v.Pager = p.pager(first, len(v.Rows), all)
 	return templates.Shares(v), nil
 }
 
-// shares are the rows of a topic's table that the report has, and how many the
-// table has in all.
-func (p *insightPage) shares(t insightTopic) (v templates.SharesView, all int) {
+// shares are the rows of a topic's table that the report has, how many stand
+// before them, and how many the table has in all.
+func (p *insightPage) shares(t insightTopic) (v templates.SharesView, first, all int) {
 	var rows services.Ranking[services.ValueRow]
 	var name func(string) string
 	switch services.InsightTable(t.path) {
 	case services.TableErrors:
-		return p.errors(), p.report.Errors.All
+		return p.errors(), p.report.Errors.First, p.report.Errors.All
 	case services.TableCountries:
 		rows, name = p.report.Countries, templates.CountryName
 	case services.TableBrowsers:
@@ -129,7 +129,7 @@ func (p *insightPage) shares(t insightTopic) (v templates.SharesView, all int) {
 	}
 	return templates.SharesView{
 		Title: t.title, What: upperFirst(t.one), Rows: valueRows(rows.Rows, p.report.Series.Now.Sessions, t.path, p.to, p.trend, name),
-	}, rows.All
+	}, rows.First, rows.All
 }
 
 func (p *insightPage) errors() templates.SharesView {
@@ -144,20 +144,18 @@ func (p *insightPage) errors() templates.SharesView {
 }
 
 // pager leads to the parts of a table before and after the rows that are here.
-func (p *insightPage) pager(here, all int) (v templates.RankPagerView) {
-	skip, topic := p.in.query.Skip, p.in.topic
+func (p *insightPage) pager(first, here, all int) (v templates.RankPagerView) {
+	topic := p.in.topic
 	if here == all {
 		return v
 	}
-	v.Shown = fmt.Sprintf("%s to %s of %s", templates.FormatCount(skip+1), templates.FormatCount(skip+here), templates.Plural(all, topic.one, topic.many))
-	if here == 0 {
-		v.Shown = templates.Plural(all, topic.one, topic.many)
+	v.Shown = fmt.Sprintf("%s to %s of %s", templates.FormatCount(first+1), templates.FormatCount(first+here), templates.Plural(all, topic.one, topic.many))
+	page := first/topic.rows + 1
+	if page > 1 {
+		v.Previous = p.in.address(p.r, topic.path, "page", fmt.Sprint(page-1))
 	}
-	if p.in.page > 1 {
-		v.Previous = p.in.address(p.r, topic.path, "page", fmt.Sprint(p.in.page-1))
-	}
-	if skip+here < all {
-		v.Next = p.in.address(p.r, topic.path, "page", fmt.Sprint(p.in.page+1))
+	if first+here < all {
+		v.Next = p.in.address(p.r, topic.path, "page", fmt.Sprint(page+1))
 	}
 	return v
 }

@@ -25,7 +25,13 @@ func TestInsightSaysWhatItIsComputedFrom(t *testing.T) {
 	sessions := b.get(a.location)
 	b.get("/o/acme/insight?span=90d").wants(t, 200, "Computed from the 500 sessions in the mirror", "Page views and errors of 0 of them are here (0 %)",
 		"No page views of these sessions here", "Sessions a week", `href="/o/acme/insight/countries?span=90d"`)
-	b.get("/o/acme/insight/days?span=90d").wants(t, 200, "Raygun rated none of these sessions", "Numbers: Sessions a week")
+	b.get("/o/acme/insight/days?span=90d").wants(t, 200, "Raygun rated none of these sessions", "Numbers: Sessions a week",
+		">Sessions by week</h1>", "Every week leads to its sessions")
+	b.get("/o/acme/insight?span=90d").wants(t, 200, "Every week, in numbers")
+	b.get("/o/acme/insight/days?from=2026-09-01&to=2026-10-01").wants(t, 200, ">Sessions by day</h1>")
+	b.get("/o/acme/insight/days?from=2026-09-01&to=2026-10-02").wants(t, 200, ">Sessions by week</h1>")
+	b.get("/o/acme/insight/vitals?span=90d").wants(t, 200, "week by week")
+	b.get("/o/acme/insight/vitals?span=30d").wants(t, 200, "day by day")
 	b.get("/o/acme/insight/countries?span=90d").wants(t, 200, "United States", "Computed from the 500 sessions")
 
 	for _, path := range listed(sessions.body, 3) {
@@ -42,7 +48,10 @@ func TestInsightSaysWhatItIsComputedFrom(t *testing.T) {
 		"countries": "Countries", "browsers": "Browsers", "systems": "Operating systems",
 	} {
 		topics[topic] = b.get("/o/acme/insight/" + topic + "?span=30d")
-		topics[topic].wants(t, 200, ">"+title+"</h1>", "Page views and errors of ", `href="/o/acme/insight?span=30d"`, `aria-current="page">30 days`)
+		if told := strings.Contains(topics[topic].body, "Page views and errors of "); told != (topic != "vitals") {
+			t.Errorf("%s says that it is computed from the mirror: %v", topic, told)
+		}
+		topics[topic].wants(t, 200, ">"+title+"</h1>", `href="/o/acme/insight?span=30d"`, `aria-current="page">30 days`)
 		page.wants(t, 200, `href="/o/acme/insight/`+topic+`?span=30d"`)
 	}
 	if n := sb.CountCalls(sandbox.OpSession) + sb.CountCalls(sandbox.OpSessions); n != calls {
@@ -69,7 +78,12 @@ func TestInsightSaysWhatItIsComputedFrom(t *testing.T) {
 	}
 
 	b.get("/o/acme/insight/nothing").wants(t, 404)
-	b.get("/o/acme/insight/pages?page=99999999999").wants(t, 200, "No page views of these sessions here")
+	for topic, none := range map[string]string{"pages": "No page views of these sessions here", "errors": "No error is known", "countries": `<p class="muted">`} {
+		past, last := b.get("/o/acme/insight/"+topic+"?page=99999999999"), b.get("/o/acme/insight/"+topic)
+		if past.wants(t, 200, "<tbody>"); strings.Contains(past.body, none) || !strings.Contains(last.body, "<tbody>") {
+			t.Errorf("past the last page of %s are no rows", topic)
+		}
+	}
 	b.get("/o/acme/insight/errors?from=2026-11-21&to=2026-11-20").wants(t, 422, "ends before it begins", `action="/o/acme/insight/errors"`)
 	b.get("/o/acme/insight?from=2026-11-21&to=2026-11-20").wants(t, 422, "ends before it begins", `value="2026-11-21"`)
 	b.get("/o/acme/insight?from=soon").wants(t, 422, "Give the day to begin with", `value="soon"`)

@@ -82,14 +82,18 @@ type InsightQuery struct {
 // Ranking is a part of a list that is ranked.
 type Ranking[T any] struct {
 	Rows []T
-	// All is how many rows the list has.
-	All int
+	// First is how many rows of the list stand before these, All how many it has.
+	First, All int
 }
 
-// ranked is the part of a list that a query wants.
+// ranked is the part of a list that a query wants, its last one if the query
+// leaves all rows out.
 func ranked[T any](q InsightQuery, rows []T) Ranking[T] {
-	first := min(max(q.Skip, 0), len(rows))
-	return Ranking[T]{Rows: rows[first:min(first+q.Rows, len(rows))], All: len(rows)}
+	first := max(q.Skip, 0)
+	if first >= len(rows) {
+		first = max(len(rows)-1, 0) / max(q.Rows, 1) * q.Rows
+	}
+	return Ranking[T]{Rows: rows[first:min(first+q.Rows, len(rows))], First: first, All: len(rows)}
 }
 
 // days is how many days the query is about.
@@ -354,7 +358,7 @@ func (s *Insight) pages(ctx context.Context, org OrgID, ids []ConnectionID, q In
 		if err := s.loads(ctx, org, ids, q, part.Rows, true, r); err != nil {
 			return err
 		}
-		r.Pages = Ranking[PageRow]{Rows: pageRows(part.Rows), All: part.All}
+		r.Pages = Ranking[PageRow]{Rows: pageRows(part.Rows), First: part.First, All: part.All}
 	} else {
 		if err := s.loads(ctx, org, ids, q, pages, false, r); err != nil {
 			return err

@@ -140,11 +140,16 @@ func (s *Insight) Vitals(ctx context.Context, org OrgID, q InsightQuery) ([]Vita
 	return out, nil
 }
 
-func (s *Insight) vitals(ctx context.Context, c Connection, q InsightQuery) (Vitals, error) {
-	v := Vitals{Connection: c, Step: 1}
+// VitalsStep is how many days of a query one point of its web vitals stands for.
+func (q InsightQuery) VitalsStep() Day {
 	if q.days() > vitalDays {
-		v.Step = 7
+		return 7
 	}
+	return 1
+}
+
+func (s *Insight) vitals(ctx context.Context, c Connection, q InsightQuery) (Vitals, error) {
+	v := Vitals{Connection: c, Step: q.VitalsStep()}
 	now := s.connections.now()
 	last := min(q.To, DayOf(now))
 	rows, err := s.db.Org(c.Org).Vitals(ctx, c.ID, q.From, last)

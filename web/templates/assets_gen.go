@@ -4,7 +4,7 @@ package templates
 
 // Where the built files are served; the hash is that of their content.
 const (
-	urlCSS     = "/static/app.2a4233d15a2e.css"
+	urlCSS     = "/static/app.c0444f2dcb6c.css"
 	urlAppJS   = "/static/app.001bc3f91ef0.js"
 	urlThemeJS = "/static/theme.d329c1c2cbae.js"
 	urlGraphQL = "/static/graphql.600152c87cfa.js"

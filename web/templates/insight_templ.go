@@ -39,9 +39,9 @@ type InsightView struct {
 // rows of the tables that the other pages have.
 type InsightOverview struct {
 	Stats []StatView
-	// Chart has its numbers at DaysHref.
-	Chart    ChartView
-	DaysHref string
+	// Chart has its numbers, of each Step, at DaysHref.
+	Chart          ChartView
+	Step, DaysHref string
 	// Pages has no links in its headings.
 	Pages     PageLoadsView
 	Errors    SharesView
@@ -389,7 +389,7 @@ func InsightFigures(v InsightOverview) templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = Card(v.Chart.Caption, insightMore("Every day, in numbers", v.DaysHref)).Render(templ.WithChildren(ctx, templ_7745c5c3_Var9), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = Card(v.Chart.Caption, insightMore("Every "+v.Step+", in numbers", v.DaysHref)).Render(templ.WithChildren(ctx, templ_7745c5c3_Var9), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
