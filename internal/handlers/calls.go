@@ -61,7 +61,6 @@ func (a *app) calls(w http.ResponseWriter, r *http.Request) error {
 // numbers.
 func (a *app) callDays(w http.ResponseWriter, r *http.Request) error {
 	in := readCalls(r)
-	in.query.Person, in.query.Customer = 0, 0
 	h, err := a.historyView(r, in)
 	if err != nil {
 		return err
@@ -134,18 +133,26 @@ func (a *app) callCharts(r *http.Request, in historyInput) ([]templates.CallsCha
 	if s.Cut {
 		days.Note = fmt.Sprintf("Only the last %d days are shown.", services.MaxSpendingDays)
 	}
-	last := s.Hours[0].At
-	hours := callChart(templates.FormatDate(last)+" by hour", "Hour (UTC)", "15:04", "15:04", s.Hours)
-	if services.DayOf(last) == services.DayOf(a.now()) {
-		hours.Caption = "Today by hour"
+	charts := []templates.CallsChartView{days}
+	if len(s.Hours) > 0 {
+		charts = append(charts, a.callHours(s.Hours))
 	}
-	charts := []templates.CallsChartView{days, hours}
 	if q.Person != 0 || q.Customer != 0 {
 		for i := range charts {
 			charts[i].Note += " These are everybody's: the counters do not tell who asked, or about whom."
 		}
 	}
 	return charts, nil
+}
+
+// callHours draws the calls of one day by hour.
+func (a *app) callHours(slots []services.SpendingSlot) templates.CallsChartView {
+	last := slots[0].At
+	hours := callChart(templates.FormatDate(last)+" by hour", "Hour (UTC)", "15:04", "15:04", slots)
+	if services.DayOf(last) == services.DayOf(a.now()) {
+		hours.Caption = "Today by hour"
+	}
+	return hours
 }
 
 // callChart draws calls. Those that take none of the day's allowance stand on top

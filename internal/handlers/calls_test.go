@@ -31,12 +31,18 @@ func TestChartsOfCallsObeyTheFilters(t *testing.T) {
 		"from=2020-01-01&until=2020-01-31": {"Calls a day", "Wed 1 Jan 2020"},
 		"from=2020-01-01&until=2020-03-31": {"Calls a week"},
 		"from=2020-01-01":                  {"Calls a week", "Only the last 92 days are shown."},
-		"from=2999-01-01":                  {"Today by hour"},
 		"connection=2":                     {"0 calls by people"}, // LogRocket's
 		"connection=1":                     {"Line: 50 calls a day"},
 	} {
 		b.get("/o/acme/calls/days?"+query).wants(t, 200, wants...)
 	}
 	b.get("/o/acme/calls?person=2").wants(t, 200, "These are everybody&#39;s")
+	b.get("/o/acme/calls/days?person=2&customer=3").wants(t, 200, "These are everybody&#39;s", `href="/o/acme/calls?customer=3&amp;person=2"`, `name="person" value="2"`)
+	for _, path := range []string{"/o/acme/calls", "/o/acme/calls/days"} {
+		future := b.get(path + "?from=2999-01-01")
+		if future.wants(t, 200, "0 calls by people"); strings.Contains(future.body, "by hour</h2>") || strings.Contains(future.body, "chart-bars") {
+			t.Errorf("%s draws calls of days that have not come", path)
+		}
+	}
 	b.get("/o/acme/calls/days?from=soon").wants(t, 422, "Give a day such as", `value="soon"`)
 }

@@ -24,7 +24,7 @@ type SpendingSlot struct {
 // Spending is how the calls of one connection, or of all, spread.
 type Spending struct {
 	// Days are the UTC days of a range, oldest first; of more than 31 days they are
-	// weeks. Hours are those of its last day.
+	// weeks. Hours are those of its last day. Both are empty of days to come.
 	Days, Hours []SpendingSlot
 	Weeks       bool
 	// Cut says that the range is longer than what is told, its last 92 days.
@@ -43,7 +43,7 @@ func (c *Connections) Spending(ctx context.Context, org OrgID, conn ConnectionID
 	}
 	first := last - spendingDays + 1
 	if !from.IsZero() {
-		first = min(db.DayOf(from), last)
+		first = db.DayOf(from)
 	}
 	var out Spending
 	if last-first >= MaxSpendingDays {
@@ -55,6 +55,9 @@ func (c *Connections) Spending(ctx context.Context, org OrgID, conn ConnectionID
 			return out, err
 		}
 		out.Allowance = one.Allowance
+	}
+	if first > last {
+		return out, nil
 	}
 	hours, err := c.db.Org(org).CallHours(ctx, conn, first.Time(), (last + 1).Time())
 	if err != nil {

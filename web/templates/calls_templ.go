@@ -105,9 +105,11 @@ func CallsPage(v CallsView) templ.Component {
 					}()
 				}
 				ctx = templ.InitializeContext(ctx)
-				templ_7745c5c3_Err = ChartGlance(v.Days.ChartView).Render(ctx, templ_7745c5c3_Buffer)
-				if templ_7745c5c3_Err != nil {
-					return templ_7745c5c3_Err
+				if len(v.Days.Bars) > 0 {
+					templ_7745c5c3_Err = ChartGlance(v.Days.ChartView).Render(ctx, templ_7745c5c3_Buffer)
+					if templ_7745c5c3_Err != nil {
+						return templ_7745c5c3_Err
+					}
 				}
 				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 1, " ")
 				if templ_7745c5c3_Err != nil {
@@ -245,9 +247,11 @@ func CallDays(filter CallsFilterView, ledgerHref string, charts []CallsChartView
 						}()
 					}
 					ctx = templ.InitializeContext(ctx)
-					templ_7745c5c3_Err = Chart(c.ChartView).Render(ctx, templ_7745c5c3_Buffer)
-					if templ_7745c5c3_Err != nil {
-						return templ_7745c5c3_Err
+					if len(c.Bars) > 0 {
+						templ_7745c5c3_Err = Chart(c.ChartView).Render(ctx, templ_7745c5c3_Buffer)
+						if templ_7745c5c3_Err != nil {
+							return templ_7745c5c3_Err
+						}
 					}
 					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 3, " ")
 					if templ_7745c5c3_Err != nil {
@@ -322,6 +326,11 @@ func callsFilter(v CallsFilterView) templ.Component {
 			}
 			if len(v.People) > 0 {
 				templ_7745c5c3_Err = Select(v.Person, v.People).Render(ctx, templ_7745c5c3_Buffer)
+				if templ_7745c5c3_Err != nil {
+					return templ_7745c5c3_Err
+				}
+			} else if v.Person.Value != "0" {
+				templ_7745c5c3_Err = Hidden([]HiddenView{{Name: v.Person.Name, Value: v.Person.Value}}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -413,7 +422,7 @@ func callsSum(v CallsChartView) templ.Component {
 		var templ_7745c5c3_Var13 string
 		templ_7745c5c3_Var13, templ_7745c5c3_Err = templ.JoinStringErrs(v.Sum)
 		if templ_7745c5c3_Err != nil {
-			return failed(templ_7745c5c3_Err, `calls.templ`, 100, 9)
+			return failed(templ_7745c5c3_Err, `calls.templ`, 106, 9)
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var13))
 		if templ_7745c5c3_Err != nil {
@@ -427,7 +436,7 @@ func callsSum(v CallsChartView) templ.Component {
 			var templ_7745c5c3_Var14 string
 			templ_7745c5c3_Var14, templ_7745c5c3_Err = templ.JoinStringErrs(v.Note)
 			if templ_7745c5c3_Err != nil {
-				return failed(templ_7745c5c3_Err, `calls.templ`, 102, 11)
+				return failed(templ_7745c5c3_Err, `calls.templ`, 108, 11)
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var14))
 			if templ_7745c5c3_Err != nil {
