@@ -3,6 +3,7 @@ package handlers
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 
 	"sightline/internal/services"
@@ -16,6 +17,13 @@ func readCalls(r *http.Request) historyInput {
 	return in
 }
 
+// callValues are the ledger's filters for an address: it lists calls alone.
+func callValues(in historyInput) url.Values {
+	v := in.values()
+	v.Del("kind")
+	return v
+}
+
 // calls handles GET /calls: the ledger, and what was spent day by day.
 func (a *app) calls(w http.ResponseWriter, r *http.Request) error {
 	in := readCalls(r)
@@ -23,9 +31,8 @@ func (a *app) calls(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	here, values := orgPath(r, "calls"), in.values()
-	values.Del("kind")
-	v := templates.CallsView{Now: a.now(), CSVURL: h.CSVURL, DaysHref: orgPath(r, "calls/days") + query(values)}
+	here := orgPath(r, "calls")
+	v := templates.CallsView{Now: a.now(), CSVURL: h.CSVURL, DaysHref: orgPath(r, "calls/days") + query(callValues(in))}
 	if v.Filter, err = a.callsFilter(r, here, in, h); err != nil {
 		return err
 	}
@@ -52,7 +59,7 @@ func (a *app) calls(w http.ResponseWriter, r *http.Request) error {
 			Connection: templates.LinkView{Label: row.Connection, Href: row.ConnectionURL},
 		})
 	}
-	v.Pager = historyPager(here, in, values, page.Next)
+	v.Pager = historyPager(here, in, callValues(in), page.Next)
 	v.Pager.Shown = templates.Plural(len(v.Rows), "call", "calls")
 	return a.page(w, r, http.StatusOK, "Calls", "history", templates.CallsPage(v))
 }
@@ -73,12 +80,11 @@ func (a *app) callDays(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	values, status := in.values(), http.StatusOK
-	values.Del("kind")
+	status := http.StatusOK
 	if len(in.problems) > 0 {
 		status = http.StatusUnprocessableEntity
 	}
-	return a.page(w, r, status, "Calls by day and hour", "history", templates.CallDays(filter, orgPath(r, "calls")+query(values), charts))
+	return a.page(w, r, status, "Calls by day and hour", "history", templates.CallDays(filter, orgPath(r, "calls")+query(callValues(in)), charts))
 }
 
 // callsFilter is the form of the pages of calls.
@@ -88,9 +94,7 @@ func (a *app) callsFilter(r *http.Request, here string, in historyInput, h templ
 		Connection:  templates.FieldView{ID: "connection", Name: "connection", Label: "Connection", Value: strconv.FormatInt(int64(in.query.Connection), 10)},
 		Connections: []templates.OptionView{{Value: "0", Label: "All"}},
 	}
-	values := in.values()
-	values.Del("kind")
-	if len(values) > 0 || len(in.problems) > 0 {
+	if len(callValues(in)) > 0 || len(in.problems) > 0 {
 		v.ResetURL = here
 	}
 	conns, err := a.Connections.All(r.Context(), orgOf(r))
@@ -123,8 +127,7 @@ func (a *app) callCharts(r *http.Request, in historyInput) ([]templates.CallsCha
 	}
 	if !s.Weeks {
 		for i, d := range s.Days {
-			v := in.values()
-			v.Del("kind")
+			v := callValues(in)
 			v.Set("from", dayText(services.DayOf(d.At)))
 			v.Set("until", v.Get("from"))
 			days.Bars[i].Href = orgPath(r, "calls") + query(v)

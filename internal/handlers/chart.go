@@ -9,16 +9,13 @@ import (
 	"sightline/web/templates"
 )
 
-// maxBars is how many bars a chart has at most; more days are drawn as weeks.
-// maxListBars is that above a list, where each bar's links weigh.
-const (
-	maxBars     = 62
-	maxListBars = 31
-)
+// maxDayBars is how many days are drawn one by one; more are drawn as weeks, as
+// each bar's links weigh.
+const maxDayBars = 31
 
-// chartStep is how many days a bar stands for in a chart of at most so many.
-func chartStep(days, most int) int {
-	if days > most {
+// chartStep is how many days a bar stands for in a chart of so many.
+func chartStep(days int) int {
+	if days > maxDayBars {
 		return 7
 	}
 	return 1
@@ -26,9 +23,9 @@ func chartStep(days, most int) int {
 
 // ratingChart draws sessions a day by rating, against the days before. link
 // makes the address of the sessions from one day to another, both included; nil
-// makes no links. More days than most are drawn as weeks.
-func ratingChart(s services.DaySeries, most int, link func(from, to services.Day) string) templates.ChartView {
-	step := chartStep(len(s.Days), most)
+// makes no links.
+func ratingChart(s services.DaySeries, link func(from, to services.Day) string) templates.ChartView {
+	step := chartStep(len(s.Days))
 	v := templates.ChartView{
 		Caption: "Sessions a day by rating", Unit: "sessions", Step: "Day",
 		Parts: []templates.ChartPart{

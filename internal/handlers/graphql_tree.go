@@ -76,16 +76,20 @@ func answerChart(c services.GraphQLChart, here answerPlace, list string) *templa
 	return v
 }
 
-// maxCharted is the largest number that a bar shows.
-const maxCharted = 1e15
+// maxCharted is the largest number that a bar shows, and maxGraphQLBars how many
+// bars there are at most.
+const (
+	maxCharted     = 1e15
+	maxGraphQLBars = 62
+)
 
 // graphQLChart draws points as bars, the last ones if there are too many; nil if
 // there is a number that no bar can show.
 func graphQLChart(c services.GraphQLChart) *templates.ChartView {
 	v := &templates.ChartView{Caption: c.Y + " by " + c.X, Unit: c.Y, Step: c.X, Parts: []templates.ChartPart{{Label: c.Y, Tone: "accent"}}, Scale: 1}
-	first := max(0, len(c.Values)-maxBars)
+	first := max(0, len(c.Values)-maxGraphQLBars)
 	if first > 0 {
-		v.Caption += fmt.Sprintf(", the last %d of %d", maxBars, len(c.Values))
+		v.Caption += fmt.Sprintf(", the last %d of %d", maxGraphQLBars, len(c.Values))
 	}
 	for _, n := range c.Values[first:] {
 		if n < 0 || n > maxCharted {

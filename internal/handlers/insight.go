@@ -222,7 +222,7 @@ func (a *app) insight(w http.ResponseWriter, r *http.Request) error {
 
 // step names what a bar of the page's charts is of.
 func (in *insightInput) step() string {
-	weeks := chartStep(int(in.query.To-in.query.From)+1, maxListBars) > 1
+	weeks := chartStep(int(in.query.To-in.query.From)+1) > 1
 	if in.topic.path == "vitals" {
 		weeks = in.query.VitalsStep() > 1
 	}

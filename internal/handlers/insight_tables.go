@@ -21,7 +21,7 @@ func (p *insightPage) overview() (templ.Component, error) {
 			{Label: "Anonymous", Href: to.sessions("people", services.AnonymousPeople), Value: templates.FormatPercent(shareOf(now.Anonymous, now.Sessions)), Hint: templates.Plural(now.Anonymous, "session", "sessions")},
 			{Label: "Rated Excellent or Good", Href: to.sessions("ratings", "excellent", "ratings", "good"), Value: ofRated(now.Excellent+now.Good, now), Hint: templates.FormatCount(now.Excellent+now.Good) + " of " + templates.Plural(now.Rated(), "rated session", "rated sessions")},
 		},
-		Chart: ratingChart(p.report.Series, maxListBars, nil), Step: p.in.step(), DaysHref: p.in.address(p.r, "days"),
+		Chart: ratingChart(p.report.Series, nil), Step: p.in.step(), DaysHref: p.in.address(p.r, "days"),
 		Pages: p.pageLoads(), Errors: p.errors(), WhereHref: p.in.address(p.r, ""), Where: p.where(),
 	}
 	v.Pages.All = p.all(topicOf("pages"), p.report.Pages.All)
@@ -64,7 +64,7 @@ func (p *insightPage) days() (templ.Component, error) {
 	if p.report.V3 > 0 && p.report.V3 == p.report.Connections {
 		ratings.None = "Raygun's API v3 gives no ratings."
 	}
-	chart := ratingChart(p.report.Series, maxListBars, func(a, b services.Day) string { return p.to.between(a, b) })
+	chart := ratingChart(p.report.Series, func(a, b services.Day) string { return p.to.between(a, b) })
 	return templates.InsightDays(chart, p.to.sessions(), ratings), nil
 }
 

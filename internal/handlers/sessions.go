@@ -226,7 +226,7 @@ func notInV3(v *templates.SessionsView, why string) {
 func (a *app) sessionChart(r *http.Request, f sessionForm, c services.SessionChart, conns []services.Connection, v *templates.SessionsView) error {
 	rest := f.page()
 	rest.Del("span")
-	chart := ratingChart(c.DaySeries, maxListBars, func(from, to services.Day) string {
+	chart := ratingChart(c.DaySeries, func(from, to services.Day) string {
 		if from.Time().Before(f.query.From) || f.query.UserType != "" {
 			return ""
 		}
