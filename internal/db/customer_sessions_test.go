@@ -16,7 +16,7 @@ func TestCustomersSessionsAreThoseOfTheirRows(t *testing.T) {
 	s := newBudgetSite(t, 50, 0)
 	at := func(minutes int) time.Time { return noon().Add(time.Duration(minutes) * time.Minute) }
 	n := func(n int64) *int64 { return &n }
-	ada := db.Session{UserIdentifier: "ada", UserEmail: "ada@example.com"}
+	ada := db.Session{UserIdentifier: "ada\"\\", UserEmail: "ada@example.com", UserName: "Ada\u2028 [\"", UserURL: "https://raygun.example/ada"}
 	with := func(id string, change func(*db.Session)) db.Session {
 		row := ada
 		row.VendorID = id
@@ -34,7 +34,7 @@ func TestCustomersSessionsAreThoseOfTheirRows(t *testing.T) {
 			s.LengthMS, s.PageViewCount, s.Browser, s.Country = n(-5), n(1<<40), "Bröw\"ser\\\n🦊\x01", "']\""
 		}),
 		with("centuries", func(s *db.Session) { s.StartedAt, s.EndedAt = at(35), at(35).AddDate(7_000, 0, 0) }),
-		with("elsewhere", func(s *db.Session) { s.StartedAt, s.Platform = at(40), "Smart TV" }),
+		with("elsewhere", func(s *db.Session) { s.StartedAt, s.Platform, s.WebURL = at(40), "Smart TV", "https://raygun.example/1" }),
 	}
 	put := func(rows []db.Session) []db.SessionID {
 		t.Helper()
@@ -59,9 +59,25 @@ func TestCustomersSessionsAreThoseOfTheirRows(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		left := cmpopts.IgnoreFields(db.Session{}, "VendorID", "UserIdentifier", "UserEmail", "WebURL", "ListedAt")
+		left := cmpopts.IgnoreFields(db.Session{}, "VendorID", "UserIdentifier", "UserEmail", "UserName", "UserURL", "WebURL", "ListedAt")
 		if d := cmp.Diff(want, got, left, cmpopts.IgnoreUnexported(db.Session{})); d != "" {
 			t.Errorf("the rows (-) and the customer's sessions (+):\n%s", d)
+		}
+		// A look at the customer has them too, with more of the first.
+		g, err := s.org.Glance(t.Context(), 0, want[0].Customer, 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got[0].UserURL, got[0].WebURL, got[0].ListedAt = want[0].UserURL, want[0].WebURL, want[0].ListedAt
+		if d := cmp.Diff(got[:3], g.Newest, cmpopts.IgnoreUnexported(db.Session{})); d != "" {
+			t.Errorf("the customer's sessions (-) and their newest (+):\n%s", d)
+		}
+		ids, err := s.org.Identities(t.Context(), want[0].Customer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(ids, g.Identities); d != "" || len(ids) != 3 || g.Customer.Email != "ada@example.com" {
+			t.Errorf("%+v, with identities as listed (-) and as seen (+):\n%s", g.Customer, d)
 		}
 	}
 	check()

@@ -3,6 +3,8 @@ package db
 import (
 	"context"
 	"database/sql"
+	"fmt"
+	"strings"
 	"time"
 )
 
@@ -39,36 +41,78 @@ type Glance struct {
 	Pinned   bool // by the member
 	// ViewedAt is when the member looked at them last; zero means never.
 	ViewedAt time.Time
-	Sessions int // counted up to a limit
 	// SharesIDs says that somebody else holds one of their ids, see [Org.SharesWith].
 	SharesIDs bool
 	// Whether there are any users at LogRocket, trait edits, highlights, recordings
 	// and history entries.
 	Users, Edits, Highlights, Recordings, History bool
+	// Identities are those of [Org.Identities].
+	Identities []Identity
+	// Newest are their newest sessions as [Org.CustomerSessions] has them, the first
+	// with its links and with when a list last held it.
+	Newest []Session
 }
 
-// Glance reads one customer as a member sees them, their sessions counted up to
-// a limit.
-func (o Org) Glance(ctx context.Context, user UserID, id CustomerID, sessions int) (Glance, error) {
-	return one(ctx, o.db.r, "customer", func(r scanner) (Glance, error) {
-		return scanPacked(r, func(r scanner) (g Glance, err error) {
-			c := &g.Customer
-			err = r.Scan(&c.ID, &c.Name, &c.Email, (*stamp)(&c.FirstSeen), (*stamp)(&c.LastSeen), (*stamp)(&c.CreatedAt),
-				&g.Pinned, (*stamp)(&g.ViewedAt), &g.Sessions, &g.SharesIDs, &g.Users, &g.Edits, &g.Highlights, &g.Recordings, &g.History)
-			return g, err
-		})
-	}, `
-		SELECT json_array(`+customerColumns+`,
-			EXISTS (SELECT 1 FROM pins p WHERE p.org_id = c.org_id AND p.user_id = ? AND p.customer_id = c.id),
-			(SELECT v.viewed_at FROM recent_customers v WHERE v.org_id = c.org_id AND v.user_id = ? AND v.customer_id = c.id),
-			(SELECT count(*) FROM (SELECT 1 FROM sessions s WHERE s.customer_id = c.id LIMIT ?)),
-			EXISTS (SELECT 1 FROM `+sharedIdentities+` WHERE m.customer_id = c.id AND m.org_id = c.org_id AND `+sharedKinds+`),
+// glanceQuery is one text in four parts: the customer, their identities and their
+// sessions, a line each, and more of the first session. Four questions would take
+// SQLite's locks four times, which costs more than any of them.
+const glanceQuery = `
+	SELECT json_array(` + customerColumns + `,
+			EXISTS (SELECT 1 FROM pins p WHERE p.org_id = c.org_id AND p.user_id = ?3 AND p.customer_id = c.id),
+			(SELECT v.viewed_at FROM recent_customers v WHERE v.org_id = c.org_id AND v.user_id = ?3 AND v.customer_id = c.id),
+			EXISTS (SELECT 1 FROM ` + sharedIdentities + ` WHERE m.customer_id = c.id AND m.org_id = c.org_id AND ` + sharedKinds + `),
 			EXISTS (SELECT 1 FROM logrocket_users u WHERE u.customer_id = c.id AND u.org_id = c.org_id),
 			EXISTS (SELECT 1 FROM trait_edits e WHERE e.customer_id = c.id),
 			EXISTS (SELECT 1 FROM highlights h WHERE h.customer_id = c.id),
 			EXISTS (SELECT 1 FROM recordings r WHERE r.customer_id = c.id AND r.state = 'shown'),
 			EXISTS (SELECT 1 FROM history h WHERE h.org_id = c.org_id AND h.customer_id = c.id))
-		FROM customers c WHERE c.id = ? AND c.org_id = ?`, user, user, sessions, id, o.id)
+		|| char(12) || (SELECT coalesce(group_concat(line, char(10)), '') FROM (
+			SELECT ` + identityColumns + ` AS line FROM identities
+			WHERE customer_id = ?1 AND org_id = ?2
+			` + identityOrder + `))
+		|| char(12) || (SELECT coalesce(group_concat(line, char(10)), '') FROM (
+			SELECT ` + timelineColumns + ` AS line FROM sessions
+			WHERE customer_id = ?1 AND org_id = ?2
+			ORDER BY started_at DESC, id DESC LIMIT ?4))
+		|| char(12) || coalesce((
+			SELECT json_array(id, user_url, web_url, listed_at) FROM sessions
+			WHERE customer_id = ?1 AND org_id = ?2
+			ORDER BY started_at DESC, id DESC LIMIT 1), '')
+	FROM customers c WHERE c.id = ?1 AND c.org_id = ?2`
+
+// Glance reads one customer as a member sees them, with so many of their sessions
+// at the most.
+func (o Org) Glance(ctx context.Context, user UserID, id CustomerID, sessions int) (Glance, error) {
+	var g Glance
+	text, err := one(ctx, o.db.r, "customer", scanText, glanceQuery, id, o.id, user, sessions)
+	if err != nil {
+		return g, err
+	}
+	// JSON has no form feed and no line feed.
+	parts := strings.Split(text, "\f")
+	if len(parts) != 4 {
+		return g, fmt.Errorf("customer: %d parts instead of 4", len(parts))
+	}
+	c := &g.Customer
+	var p packedRow
+	err = p.read(parts[0], []any{
+		&c.ID, &c.Name, &c.Email, (*stamp)(&c.FirstSeen), (*stamp)(&c.LastSeen), (*stamp)(&c.CreatedAt),
+		&g.Pinned, (*stamp)(&g.ViewedAt), &g.SharesIDs, &g.Users, &g.Edits, &g.Highlights, &g.Recordings, &g.History,
+	})
+	if err != nil {
+		return g, wrap("customer", err)
+	}
+	if g.Identities, err = readIdentities(parts[1]); err != nil {
+		return g, err
+	}
+	if g.Newest, err = readSessions(parts[2], id); err != nil || len(g.Newest) == 0 {
+		return g, err
+	}
+	first := &g.Newest[0]
+	if err := p.read(parts[3], []any{&first.ID, &first.UserURL, &first.WebURL, (*stamp)(&first.ListedAt)}); err != nil {
+		return g, wrap("customer's newest session", err)
+	}
+	return g, nil
 }
 
 // Customers lists customers, the last seen first and those whom no vendor ever

@@ -237,22 +237,43 @@ func markAnswered(ctx context.Context, q querier, org OrgID, customer CustomerID
 	return nil
 }
 
-func scanIdentity(s scanner) (Identity, error) {
-	return scanPacked(s, func(s scanner) (v Identity, err error) {
-		err = s.Scan(&v.ID, &v.Customer, (*string)(&v.Kind), &v.Connection, &v.Value, (*stamp)(&v.FirstSeen), (*stamp)(&v.LastSeen))
-		return v, err
-	})
-}
+// How identities are listed.
+const (
+	identityColumns = "json_array(id, customer_id, kind, connection_id, value, first_seen, last_seen)"
+	identityOrder   = "ORDER BY kind, last_seen DESC, id DESC LIMIT 200"
+)
 
 // Identities lists what a customer was seen with, at most 200: kind by kind,
 // the last seen first.
 func (o Org) Identities(ctx context.Context, customer CustomerID) ([]Identity, error) {
-	return list(ctx, o.db.r, "identities", scanIdentity, `
-		SELECT json_array(id, customer_id, kind, connection_id, value, first_seen, last_seen)
-		FROM identities
-		WHERE customer_id = ? AND org_id = ?
-		ORDER BY kind, last_seen DESC, id DESC
-		LIMIT 200`, customer, o.id)
+	text, err := one(ctx, o.db.r, "identities", scanText, `
+		SELECT coalesce(group_concat(line, char(10)), '') FROM (
+			SELECT `+identityColumns+` AS line FROM identities
+			WHERE customer_id = ? AND org_id = ?
+			`+identityOrder+`)`, customer, o.id)
+	if err != nil {
+		return nil, err
+	}
+	return readIdentities(text)
+}
+
+// readIdentities reads a line for each identity.
+func readIdentities(text string) ([]Identity, error) {
+	if text == "" {
+		return nil, nil
+	}
+	out := make([]Identity, 0, 1+strings.Count(text, "\n"))
+	var p packedRow
+	var columns []any
+	for line := range strings.SplitSeq(text, "\n") {
+		out = append(out, Identity{})
+		v := &out[len(out)-1]
+		columns = append(columns[:0], &v.ID, &v.Customer, (*string)(&v.Kind), &v.Connection, &v.Value, (*stamp)(&v.FirstSeen), (*stamp)(&v.LastSeen))
+		if err := p.read(line, columns); err != nil {
+			return nil, wrap("identities", err)
+		}
+	}
+	return out, nil
 }
 
 // Resolve finds or makes the customer that a sighting is about, as everything

@@ -190,8 +190,16 @@ const customerSessionsQuery = `
 func (o Org) CustomerSessions(ctx context.Context, customer CustomerID, after Moment, limit int) ([]Session, error) {
 	at, id := after.args()
 	text, err := one(ctx, o.db.r, "customer's sessions", scanText, customerSessionsQuery, customer, o.id, at, id, limit)
-	if err != nil || text == "" {
+	if err != nil {
 		return nil, err
+	}
+	return readSessions(text, customer)
+}
+
+// readSessions reads a line for each session of a customer.
+func readSessions(text string, customer CustomerID) ([]Session, error) {
+	if text == "" {
+		return nil, nil
 	}
 	// Rows are large: they are read where they stay, in one piece of memory.
 	out := make([]Session, 0, 1+strings.Count(text, "\n"))

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/a-h/templ"
@@ -129,8 +130,8 @@ func (a *app) customerChips(p services.CustomerPage) []templates.ChipView {
 	if !p.Customer.LastSeen.IsZero() {
 		seen = templates.FormatAge(p.Customer.LastSeen, a.now()) + ", " + templates.FormatTime(p.Customer.LastSeen)
 	}
-	count := fmt.Sprint(p.Sessions)
-	if p.MoreSessions {
+	count := strconv.Itoa(min(len(p.Newest), services.PageSize))
+	if len(p.Newest) > services.PageSize {
 		count += "+"
 	}
 	chips := []templates.ChipView{

@@ -128,11 +128,9 @@ type RefreshOption struct {
 
 // CustomerPage is what stands at the head of a customer's page.
 type CustomerPage struct {
-	// Glance says who they are and what there is of them. Its Sessions are in the
-	// mirror; MoreSessions says that there are more than were counted.
+	// Glance says who they are and what there is of them. Newest are the sessions
+	// that their timeline begins with, one more than a page shows if there are more.
 	db.Glance
-	MoreSessions bool
-	Identities   []Identity
 	// Shares are other customers with one of this one's ids.
 	Shares []Shared
 	// Countries are those of their newest PageSize sessions, as the vendor wrote them.
@@ -145,21 +143,15 @@ type CustomerPage struct {
 	MirroredAt time.Time
 	Links      []VendorLink
 	Refresh    []RefreshOption
-	// newest are the sessions that their timeline begins with, one more than a
-	// page shows.
-	newest []Session
 }
 
 // Last is the customer's newest session; ok is false if the mirror holds none.
 func (p CustomerPage) Last() (s Session, ok bool) {
-	if len(p.newest) == 0 {
+	if len(p.Newest) == 0 {
 		return s, false
 	}
-	return p.newest[0], true
+	return p.Newest[0], true
 }
-
-// sessionsCounted is how far a customer's sessions are counted.
-const sessionsCounted = 100
 
 // Get returns one customer.
 func (c *Customers) Get(ctx context.Context, org OrgID, id CustomerID) (Customer, error) {
@@ -173,21 +165,15 @@ func (c *Customers) View(ctx context.Context, actor Actor, id CustomerID) (Custo
 	o := c.db.Org(actor.Org)
 	var p CustomerPage
 	var err error
-	if p.Glance, err = o.Glance(ctx, actor.User, id, sessionsCounted+1); err != nil {
+	if p.Glance, err = o.Glance(ctx, actor.User, id, PageSize+1); err != nil {
 		return p, notFound(err, noCustomer)
-	}
-	if p.Identities, err = o.Identities(ctx, id); err != nil {
-		return p, err
 	}
 	if p.SharesIDs {
 		if p.Shares, err = o.SharesWith(ctx, id); err != nil {
 			return p, err
 		}
 	}
-	if p.newest, err = o.CustomerSessions(ctx, id, Moment{}, PageSize+1); err != nil {
-		return p, err
-	}
-	if err := c.newestWhole(ctx, o, p.newest); err != nil {
+	if err := c.newestWhole(ctx, o, p.Newest); err != nil {
 		return p, err
 	}
 	conns, err := c.connections.All(ctx, actor.Org)
@@ -206,11 +192,15 @@ func (c *Customers) View(ctx context.Context, actor Actor, id CustomerID) (Custo
 	return p, err
 }
 
-// newestWhole reads the newest session of each connection in full: its links,
-// and when a list last held it.
+// newestWhole reads the newest session of each further connection in full: its
+// links, and when a list last held it.
 func (c *Customers) newestWhole(ctx context.Context, o db.Org, rows []Session) error {
 	var seen []ConnectionID
 	for i := range rows {
+		if i == 0 {
+			seen = append(seen, rows[0].Connection) // which has them already
+			continue
+		}
 		if slices.Contains(seen, rows[i].Connection) {
 			continue
 		}
@@ -230,8 +220,8 @@ func (c *Customers) newestWhole(ctx context.Context, o db.Org, rows []Session) e
 // sum tells in short what the newest sessions and the identities say.
 func (p *CustomerPage) sum(conns []Connection) {
 	known := map[ConnectionID]bool{}
-	for i := range p.newest[:min(len(p.newest), PageSize)] {
-		s := &p.newest[i]
+	for i := range p.Newest[:min(len(p.Newest), PageSize)] {
+		s := &p.Newest[i]
 		if s.Country != "" && !slices.Contains(p.Countries, s.Country) && len(p.Countries) < 10 {
 			p.Countries = append(p.Countries, s.Country)
 		}
@@ -242,7 +232,6 @@ func (p *CustomerPage) sum(conns []Connection) {
 			}
 		}
 	}
-	p.Sessions, p.MoreSessions = min(p.Sessions, sessionsCounted), p.Sessions > sessionsCounted
 	for _, v := range p.Identities {
 		known[v.Connection] = true
 	}
@@ -262,8 +251,8 @@ func (c *Customers) links(ctx context.Context, p CustomerPage, conns []Connectio
 			continue
 		}
 		if conn.Vendor.IsRaygun() {
-			for i := range p.newest {
-				if s := &p.newest[i]; s.Connection == conn.ID && s.UserURL != "" {
+			for i := range p.Newest {
+				if s := &p.Newest[i]; s.Connection == conn.ID && s.UserURL != "" {
 					out = append(out, VendorLink{Vendor: Raygun, Connection: conn.Name, URL: s.UserURL})
 					break
 				}

@@ -248,7 +248,7 @@ func TestMirrorKeepsWhatADetailToldAndTheNewerOfTwoAnswers(t *testing.T) {
 		t.Errorf("%d calls for asking again", f.calls.Load()-before)
 	}
 	c, err := m.Customers.View(t.Context(), m.actor, d.Session.Customer)
-	if err != nil || c.Customer.Name != "Ada" || c.Sessions != 1 || c.MirroredAt.IsZero() || len(c.Refresh) != 1 || c.Refresh[0].Identifier != "ada@example.com" {
+	if err != nil || c.Customer.Name != "Ada" || len(c.Newest) != 1 || c.MirroredAt.IsZero() || len(c.Refresh) != 1 || c.Refresh[0].Identifier != "ada@example.com" {
 		t.Errorf("customer = %+v, %v", c, err)
 	}
 }

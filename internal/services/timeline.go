@@ -82,7 +82,7 @@ func (c *Customers) timelineKinds() []timelineKind {
 				return TimelineItem{At: r.StartedAt, Kind: TimelineOfRecording, ID: int64(r.ID), Recording: r}
 			}), err
 		}},
-		{TimelineSession, func(p CustomerPage) bool { return p.Sessions > 0 }, func(ctx context.Context, org OrgID, id CustomerID, after Moment, limit int) ([]TimelineItem, error) {
+		{TimelineSession, func(p CustomerPage) bool { return len(p.Newest) > 0 }, func(ctx context.Context, org OrgID, id CustomerID, after Moment, limit int) ([]TimelineItem, error) {
 			rows, err := c.db.Org(org).CustomerSessions(ctx, id, after, limit)
 			return sessionItems(rows), err
 		}},
@@ -126,7 +126,7 @@ func (c *Customers) Timeline(ctx context.Context, org OrgID, p CustomerPage, kin
 			}
 		}
 		if k.kind == TimelineSession && after.At.IsZero() {
-			all = append(sessionItems(p.newest), all...) // which View has read already
+			all = append(sessionItems(p.Newest), all...) // which View has read already
 			continue
 		}
 		items, err := k.list(ctx, org, p.Customer.ID, m, PageSize+1)
