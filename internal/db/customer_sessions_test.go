@@ -34,7 +34,9 @@ func TestCustomersSessionsAreThoseOfTheirRows(t *testing.T) {
 			s.LengthMS, s.PageViewCount, s.Browser, s.Country = n(-5), n(1<<40), "Bröw\"ser\\\n🦊\x01", "']\""
 		}),
 		with("centuries", func(s *db.Session) { s.StartedAt, s.EndedAt = at(35), at(35).AddDate(7_000, 0, 0) }),
-		with("elsewhere", func(s *db.Session) { s.StartedAt, s.Platform, s.WebURL = at(40), "Smart TV", "https://raygun.example/1" }),
+		with("elsewhere", func(s *db.Session) {
+			s.StartedAt, s.Platform, s.WebURL = at(40), "Smart TV", "https://raygun.example/1"
+		}),
 	}
 	put := func(rows []db.Session) []db.SessionID {
 		t.Helper()

@@ -48,17 +48,7 @@ func (a *app) sessionRows(r *http.Request, list []services.Session) ([]templates
 	return out, nil
 }
 
-func deviceOf(s services.Session) string {
-	switch {
-	case s.Browser != "" && s.OS != "":
-		return s.Browser + " on " + s.OS
-	case s.Browser != "":
-		return s.Browser
-	case s.OS != "":
-		return s.OS
-	}
-	return s.Platform
-}
+func deviceOf(s services.Session) string { return templates.Device(s.Browser, s.OS, s.Platform) }
 
 // orUnknown is a number as the views have it: negative if unknown.
 func orUnknown(n *int64) int64 {

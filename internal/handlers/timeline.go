@@ -35,7 +35,8 @@ func timelineCursorOf(s string) services.TimelineCursor {
 func (a *app) timelineDays(r *http.Request, items []services.TimelineItem) []templates.DayView {
 	days := make([]templates.DayView, 0, len(items))
 	entries := make([]templates.EntryView, 0, len(items)) // of all days
-	first := 0                                            // of the last day's
+	about := make([]templates.SessionEntry, len(items))
+	first := 0 // of the last day's
 	var sessions, errs int64
 	note := func() {
 		if len(days) > 0 && sessions > 0 {
@@ -47,7 +48,7 @@ func (a *app) timelineDays(r *http.Request, items []services.TimelineItem) []tem
 		}
 		sessions, errs = 0, 0
 	}
-	for _, item := range items {
+	for i, item := range items {
 		day := item.At.UTC().Truncate(24 * time.Hour)
 		if len(days) == 0 || !days[len(days)-1].Date.Equal(day) {
 			note()
@@ -55,10 +56,11 @@ func (a *app) timelineDays(r *http.Request, items []services.TimelineItem) []tem
 			first = len(entries)
 		}
 		if item.Session != nil {
+			about[i] = sessionEntry(item.Session)
 			sessions++
-			errs += max(0, orUnknown(item.Session.ErrorCount))
+			errs += max(0, about[i].Errors)
 		}
-		entry := timelineEntry(r, item)
+		entry := timelineEntry(r, item, &about[i])
 		if item.Recording != nil {
 			entry.Meta = recordingMeta(*item.Recording, items)
 		}
@@ -69,15 +71,13 @@ func (a *app) timelineDays(r *http.Request, items []services.TimelineItem) []tem
 	return days
 }
 
-func timelineEntry(r *http.Request, item services.TimelineItem) templates.EntryView {
+// timelineEntry is an item; about tells of it if it is a session.
+func timelineEntry(r *http.Request, item services.TimelineItem, about *templates.SessionEntry) templates.EntryView {
 	e := templates.EntryView{At: item.At}
 	switch {
 	case item.Session != nil:
-		s := item.Session
-		e.Title, e.Opens = sessionTitle(s), true
+		e.Session = about
 		e.Href = templates.OrgPath(slugOf(r), "sessions/"+strconv.FormatInt(item.ID, 10))
-		e.Badges = templates.SessionBadges(s.Rating, orUnknown(s.ErrorCount), strings.EqualFold(s.Status, "active"))
-		e.Meta = both(s.Country, deviceOf(*s))
 	case item.Highlight != nil:
 		h := item.Highlight
 		e.Icon, e.Tone, e.Title = "sparkles", "logrocket", "Highlights"
@@ -117,18 +117,11 @@ func recordingMeta(rec services.Recorded, items []services.TimelineItem) string 
 	return both(both(rec.Country, recordingDevice(services.Recording{Recording: rec})), visit)
 }
 
-// sessionTitle is a session with how much was seen in it, as far as that is
-// known.
-func sessionTitle(s *services.Session) string {
-	title, lead := "Session", ": "
-	if n := orUnknown(s.PageViewCount); n >= 0 {
-		title += lead + templates.Plural(n, "page", "pages")
-		lead = ", "
+func sessionEntry(s *services.Session) templates.SessionEntry {
+	return templates.SessionEntry{
+		Pages: orUnknown(s.PageViewCount), LengthMS: orUnknown(s.LengthMS), Errors: orUnknown(s.ErrorCount), Rating: s.Rating,
+		Active: strings.EqualFold(s.Status, "active"), Country: s.Country, Browser: s.Browser, OS: s.OS, Device: s.Platform,
 	}
-	if n := orUnknown(s.LengthMS); n >= 0 {
-		title += lead + templates.FormatMillis(n)
-	}
-	return title
 }
 
 // both are two facts in one line, of which either may be empty.

@@ -107,7 +107,11 @@ func examples() map[string]templ.Component {
 			Pager(PagerView{Older: "/?before=1", Shown: "50+ hits"}), Pager(PagerView{Newer: "/?after=1", Shown: "3 hits"})),
 		"timeline": Timeline([]DayView{{Date: now(), Note: "1 session", Entries: []EntryView{
 			{Icon: "bug", Tone: "bad", At: now(), Title: hostile, Href: "/e", Badges: RatingBadge("good"), Meta: hostile},
-			{At: now(), Title: hostile, Href: "/o/acme/sessions/1", Opens: true, Badges: RatingBadge("poor"), Meta: "DE · Chrome"}, {Icon: "film", At: now(), Title: hostile, Href: "javascript:alert(1)", Opens: true}, {Icon: hostile, Tone: hostile, At: now(), Title: hostile},
+			{At: now(), Href: "/o/acme/sessions/1", Session: &SessionEntry{Pages: 1, LengthMS: 5_400_000, Errors: 1, Rating: "poor", Active: true, Country: "DE", Browser: "Chrome"}},
+			{At: now(), Href: "/o/acme/sessions/2", Session: &SessionEntry{Pages: 1200, LengthMS: -1, Errors: 0, Rating: hostile, Browser: hostile, OS: hostile}},
+			{At: now(), Href: "javascript:alert(1)", Session: &SessionEntry{Pages: -1, LengthMS: 0, Errors: -1, Country: hostile, Device: hostile}},
+			{At: now(), Href: "/o/acme/sessions/3", Session: &SessionEntry{Pages: -1, LengthMS: -1, Errors: -1}},
+			{Icon: "film", At: now(), Title: hostile, Href: "javascript:alert(1)"}, {Icon: hostile, Tone: hostile, At: now(), Title: hostile},
 		}}, {Date: now().AddDate(0, 0, -1)}}, now()),
 		"waterfall": all(Waterfall("Page views", []WaterfallRow{{"/", "", false, 0, 840, 14000}, {hostile, "", false, 14000, -1, 6000}, {hostile, "https://app.raygun.com/e", true, 15000, -1, -1}}), Waterfall("None", nil)),
 		"live": all(Progress(ProgressView{Label: "Fetching", Done: 1240, Total: 5000, Unit: "sessions", Rate: "120 a second", Left: "31 s left"}), Progress(ProgressView{Label: "Waiting"}), Meter("Shop", "4 of 50", 4, 50), Meter("Blog", "0 of 50", 0, 50),

@@ -1,8 +1,8 @@
 package templates
 
 import (
+	"bytes"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -12,32 +12,41 @@ const unknown = "–"
 
 // FormatCount writes n with its thousands apart: 1234567 is "1,234,567".
 func FormatCount[N int | int32 | int64](n N) string {
-	s := strconv.FormatInt(int64(n), 10)
 	if 0 <= n && n < 1000 {
-		return s // nearly all are
+		return strconv.Itoa(int(n)) // nearly all are, and small ones are there already
 	}
-	sign := ""
+	return string(appendCount(nil, int64(n)))
+}
+
+func appendCount(b []byte, n int64) []byte {
+	if 0 <= n && n < 1000 {
+		return strconv.AppendInt(b, n, 10)
+	}
+	s := strconv.FormatInt(n, 10)
 	if s[0] == '-' {
-		sign, s = "−", s[1:]
+		b, s = append(b, "−"...), s[1:]
 	}
-	var b strings.Builder
-	b.WriteString(sign)
-	for i, r := range s {
+	for i := range len(s) {
 		if i > 0 && (len(s)-i)%3 == 0 {
-			b.WriteByte(',')
+			b = append(b, ',')
 		}
-		b.WriteRune(r)
+		b = append(b, s[i])
 	}
-	return b.String()
+	return b
 }
 
 // Plural writes a count with its noun: Plural(1, "call", "calls") is "1 call",
 // Plural(2000, "call", "calls") is "2,000 calls".
 func Plural[N int | int32 | int64](n N, one, many string) string {
+	return string(appendPlural(make([]byte, 0, 24), int64(n), one, many))
+}
+
+func appendPlural(b []byte, n int64, one, many string) []byte {
+	b = append(appendCount(b, n), ' ')
 	if n == 1 {
-		return "1 " + one
+		return append(b, one...)
 	}
-	return FormatCount(n) + " " + many
+	return append(b, many...)
 }
 
 // FormatBytes writes a size in powers of 1024: "0 B", "840 B", "1.5 KB",
@@ -65,35 +74,39 @@ func FormatBytes(n int64) string {
 // FormatDuration writes a duration with at most two units: "0 ms", "840 ms",
 // "2.4 s", "38 s", "2 m 14 s", "3 h 5 m", "4 d 2 h". A negative one is unknown.
 func FormatDuration(d time.Duration) string {
+	return string(appendDuration(make([]byte, 0, 24), d))
+}
+
+func appendDuration(b []byte, d time.Duration) []byte {
 	switch {
 	case d < 0:
-		return unknown
+		return append(b, unknown...)
 	case d < 999500*time.Microsecond:
-		return strconv.FormatInt(d.Round(time.Millisecond).Milliseconds(), 10) + " ms"
+		return append(strconv.AppendInt(b, d.Round(time.Millisecond).Milliseconds(), 10), " ms"...)
 	case d < 9950*time.Millisecond:
-		return strings.TrimSuffix(strconv.FormatFloat(d.Seconds(), 'f', 1, 64), ".0") + " s"
+		return append(bytes.TrimSuffix(strconv.AppendFloat(b, d.Seconds(), 'f', 1, 64), []byte(".0")), " s"...)
 	case d < 59500*time.Millisecond:
-		return strconv.FormatInt(int64(d.Round(time.Second).Seconds()), 10) + " s"
+		return append(strconv.AppendInt(b, int64(d.Round(time.Second).Seconds()), 10), " s"...)
 	case d < time.Hour-500*time.Millisecond:
-		return twoUnits(d, time.Minute, "m", time.Second, "s")
+		return appendUnits(b, d, time.Minute, " m", time.Second, " s")
 	case d < 24*time.Hour-30*time.Second:
-		return twoUnits(d, time.Hour, "h", time.Minute, "m")
+		return appendUnits(b, d, time.Hour, " h", time.Minute, " m")
 	default:
-		return twoUnits(d, 24*time.Hour, "d", time.Hour, "h")
+		return appendUnits(b, d, 24*time.Hour, " d", time.Hour, " h")
 	}
 }
 
 // FormatMillis is FormatDuration for a number of milliseconds.
 func FormatMillis(ms int64) string { return FormatDuration(time.Duration(ms) * time.Millisecond) }
 
-// twoUnits writes d in a large and a small unit, without the small one at zero.
-func twoUnits(d, large time.Duration, largeName string, small time.Duration, smallName string) string {
+// appendUnits writes d in a large and a small unit, without the small one at zero.
+func appendUnits(b []byte, d, large time.Duration, largeName string, small time.Duration, smallName string) []byte {
 	d = d.Round(small)
-	s := strconv.FormatInt(int64(d/large), 10) + " " + largeName
+	b = append(strconv.AppendInt(b, int64(d/large), 10), largeName...)
 	if rest := d % large / small; rest > 0 {
-		s += " " + strconv.FormatInt(int64(rest), 10) + " " + smallName
+		b = append(strconv.AppendInt(append(b, ' '), int64(rest), 10), smallName...)
 	}
-	return s
+	return b
 }
 
 // dateAfter is the age from which a date says more than "4 weeks ago". The
@@ -181,12 +194,14 @@ func FormatTime(t time.Time) string {
 }
 
 // FormatClock writes the time of day in UTC: "14:03".
-func FormatClock(t time.Time) string {
+func FormatClock(t time.Time) string { return string(appendClock(make([]byte, 0, 8), t)) }
+
+func appendClock(b []byte, t time.Time) []byte {
 	if t.IsZero() {
-		return unknown
+		return append(b, unknown...)
 	}
 	h, m, _ := t.UTC().Clock()
-	return string([]byte{byte('0' + h/10), byte('0' + h%10), ':', byte('0' + m/10), byte('0' + m%10)})
+	return append(b, byte('0'+h/10), byte('0'+h%10), ':', byte('0'+m/10), byte('0'+m%10))
 }
 
 // FormatDate writes a day: "21 Nov 2026".

@@ -76,25 +76,6 @@ func ratingText(rating string) markup {
 	return chip(rating, "neutral", "")
 }
 
-// SessionBadges says what stands out in a session; nil if nothing does. An empty
-// rating and a negative number of errors are unknown.
-func SessionBadges(rating string, errors int64, active bool) templ.Component {
-	var all markup
-	if active {
-		all = activeChip
-	}
-	if rating != "" {
-		all += ratingText(rating)
-	}
-	if errors > 0 {
-		all += chip(Plural(errors, "error", "errors"), "bad", "bug")
-	}
-	if all == "" {
-		return nil
-	}
-	return all
-}
-
 const activeChip markup = `<span class="chip tone-live">Active</span>`
 
 // ActivityBadge says whether a session is still going on.
