@@ -227,6 +227,7 @@ func runServer(ctx context.Context, svc *services.Services, ln net.Listener, h h
 			defer running.Add(-1)
 			h.ServeHTTP(w, r)
 		}),
+		ConnContext:       handlers.ConnContext,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       time.Minute,
 		WriteTimeout:      2 * time.Minute,
@@ -235,7 +236,7 @@ func runServer(ctx context.Context, svc *services.Services, ln net.Listener, h h
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	served := make(chan error, 1)
-	go func() { served <- srv.Serve(ln) }()
+	go func() { served <- srv.Serve(handlers.Listener(ln)) }()
 	// Pages need no jobs, which take some milliseconds to start.
 	if err := svc.Start(ctx); err != nil {
 		return errors.Join(err, srv.Close()) // and the listener with it

@@ -77,6 +77,7 @@ func (a *app) kept(h handlerFunc) handlerFunc {
 		// In one piece: without its length it would be sent in chunks.
 		w.Header().Set("Content-Length", strconv.Itoa(len(page.body)))
 		w.WriteHeader(http.StatusOK)
+		inOnePiece(r.Context())
 		_, _ = w.Write(page.body)
 		return nil
 	}

@@ -44,6 +44,7 @@ type contextKey int
 const (
 	keyNonce contextKey = iota
 	keyMember
+	keyConn
 )
 
 // secure gives every answer its policy, with a nonce of its own, and keeps
