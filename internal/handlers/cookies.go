@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"sync"
 
 	"github.com/gorilla/securecookie"
 	"github.com/gorilla/sessions"
@@ -23,6 +24,35 @@ type cookieStore struct {
 	codecs  []securecookie.Codec
 	options sessions.Options
 	name    string
+	opened  openedCookies
+}
+
+// openedCookies are the tokens of cookies that were opened lately: a browser sends
+// the same one with each request, and to check its signature, decrypt and decode
+// it again costs as much as a small page. Whether the token still means anybody is
+// asked every time, so that a kept one is worth no more than the cookie.
+type openedCookies struct {
+	mu     sync.Mutex
+	tokens map[string]string // by the cookie's value
+}
+
+// maxOpened bounds the cookies that are kept opened; beyond it all are forgotten.
+const maxOpened = 1000
+
+func (o *openedCookies) get(cookie string) (token string, ok bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	token, ok = o.tokens[cookie]
+	return token, ok
+}
+
+func (o *openedCookies) put(cookie, token string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.tokens == nil || len(o.tokens) == maxOpened {
+		o.tokens = map[string]string{}
+	}
+	o.tokens[cookie] = token
 }
 
 // Keys of a session's values.
@@ -30,6 +60,9 @@ const (
 	valueUser  = "user"  // int64
 	valueFlash = "flash" // templates.FlashView as JSON text
 )
+
+// noData is what the session of a browser holds that has no message waiting.
+const noData = "{}"
 
 func newCookieStore(people *services.People, keys [2][]byte, base *url.URL) *cookieStore {
 	s := &cookieStore{
@@ -70,9 +103,12 @@ func (s *cookieStore) New(r *http.Request, name string) (*sessions.Session, erro
 	if err != nil {
 		return session, nil
 	}
-	var token string
-	if err := securecookie.DecodeMulti(name, c.Value, &token, s.codecs...); err != nil {
-		return session, nil
+	token, ok := s.opened.get(c.Value)
+	if !ok {
+		if err := securecookie.DecodeMulti(name, c.Value, &token, s.codecs...); err != nil {
+			return session, nil
+		}
+		s.opened.put(c.Value, token)
 	}
 	stored, err := s.people.BrowserSession(r.Context(), token)
 	if errors.Is(err, services.ErrSignedOut) {
@@ -82,8 +118,10 @@ func (s *cookieStore) New(r *http.Request, name string) (*sessions.Session, erro
 		return session, fmt.Errorf("read a browser's session: %w", err)
 	}
 	var data map[string]string
-	if err := json.Unmarshal([]byte(stored.Data), &data); err != nil {
-		return session, fmt.Errorf("read what a browser's session holds: %w", err)
+	if stored.Data != noData {
+		if err := json.Unmarshal([]byte(stored.Data), &data); err != nil {
+			return session, fmt.Errorf("read what a browser's session holds: %w", err)
+		}
 	}
 	session.ID, session.IsNew = token, false
 	session.Values[valueUser] = stored.User
