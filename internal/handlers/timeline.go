@@ -37,6 +37,7 @@ func (a *app) timelineDays(r *http.Request, items []services.TimelineItem) []tem
 	entries := make([]templates.EntryView, 0, len(items)) // of all days
 	about := make([]templates.SessionEntry, len(items))
 	first := 0 // of the last day's
+	session := []byte(templates.OrgPath(slugOf(r), "sessions/"))
 	var sessions, errs int64
 	note := func() {
 		if len(days) > 0 && sessions > 0 {
@@ -55,12 +56,15 @@ func (a *app) timelineDays(r *http.Request, items []services.TimelineItem) []tem
 			days = append(days, templates.DayView{Date: day})
 			first = len(entries)
 		}
+		var entry templates.EntryView
 		if item.Session != nil {
 			about[i] = sessionEntry(item.Session)
+			entry = templates.EntryView{At: item.At, Href: string(strconv.AppendInt(session, item.ID, 10)), Session: &about[i]}
 			sessions++
 			errs += max(0, about[i].Errors)
+		} else {
+			entry = timelineEntry(r, item)
 		}
-		entry := timelineEntry(r, item, &about[i])
 		if item.Recording != nil {
 			entry.Meta = recordingMeta(*item.Recording, items)
 		}
@@ -71,13 +75,10 @@ func (a *app) timelineDays(r *http.Request, items []services.TimelineItem) []tem
 	return days
 }
 
-// timelineEntry is an item; about tells of it if it is a session.
-func timelineEntry(r *http.Request, item services.TimelineItem, about *templates.SessionEntry) templates.EntryView {
+// timelineEntry is an item that is no session.
+func timelineEntry(r *http.Request, item services.TimelineItem) templates.EntryView {
 	e := templates.EntryView{At: item.At}
 	switch {
-	case item.Session != nil:
-		e.Session = about
-		e.Href = templates.OrgPath(slugOf(r), "sessions/"+strconv.FormatInt(item.ID, 10))
 	case item.Highlight != nil:
 		h := item.Highlight
 		e.Icon, e.Tone, e.Title = "sparkles", "logrocket", "Highlights"

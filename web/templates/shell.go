@@ -77,15 +77,15 @@ func navEntries() []navEntry {
 
 // navLinks are entries of the main navigation.
 func navLinks(s Shell, entries []navEntry) templ.Component {
-	var html markup
+	b := make(piece, 0, 512)
 	for _, n := range entries {
-		html += `<a href=` + markup(OrgPath(s.Org.Slug, n.path))
+		b.html(`<a href=/o/`, s.Org.Slug, `/`, n.path)
 		if n.key == s.Active {
-			html += ` aria-current=page`
+			b.html(` aria-current=page`)
 		}
-		html += `>` + markup(n.label) + `</a>`
+		b.html(`>`, n.label, `</a>`)
 	}
-	return html
+	return b
 }
 
 // OrgPath returns the path of a page below the organization, for instance

@@ -133,11 +133,9 @@ func address(href string) string {
 
 // attribute is the value of an attribute: in quotes only if HTML needs them.
 func attribute(value string) string {
-	safe := templ.EscapeString(value)
-	if safe == "" || strings.ContainsAny(safe, " \t\n\f\r=<>`") {
-		return `"` + safe + `"`
-	}
-	return safe
+	var b piece
+	b.value(value)
+	return string(b)
 }
 
 // Age shows how long ago t was, with the exact time in the tooltip (UTC, and
@@ -252,19 +250,25 @@ func minuteText(t, now time.Time) string {
 
 // Tabs shows links between the parts of one subject; label names the group.
 func Tabs(label string, tabs []TabView) templ.Component {
-	html := `<nav class="tabbar" aria-label="` + templ.EscapeString(label) + `">`
+	b := make(piece, 0, 512)
+	b.html(`<nav class="tabbar" aria-label="`)
+	b.text(label)
+	b.html(`">`)
 	for _, t := range tabs {
-		html += `<a href=` + address(t.Href)
+		b.html(`<a href=`)
+		b.address(t.Href)
 		if t.Active {
-			html += ` aria-current=page`
+			b.html(` aria-current=page`)
 		}
-		html += `>` + templ.EscapeString(t.Label)
+		b.html(`>`)
+		b.text(t.Label)
 		if t.Count >= 0 {
-			html += ` <small>` + FormatCount(t.Count) + `</small>`
+			b.html(` <small>`, FormatCount(t.Count), `</small>`)
 		}
-		html += `</a>`
+		b.html(`</a>`)
 	}
-	return markup(html + `</nav>`)
+	b.html(`</nav>`)
+	return b
 }
 
 // Chips shows small facts or filters in a row that wraps.
@@ -272,25 +276,40 @@ func Chips(chips []ChipView) templ.Component {
 	if len(chips) == 0 {
 		return templ.NopComponent
 	}
-	html := `<ul class=chips>`
+	b := make(piece, 0, 512)
+	b.html(`<ul class=chips>`)
 	for _, c := range chips {
-		html += `<li`
+		b.html(`<li`)
 		if c.Icon != "" {
-			html += ` class=icon-` + c.Icon
+			b.html(` class=icon-`, c.Icon)
 		}
-		html += `>`
-		label, value := templ.EscapeString(c.Label), templ.EscapeString(c.Value)
+		b.html(`>`)
 		if c.Label != "" {
-			html += `<i>` + label + `</i> `
+			b.html(`<i>`)
+			b.text(c.Label)
+			b.html(`</i> `)
 		}
 		if c.Href != "" {
-			html += `<a class=link href=` + address(c.Href) + `>` + value + `</a>`
+			b.html(`<a class=link href=`)
+			b.address(c.Href)
+			b.html(`>`)
+			b.text(c.Value)
+			b.html(`</a>`)
 		} else {
-			html += `<span>` + value + `</span>`
+			b.html(`<span>`)
+			b.text(c.Value)
+			b.html(`</span>`)
 		}
 		if c.RemoveHref != "" {
-			html += `<a class="chip-x icon-x" href=` + address(c.RemoveHref) + `><span class=sr-only>Remove ` + label + ` ` + value + `</span></a>`
+			b.html(`<a class="chip-x icon-x" href=`)
+			b.address(c.RemoveHref)
+			b.html(`><span class=sr-only>Remove `)
+			b.text(c.Label)
+			b.html(` `)
+			b.text(c.Value)
+			b.html(`</span></a>`)
 		}
 	}
-	return markup(html + `</ul>`)
+	b.html(`</ul>`)
+	return b
 }

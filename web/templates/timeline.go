@@ -115,7 +115,9 @@ func (b *piece) session(e *EntryView) {
 	s := e.Session
 	b.html(`<li>`)
 	*b = appendClock(*b, e.At)
-	b.html(`<a href=`, address(e.Href), `>Session`)
+	b.html(`<a href=`)
+	b.address(e.Href)
+	b.html(`>Session`)
 	lead := ": "
 	if s.Pages >= 0 {
 		b.html(lead)
@@ -159,7 +161,9 @@ func (b *piece) entry(ctx context.Context, e *EntryView) error {
 	b.html(`">`)
 	*b = appendClock(*b, e.At)
 	if e.Href != "" {
-		b.html(`<div><a href=`, address(e.Href), ` data-item>`)
+		b.html(`<div><a href=`)
+		b.address(e.Href)
+		b.html(` data-item>`)
 		b.text(e.Title)
 		b.html(`</a>`)
 	} else {
