@@ -51,6 +51,7 @@ type Glance struct {
 	// Newest are their newest sessions as [Org.CustomerSessions] has them, the first
 	// with its links and with when a list last held it.
 	Newest []Session
+	limit  int // how many sessions were asked for
 }
 
 // glanceQuery is one text in four parts: the customer, their identities and their
@@ -83,8 +84,8 @@ const glanceQuery = `
 // Glance reads one customer as a member sees them, with so many of their sessions
 // at the most.
 func (o Org) Glance(ctx context.Context, user UserID, id CustomerID, sessions int) (Glance, error) {
-	var g Glance
-	text, err := one(ctx, o.db.r, "customer", scanText, glanceQuery, id, o.id, user, sessions)
+	g := Glance{limit: sessions}
+	text, err := one(ctx, o.kept(), "customer", scanText, glanceQuery, id, o.id, user, sessions)
 	if err != nil {
 		return g, err
 	}
@@ -172,7 +173,10 @@ func (o Org) SharesWith(ctx context.Context, id CustomerID) ([]Shared, error) {
 }
 
 // View notes that a member looked at a customer.
-func (o Org) View(ctx context.Context, user UserID, customer CustomerID, now time.Time) error {
+func (o Org) View(ctx context.Context, user UserID, g Glance, now time.Time) error {
+	customer := g.Customer.ID
+	// It makes no new generation.
+	defer o.kept().forget(glanceQuery, customer, o.id, user, g.limit)
 	return o.write(ctx, func(tx *sql.Tx) error {
 		if err := must(exec(ctx, tx, "recent customer", `
 			INSERT INTO recent_customers (org_id, user_id, customer_id, viewed_at)

@@ -340,7 +340,7 @@ func one[T any](ctx context.Context, q querier, what string, scan func(scanner) 
 	if k, ok := q.(keptReads); ok {
 		v, err := k.answer(query, args, true, func() (any, int, error) {
 			row, err := one(ctx, k.readers, what, scan, query, args...)
-			return row, 1, err
+			return row, rowsOf(row), err
 		})
 		if err != nil {
 			return zero, err

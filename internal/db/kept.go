@@ -8,7 +8,9 @@ import (
 // keptReads is a pool of readers whose answers are kept as long as
 // [DB.Generation] stays the same, so that what stands on every page of an
 // organization (its connections, budgets, views, what there is to filter by) is
-// read once between two writes. It is for small answers that many pages need.
+// read once between two writes. It is for small answers that many pages need, and
+// for what one customer's pages have in common: whoever looks at somebody goes
+// through the kinds of their timeline, its older part, their traits and back.
 // Answers are kept by organization, statement and arguments, and every caller
 // gets a copy.
 type keptReads struct {
@@ -22,6 +24,15 @@ func (o Org) kept() keptReads { return keptReads{readers: o.db.r, d: o.db, org: 
 
 // maxKept bounds the rows that are kept; beyond it all are forgotten.
 const maxKept = 20_000
+
+// rowBytes is how many bytes of a row that is one text count as a row.
+const rowBytes = 500
+
+// rowsOf is how many rows an answer counts as that is one row.
+func rowsOf(row any) int {
+	text, _ := row.(string)
+	return 1 + len(text)/rowBytes
+}
 
 // keptAnswers are the answers of one generation.
 type keptAnswers struct {

@@ -180,3 +180,52 @@ func TestAKeptBrowserSessionIsWhatTheFileSays(t *testing.T) {
 		t.Errorf("a browser that was signed out is %v", err)
 	}
 }
+
+// A look at a customer is kept until anything about them changes, and a visit of
+// one's own, which makes no new generation, is told as well.
+func TestAKeptCustomerTellsOfTheVisit(t *testing.T) {
+	d, orgs := openTwoOrgs(t)
+	ctx, at := t.Context(), time.UnixMilli(1_790_000_000_000).UTC()
+	ada, err := d.AddUserUnscoped(ctx, User{Email: "ada@example.com", CreatedAt: at}, "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	user := ada.ID
+	id, err := orgs[0].Resolve(ctx, Sighting{Email: "bea@example.com", SeenAt: at})
+	if err != nil {
+		t.Fatal(err)
+	}
+	look := func() Glance {
+		t.Helper()
+		for range 2 { // from the file, then from memory
+			if _, err := orgs[0].Glance(ctx, user, id, 51); err != nil {
+				t.Fatal(err)
+			}
+		}
+		g, err := orgs[0].Glance(ctx, user, id, 51)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return g
+	}
+	g := look()
+	if !g.ViewedAt.IsZero() || g.Pinned || len(g.Identities) != 1 {
+		t.Fatalf("at first: %+v", g)
+	}
+	generation := d.Generation()
+	if err := orgs[0].View(ctx, user, g, at); err != nil {
+		t.Fatal(err)
+	}
+	if got := look().ViewedAt; !got.Equal(at) || d.Generation() != generation {
+		t.Errorf("looked at %v, want %v; generation %d after %d", got, at, d.Generation(), generation)
+	}
+	if err := orgs[0].Pin(ctx, user, id, at); err != nil {
+		t.Fatal(err)
+	}
+	if !look().Pinned {
+		t.Error("a pin is not told")
+	}
+	if g, err := orgs[1].Glance(ctx, user, id, 51); !errors.Is(err, ErrNotFound) {
+		t.Errorf("another organization sees %+v, %v", g, err)
+	}
+}

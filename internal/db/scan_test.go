@@ -228,7 +228,7 @@ func askEverything(t *testing.T, d, watched *DB) {
 		func() error { _, err := o.Customers(ctx, place, 51); return err },
 		func() error { _, err := o.Customers(ctx, Moment{ID: 5}, 51); return err },
 		func() error { _, err := o.SharesWith(ctx, 1); return err },
-		func() error { return o.View(ctx, 1, 1, now) },
+		func() error { return o.View(ctx, 1, Glance{Customer: Customer{ID: 1}}, now) },
 		func() error { _, err := o.Recent(ctx, 1, 10); return err },
 		func() error { return o.Pin(ctx, 1, 1, now) },
 		func() error { _, err := o.Pinned(ctx, 1); return err },

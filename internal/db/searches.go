@@ -86,7 +86,7 @@ func putSearchPage(ctx context.Context, q querier, org OrgID, conn ConnectionID,
 // of a kind: most that pages could offer never were, and then neither
 // [Org.Search] nor [Org.LatestAsk] has anything to find.
 func (o Org) Searched(ctx context.Context, conn ConnectionID, kind, params string) (bool, error) {
-	n, err := one(ctx, o.db.r, "session search", scanInt, `
+	n, err := one(ctx, o.kept(), "session search", scanInt, `
 		SELECT EXISTS (SELECT 1 FROM session_searches WHERE connection_id = ?1 AND params = ?3 AND org_id = ?4)
 			OR EXISTS (SELECT 1 FROM asks WHERE connection_id = ?1 AND kind = ?2 AND subject = ?3 AND org_id = ?4)`, conn, kind, params, o.id)
 	return n == 1, err

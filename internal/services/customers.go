@@ -187,7 +187,7 @@ func (c *Customers) View(ctx context.Context, actor Actor, id CustomerID) (Custo
 	}
 	// A look within a minute of the one before is not written: reading must stay cheap.
 	if now := c.now(); actor.User != 0 && now.Sub(p.ViewedAt) >= time.Minute {
-		err = o.View(ctx, actor.User, id, now)
+		err = o.View(ctx, actor.User, p.Glance, now)
 	}
 	return p, err
 }
