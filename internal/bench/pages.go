@@ -23,6 +23,9 @@ func templWith(ctx context.Context, c templ.Component) context.Context {
 	return templ.WithChildren(ctx, c)
 }
 
+// fiftyRows is the page that the first target is about.
+const fiftyRows = "customer page, 50 rows"
+
 // page is one kind of page: path names the nth of them, so that no answer is
 // the one before. p50 is the most it may cost in bare answers, 0 without a
 // target; grows says that it must cost the same at every size.
@@ -63,7 +66,7 @@ func pagesOf(fifty, heavy string, emails, people []string, deep string) []page {
 		}, want: 200, grows: true},
 		{name: "lookup by what only others have", path: func(n int) string { return org + "/lookup?q=" + fmt.Sprintf("app%d.example.net", 1+n%8) }, want: 200, grows: true},
 		{name: "customer page", path: func(n int) string { return people[n%len(people)] }, want: 200, grows: true},
-		{name: "customer page, 50 rows", path: same(fifty), want: 200, p50: 4, rate: 0.1, grows: true},
+		{name: fiftyRows, path: same(fifty), want: 200, p50: 4, rate: 0.1, grows: true},
 		{name: "customer page, heaviest", path: same(heavy), want: 200, grows: true},
 		{name: "customers", path: same(org + "/customers"), want: 200, grows: true},
 		{name: "first sessions page", path: sessions(""), want: 200, grows: true},
@@ -125,6 +128,11 @@ func (b *bench) size(ctx context.Context, sessions int, dir string) error {
 		}
 		if err := b.page(ours, p); err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
+		}
+		if p.name == fiftyRows {
+			if err := b.forgotten(ours, p); err != nil {
+				return fmt.Errorf("%s after a write: %w", p.name, err)
+			}
 		}
 	}
 	if b.only != "" {
@@ -289,6 +297,29 @@ func (b *bench) page(r *running, p page) error {
 	return nil
 }
 
+// forgotten measures a customer's page when a write has just had everything
+// forgotten that is kept of the store in memory.
+func (b *bench) forgotten(r *running, p page) error {
+	var ours, theirs []time.Duration
+	for range max(b.requests, 20) {
+		if err := r.forget(); err != nil {
+			return err
+		}
+		o, err := times(r, page{path: func(int) string { return anew(p.path(0), int(b.asked.Add(1))) }, want: p.want}, 0, 1)
+		if err != nil {
+			return err
+		}
+		t, err := times(b.plain, page{path: func(int) string { return "/" }, want: http.StatusOK}, 0, 1)
+		if err != nil {
+			return err
+		}
+		ours, theirs = append(ours, o...), append(theirs, t...)
+	}
+	s := speed{p50: quantile(ours, 0.5), bare: quantile(theirs, 0.5)}
+	b.line(p.name+", after a write", fmt.Sprintf("p50 %5.1f× (%s)", s.ratio(), s.p50.Round(10*time.Microsecond)), "", true)
+	return nil
+}
+
 // growth asks for the same pages in the smallest and the largest database by
 // turns, so that both meet the same moments.
 func (b *bench) growth(ctx context.Context, dirs []string) error {
@@ -315,24 +346,27 @@ func (b *bench) growth(ctx context.Context, dirs []string) error {
 	return b.grown(servers, pages, func(p page) bool { return p.grows && strings.Contains(p.name, b.only) })
 }
 
-// grown asks two servers for the same pages by turns.
+// grown asks two servers for the same pages by turns, each time after a write, so
+// that nothing of them comes out of memory.
 func (b *bench) grown(servers [2]*running, pages [2][]page, wanted func(page) bool) error {
 	for n, p := range pages[0] {
 		if !wanted(p) {
 			continue
 		}
-		ask := func(i int) func() error {
-			nth := 0
-			return func() error {
-				nth++
-				_, err := servers[i].get(anew(pages[i][n].path(nth), int(b.asked.Add(1))), p.want)
-				return err
+		var took [2][]time.Duration
+		for nth := range b.requests {
+			for i, s := range servers {
+				if err := s.forget(); err != nil {
+					return err
+				}
+				began := time.Now()
+				if _, err := s.get(anew(pages[i][n].path(nth+1), int(b.asked.Add(1))), p.want); err != nil {
+					return fmt.Errorf("%s: %w", p.name, err)
+				}
+				took[i] = append(took[i], time.Since(began))
 			}
 		}
-		small, large, err := turns(b.requests, ask(0), ask(1))
-		if err != nil {
-			return fmt.Errorf("%s: %w", p.name, err)
-		}
+		small, large := quantile(took[0], 0.5), quantile(took[1], 0.5)
 		by := float64(large) / float64(small)
 		b.line(p.name, fmt.Sprintf("%.2f× (%s to %s)", by, small.Round(10*time.Microsecond), large.Round(10*time.Microsecond)), "≤ 1.3×", by <= 1.3)
 	}
@@ -342,7 +376,7 @@ func (b *bench) grown(servers [2]*running, pages [2][]page, wanted func(page) bo
 // unchanged measures pages that a browser has already.
 func (b *bench) unchanged(ours *running, pages []page) error {
 	for _, p := range pages {
-		if p.name != "customer page, 50 rows" && p.name != "first sessions page" {
+		if p.name != fiftyRows && p.name != "first sessions page" {
 			continue
 		}
 		// A page is kept, and a tag lives, until the next ten seconds begin.
@@ -384,7 +418,7 @@ func (b *bench) export(ours *running) error {
 // weigh measures what a browser must fetch for pages.
 func (b *bench) weigh(ours *running, pages []page) error {
 	for _, p := range pages {
-		if !slices.Contains([]string{"customer page, 50 rows", "first sessions page", "lookup by prefix of an email", "insight, 90 days"}, p.name) {
+		if !slices.Contains([]string{fiftyRows, "first sessions page", "lookup by prefix of an email", "insight, 90 days"}, p.name) {
 			continue
 		}
 		a, err := ours.get(p.path(0), http.StatusOK)
@@ -397,7 +431,7 @@ func (b *bench) weigh(ours *running, pages []page) error {
 		}
 		kb := float64(len(a.body)) / 1024
 		b.line("HTML of "+p.name, fmt.Sprintf("%.1f KB, %.1f KB gzipped", kb, float64(n)/1024), "≤ 15 KB", kb <= 15)
-		if p.name != "customer page, 50 rows" {
+		if p.name != fiftyRows {
 			continue
 		}
 		total, files := n, 0

@@ -55,6 +55,9 @@ type running struct {
 	url    string
 	start  time.Duration // from the start of the process to its first answer
 	client *http.Client
+	// pinned is where the member pins a customer, and pins how often they did.
+	pinned string
+	pins   int
 }
 
 // startServer starts a server on a free port and waits for its first answer.
@@ -167,6 +170,24 @@ func (r *running) signIn() error {
 	a, err := r.send("POST", "/login", url.Values{"email": {benchEmail}, "password": {benchPassword}})
 	if err == nil && a.status != http.StatusSeeOther {
 		err = fmt.Errorf("sign in: status %d", a.status)
+	}
+	return err
+}
+
+// forget has the server forget what it keeps in memory of the store: any write
+// does, here that of a pin.
+func (r *running) forget() error {
+	if r.pinned == "" {
+		a, err := r.get("/o/"+benchOrg+"/lookup?q="+url.QueryEscape(fiftyEmail), http.StatusSeeOther)
+		if err != nil {
+			return err
+		}
+		r.pinned = a.header.Get("Location") + "/pin"
+	}
+	r.pins++
+	a, err := r.send("POST", r.pinned, url.Values{"pinned": {strconv.Itoa(r.pins % 2)}})
+	if err == nil && a.status != http.StatusSeeOther {
+		err = fmt.Errorf("pin a customer: status %d", a.status)
 	}
 	return err
 }
