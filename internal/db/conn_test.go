@@ -135,7 +135,7 @@ func TestGenerationChangesWithWhatPagesShow(t *testing.T) {
 			_, err := d.w.ExecContext(ctx, `INSERT INTO river_queue (name, updated_at) VALUES ('a', CURRENT_TIMESTAMP)`)
 			return err
 		}, false},
-		{"a visit", func() error { return o.View(ctx, 1, Glance{Customer: Customer{ID: customer}}, now) }, false},
+		{"a visit", func() error { return o.View(ctx, 1, customer, now) }, false},
 		{"a browser that is seen again", func() error { return d.TouchWebSessionUnscoped(ctx, []byte("x"), now) }, false},
 		{"a message for the next page", func() error {
 			return d.AddWebSessionUnscoped(ctx, []byte("x"), WebSession{User: 1, Data: "{}", CreatedAt: now, SeenAt: now, ExpiresAt: now})

@@ -51,8 +51,11 @@ type Glance struct {
 	// Newest are their newest sessions as [Org.CustomerSessions] has them, the first
 	// with its links and with when a list last held it.
 	Newest []Session
-	limit  int // how many sessions were asked for
 }
+
+// GlanceSessions is how many sessions a [Glance] has at most: one more than a page
+// shows, so that the page knows whether there are older ones.
+const GlanceSessions = 51
 
 // glanceQuery is one text in four parts: the customer, their identities and their
 // sessions, a line each, and more of the first session. Four questions would take
@@ -81,11 +84,10 @@ const glanceQuery = `
 			ORDER BY started_at DESC, id DESC LIMIT 1), '')
 	FROM customers c WHERE c.id = ?1 AND c.org_id = ?2`
 
-// Glance reads one customer as a member sees them, with so many of their sessions
-// at the most.
-func (o Org) Glance(ctx context.Context, user UserID, id CustomerID, sessions int) (Glance, error) {
-	g := Glance{limit: sessions}
-	text, err := one(ctx, o.kept(), "customer", scanText, glanceQuery, id, o.id, user, sessions)
+// Glance reads one customer as a member sees them.
+func (o Org) Glance(ctx context.Context, user UserID, id CustomerID) (Glance, error) {
+	var g Glance
+	text, err := one(ctx, o.kept(), "customer", scanText, glanceQuery, id, o.id, user, GlanceSessions)
 	if err != nil {
 		return g, err
 	}
@@ -173,10 +175,9 @@ func (o Org) SharesWith(ctx context.Context, id CustomerID) ([]Shared, error) {
 }
 
 // View notes that a member looked at a customer.
-func (o Org) View(ctx context.Context, user UserID, g Glance, now time.Time) error {
-	customer := g.Customer.ID
+func (o Org) View(ctx context.Context, user UserID, customer CustomerID, now time.Time) error {
 	// It makes no new generation.
-	defer o.kept().forget(glanceQuery, customer, o.id, user, g.limit)
+	defer o.kept().forget(glanceQuery, customer, o.id, user, GlanceSessions)
 	return o.write(ctx, func(tx *sql.Tx) error {
 		if err := must(exec(ctx, tx, "recent customer", `
 			INSERT INTO recent_customers (org_id, user_id, customer_id, viewed_at)

@@ -82,13 +82,21 @@ func (k *keptAnswers) put(generation uint64, q keptQuestion, answer keptAnswer, 
 	if generation < k.generation {
 		return // somebody has written meanwhile
 	}
-	if rows++; k.answers == nil || generation > k.generation || k.rows+rows > maxKept {
+	k.drop(q) // two may have asked at once
+	answer.rows = rows + 1
+	if k.answers == nil || generation > k.generation || k.rows+answer.rows > maxKept {
 		k.generation, k.answers, k.rows = generation, map[keptQuestion]keptAnswer{}, 0
 	}
-	if rows <= maxKept {
+	if answer.rows <= maxKept {
 		k.answers[q] = answer
-		k.rows += rows
+		k.rows += answer.rows
 	}
+}
+
+// drop forgets one answer. The lock is held.
+func (k *keptAnswers) drop(q keptQuestion) {
+	k.rows -= k.answers[q].rows
+	delete(k.answers, q)
 }
 
 // forget drops what is kept of one row's question, for what is written without
@@ -100,13 +108,14 @@ func (k keptReads) forget(query string, args ...any) {
 	}
 	k.d.answers.mu.Lock()
 	defer k.d.answers.mu.Unlock()
-	delete(k.d.answers.answers, q)
+	k.d.answers.drop(q)
 }
 
 // keptAnswer is what a question was answered: rows, a row, or that there is none.
 type keptAnswer struct {
 	answer any
 	err    error
+	rows   int // as which it counts
 }
 
 // answer is what read returns, or what it returned before, with how many rows
@@ -124,7 +133,7 @@ func (k keptReads) answer(query string, args []any, one bool, read func() (answe
 	}
 	v, rows, err := read()
 	if err == nil || one && errors.Is(err, ErrNotFound) {
-		k.d.answers.put(generation, q, keptAnswer{v, err}, rows)
+		k.d.answers.put(generation, q, keptAnswer{answer: v, err: err}, rows)
 	}
 	return v, err
 }

@@ -198,11 +198,11 @@ func TestAKeptCustomerTellsOfTheVisit(t *testing.T) {
 	look := func() Glance {
 		t.Helper()
 		for range 2 { // from the file, then from memory
-			if _, err := orgs[0].Glance(ctx, user, id, 51); err != nil {
+			if _, err := orgs[0].Glance(ctx, user, id); err != nil {
 				t.Fatal(err)
 			}
 		}
-		g, err := orgs[0].Glance(ctx, user, id, 51)
+		g, err := orgs[0].Glance(ctx, user, id)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -213,7 +213,7 @@ func TestAKeptCustomerTellsOfTheVisit(t *testing.T) {
 		t.Fatalf("at first: %+v", g)
 	}
 	generation := d.Generation()
-	if err := orgs[0].View(ctx, user, g, at); err != nil {
+	if err := orgs[0].View(ctx, user, id, at); err != nil {
 		t.Fatal(err)
 	}
 	if got := look().ViewedAt; !got.Equal(at) || d.Generation() != generation {
@@ -225,7 +225,17 @@ func TestAKeptCustomerTellsOfTheVisit(t *testing.T) {
 	if !look().Pinned {
 		t.Error("a pin is not told")
 	}
-	if g, err := orgs[1].Glance(ctx, user, id, 51); !errors.Is(err, ErrNotFound) {
+	rows := d.answers.rows
+	for range 10 {
+		if err := orgs[0].View(ctx, user, id, at); err != nil {
+			t.Fatal(err)
+		}
+		look()
+	}
+	if d.answers.rows != rows {
+		t.Errorf("what is kept counts as %d rows after ten visits, %d before", d.answers.rows, rows)
+	}
+	if g, err := orgs[1].Glance(ctx, user, id); !errors.Is(err, ErrNotFound) {
 		t.Errorf("another organization sees %+v, %v", g, err)
 	}
 }

@@ -11,8 +11,10 @@ import (
 
 // Listener makes a server send a kept page in one piece. net/http fills its buffer
 // of 4 KB with the head and the beginning of the page, sends that, and then the
-// rest: whoever reads is woken twice, and a page takes a twentieth longer. The
-// server needs [ConnContext] as well. Connections other than TCP stay as they are.
+// rest: whoever reads is woken twice, and a page takes a twentieth longer. A head
+// of more than 2 KB, which none of ours is, makes it three writes, of which the
+// first two become one. The server needs [ConnContext] as well. Connections other
+// than TCP stay as they are.
 func Listener(ln net.Listener) net.Listener { return pageListener{ln} }
 
 // ConnContext is for [net/http.Server.ConnContext].
@@ -38,8 +40,9 @@ type tcpConn interface {
 	CloseWrite() error
 }
 
-// pageConn holds the first part of a page back until the rest is written. Only
-// what serves a request writes to it, one request after the other.
+// pageConn holds the first part of a page back until more of it is written. Only
+// what serves a request writes to it, one request after the other; what is sent
+// without Write, as files are, is no page.
 type pageConn struct {
 	tcpConn
 	begins bool    // the next write is the beginning of a page

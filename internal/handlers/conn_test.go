@@ -12,28 +12,39 @@ import (
 	"testing"
 )
 
-// writes are what a server sent, a line for each write.
-type writes struct {
+// Writes are how many bytes a server sent with each write.
+type Writes struct {
 	mu    sync.Mutex
 	sizes []int
 }
 
-type countedListener struct {
-	net.Listener
-	to *writes
+// Take returns the sizes since the last time.
+func (w *Writes) Take() []int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	sizes := w.sizes
+	w.sizes = nil
+	return sizes
 }
 
-func (l countedListener) Accept() (net.Conn, error) {
+// CountedListener counts what is written to its connections.
+type CountedListener struct {
+	net.Listener
+	To *Writes
+}
+
+// Accept waits for the next connection.
+func (l CountedListener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
 	}
-	return countedConn{c.(*net.TCPConn), l.to}, nil
+	return countedConn{c.(*net.TCPConn), l.To}, nil
 }
 
 type countedConn struct {
 	*net.TCPConn
-	to *writes
+	to *Writes
 }
 
 func (c countedConn) Write(b []byte) (int, error) {
@@ -46,7 +57,7 @@ func (c countedConn) Write(b []byte) (int, error) {
 // A page of any size comes whole and in one write, whoever asks and however the
 // request before was answered.
 func TestAPageIsSentInOnePiece(t *testing.T) {
-	var sent writes
+	var sent Writes
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n, err := strconv.Atoi(r.URL.Query().Get("n"))
 		if err != nil {
@@ -59,7 +70,7 @@ func TestAPageIsSentInOnePiece(t *testing.T) {
 		}
 		_, _ = w.Write(bytes.Repeat([]byte("x"), n))
 	}))
-	s.Listener = Listener(countedListener{s.Listener, &sent})
+	s.Listener = Listener(CountedListener{s.Listener, &sent})
 	s.Config.ConnContext = ConnContext
 	s.Start()
 	defer s.Close()
@@ -89,7 +100,7 @@ func TestAPageIsSentInOnePiece(t *testing.T) {
 		ask("HEAD", "/page", n)
 		ask("GET", "/page", n)
 	}
-	if got, want := len(sent.sizes), 2*len(sizes); got != want {
+	if got, want := len(sent.Take()), 2*len(sizes); got != want {
 		t.Errorf("%d answers took %d writes", want, got)
 	}
 	ask("GET", "/stream", 200<<10)

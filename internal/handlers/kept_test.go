@@ -32,7 +32,11 @@ func TestUnchangedPagesAreNotSentAgain(t *testing.T) {
 		if back := b.get(path); back.status != http.StatusOK || back.body != first.body || back.header.Get("Content-Security-Policy") != first.header.Get("Content-Security-Policy") {
 			t.Errorf("%s, a step back: %d, and not the same page under the same policy", path, back.status)
 		}
+		s.sent.Take()
 		plain := b.get(path, "Accept-Encoding", "identity")
+		if sizes := s.sent.Take(); len(sizes) != 1 || sizes[0] < len(plain.body) {
+			t.Errorf("%s of %d bytes was sent in pieces of %v", path, len(plain.body), sizes)
+		}
 		if plain.status != http.StatusOK || plain.header.Get("Content-Encoding") != "" || !strings.HasPrefix(plain.body, "<!doctype html>") {
 			t.Errorf("%s, not compressed: %d %v", path, plain.status, plain.header)
 		}

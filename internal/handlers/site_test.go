@@ -28,6 +28,7 @@ type site struct {
 	services *services.Services
 	org      services.Organization
 	log      *logBuffer
+	sent     *handlers.Writes
 }
 
 // logBuffer keeps what was logged.
@@ -94,6 +95,9 @@ func newSiteWith(t *testing.T, o siteOptions) *site {
 		t.Fatal(err)
 	}
 	srv := httptest.NewUnstartedServer(nil)
+	sent := &handlers.Writes{}
+	srv.Listener = handlers.Listener(handlers.CountedListener{Listener: srv.Listener, To: sent})
+	srv.Config.ConnContext = handlers.ConnContext
 	if o.webhooks {
 		s.ReceiveWebhooks(&url.URL{Scheme: "http", Host: srv.Listener.Addr().String()})
 	}
@@ -124,7 +128,7 @@ func newSiteWith(t *testing.T, o siteOptions) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	st := &site{Server: srv, services: s, org: org, log: logs, dir: filepath.Dir(file)}
+	st := &site{Server: srv, services: s, org: org, log: logs, dir: filepath.Dir(file), sent: sent}
 	for _, role := range []services.Role{services.Viewer, services.Support, services.Admin} {
 		st.member(t, org, role.String()+"@example.com", role)
 	}

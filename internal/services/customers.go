@@ -128,8 +128,8 @@ type RefreshOption struct {
 
 // CustomerPage is what stands at the head of a customer's page.
 type CustomerPage struct {
-	// Glance says who they are and what there is of them. Newest are the sessions
-	// that their timeline begins with, one more than a page shows if there are more.
+	// Glance says who they are and what there is of them. Their timeline begins with
+	// its Newest sessions.
 	db.Glance
 	// Shares are other customers with one of this one's ids.
 	Shares []Shared
@@ -165,7 +165,7 @@ func (c *Customers) View(ctx context.Context, actor Actor, id CustomerID) (Custo
 	o := c.db.Org(actor.Org)
 	var p CustomerPage
 	var err error
-	if p.Glance, err = o.Glance(ctx, actor.User, id, PageSize+1); err != nil {
+	if p.Glance, err = o.Glance(ctx, actor.User, id); err != nil {
 		return p, notFound(err, noCustomer)
 	}
 	if p.SharesIDs {
@@ -187,7 +187,7 @@ func (c *Customers) View(ctx context.Context, actor Actor, id CustomerID) (Custo
 	}
 	// A look within a minute of the one before is not written: reading must stay cheap.
 	if now := c.now(); actor.User != 0 && now.Sub(p.ViewedAt) >= time.Minute {
-		err = o.View(ctx, actor.User, p.Glance, now)
+		err = o.View(ctx, actor.User, id, now)
 	}
 	return p, err
 }

@@ -183,6 +183,13 @@ func TestPinsAndRecentCustomersAreTheMembersOwn(t *testing.T) {
 	}
 }
 
+// A customer's page knows from it whether there are older sessions.
+func TestALookHoldsOneSessionMoreThanAPage(t *testing.T) {
+	if db.GlanceSessions != PageSize+1 {
+		t.Errorf("a look holds %d sessions, a page shows %d", db.GlanceSessions, PageSize)
+	}
+}
+
 func TestTimelineMergesKindsAndLosesNothingBetweenPages(t *testing.T) {
 	// At one moment there are 43 sessions and 10 highlights. With 130 sessions
 	// the first page ends among the highlights, with 100 among the sessions.

@@ -79,7 +79,7 @@ func navEntries() []navEntry {
 func navLinks(s Shell, entries []navEntry) templ.Component {
 	b := make(piece, 0, 512)
 	for _, n := range entries {
-		b.html(`<a href=/o/`, s.Org.Slug, `/`, n.path)
+		b.html(`<a href=`, OrgPath(s.Org.Slug, n.path))
 		if n.key == s.Active {
 			b.html(` aria-current=page`)
 		}

@@ -81,7 +81,9 @@ func (t timeline) Render(ctx context.Context, w io.Writer) error {
 		}
 		b = b[:0]
 	}
-	return write(w, `</div>`)
+	b.html(`</div>`)
+	_, err := w.Write(b)
+	return err
 }
 
 func (b *piece) day(ctx context.Context, d *DayView, now time.Time) error {
