@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"database/sql"
+	"slices"
 	"time"
 )
 
@@ -45,8 +46,16 @@ func scanBudget(s scanner) (Budget, error) {
 	return b, err
 }
 
-// Budget returns the budget of a connection on the UTC day of now.
+// Budget returns the budget of a connection on the UTC day of now, out of
+// [Org.Budgets], which stand on every page, if it is there.
 func (o Org) Budget(ctx context.Context, id ConnectionID, now time.Time) (Budget, error) {
+	all, err := o.Budgets(ctx, now)
+	if err != nil {
+		return Budget{}, err
+	}
+	if i := slices.IndexFunc(all, func(b Budget) bool { return b.Connection == id }); i >= 0 {
+		return all[i], nil
+	}
 	return one(ctx, o.kept(), "budget", scanBudget, budgetSelect+` AND c.id = ?`, dayOf(now), o.id, id)
 }
 
