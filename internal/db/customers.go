@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -86,15 +87,21 @@ const glanceQuery = `
 
 // Glance reads one customer as a member sees them.
 func (o Org) Glance(ctx context.Context, user UserID, id CustomerID) (Glance, error) {
+	g, err := one(ctx, o.kept(), "customer", scanGlance, glanceQuery, id, o.id, user, GlanceSessions)
+	g.Identities, g.Newest = slices.Clone(g.Identities), slices.Clone(g.Newest) // others have the kept ones
+	return g, err
+}
+
+func scanGlance(s scanner) (Glance, error) {
 	var g Glance
-	text, err := one(ctx, o.kept(), "customer", scanText, glanceQuery, id, o.id, user, GlanceSessions)
+	text, err := scanText(s)
 	if err != nil {
 		return g, err
 	}
 	// JSON has no form feed and no line feed.
 	parts := strings.Split(text, "\f")
 	if len(parts) != 4 {
-		return g, fmt.Errorf("customer: %d parts instead of 4", len(parts))
+		return g, fmt.Errorf("%d parts instead of 4", len(parts))
 	}
 	c := &g.Customer
 	var p packedRow
@@ -103,19 +110,16 @@ func (o Org) Glance(ctx context.Context, user UserID, id CustomerID) (Glance, er
 		&g.Pinned, (*stamp)(&g.ViewedAt), &g.SharesIDs, &g.Users, &g.Edits, &g.Highlights, &g.Recordings, &g.History,
 	})
 	if err != nil {
-		return g, wrap("customer", err)
+		return g, err
 	}
 	if g.Identities, err = readIdentities(parts[1]); err != nil {
 		return g, err
 	}
-	if g.Newest, err = readSessions(parts[2], id); err != nil || len(g.Newest) == 0 {
+	if g.Newest, err = readSessions(parts[2], c.ID); err != nil || len(g.Newest) == 0 {
 		return g, err
 	}
 	first := &g.Newest[0]
-	if err := p.read(parts[3], []any{&first.ID, &first.UserURL, &first.WebURL, (*stamp)(&first.ListedAt)}); err != nil {
-		return g, wrap("customer's newest session", err)
-	}
-	return g, nil
+	return g, p.read(parts[3], []any{&first.ID, &first.UserURL, &first.WebURL, (*stamp)(&first.ListedAt)})
 }
 
 // Customers lists customers, the last seen first and those whom no vendor ever

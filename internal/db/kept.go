@@ -30,8 +30,13 @@ const rowBytes = 500
 
 // rowsOf is how many rows an answer counts as that is one row.
 func rowsOf(row any) int {
-	text, _ := row.(string)
-	return 1 + len(text)/rowBytes
+	switch v := row.(type) {
+	case string:
+		return 1 + len(v)/rowBytes
+	case Glance:
+		return 1 + len(v.Identities) + len(v.Newest)
+	}
+	return 1
 }
 
 // keptAnswers are the answers of one generation.

@@ -11,7 +11,9 @@ import (
 // rows of a list that is twice as quick as strings that are joined and then written.
 type piece []byte
 
-// html adds HTML as it stands.
+// html adds HTML as it stands. Inlined, it made the program 20 KB larger.
+//
+//go:noinline
 func (b *piece) html(parts ...string) {
 	for _, s := range parts {
 		*b = append(*b, s...)
