@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 )
@@ -85,11 +84,10 @@ const glanceQuery = `
 			ORDER BY started_at DESC, id DESC LIMIT 1), '')
 	FROM customers c WHERE c.id = ?1 AND c.org_id = ?2`
 
-// Glance reads one customer as a member sees them.
+// Glance reads one customer as a member sees them. Others may hold the same lists:
+// whoever changes one clones it first.
 func (o Org) Glance(ctx context.Context, user UserID, id CustomerID) (Glance, error) {
-	g, err := one(ctx, o.kept(), "customer", scanGlance, glanceQuery, id, o.id, user, GlanceSessions)
-	g.Identities, g.Newest = slices.Clone(g.Identities), slices.Clone(g.Newest) // others have the kept ones
-	return g, err
+	return one(ctx, o.kept(), "customer", scanGlance, glanceQuery, id, o.id, user, GlanceSessions)
 }
 
 func scanGlance(s scanner) (Glance, error) {

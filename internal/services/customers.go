@@ -173,7 +173,7 @@ func (c *Customers) View(ctx context.Context, actor Actor, id CustomerID) (Custo
 			return p, err
 		}
 	}
-	if err := c.newestWhole(ctx, o, p.Newest); err != nil {
+	if p.Newest, err = c.newestWhole(ctx, o, p.Newest); err != nil {
 		return p, err
 	}
 	conns, err := c.connections.All(ctx, actor.Org)
@@ -192,29 +192,30 @@ func (c *Customers) View(ctx context.Context, actor Actor, id CustomerID) (Custo
 	return p, err
 }
 
-// newestWhole reads the newest session of each further connection in full: its
-// links, and when a list last held it.
-func (c *Customers) newestWhole(ctx context.Context, o db.Org, rows []Session) error {
+// newestWhole returns sessions of which the newest of each further connection is
+// read in full: its links, and when a list last held it. The first has them.
+func (c *Customers) newestWhole(ctx context.Context, o db.Org, rows []Session) ([]Session, error) {
 	var seen []ConnectionID
 	for i := range rows {
-		if i == 0 {
-			seen = append(seen, rows[0].Connection) // which has them already
-			continue
-		}
 		if slices.Contains(seen, rows[i].Connection) {
 			continue
 		}
-		seen = append(seen, rows[i].Connection)
+		if seen = append(seen, rows[i].Connection); len(seen) == 1 {
+			continue
+		}
+		if len(seen) == 2 {
+			rows = slices.Clone(rows)
+		}
 		row, err := o.Session(ctx, rows[i].ID)
 		if errors.Is(err, db.ErrNotFound) {
 			continue // gone since
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 		rows[i] = row
 	}
-	return nil
+	return rows, nil
 }
 
 // sum tells in short what the newest sessions and the identities say.

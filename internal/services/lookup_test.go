@@ -2,6 +2,7 @@ package services
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -246,6 +247,47 @@ func testTimeline(t *testing.T, sessions int) {
 	}
 	if len(seen) != sessions+20 || pages != 3 {
 		t.Errorf("%d items on %d pages, want %d on 3", len(seen), pages, sessions+20)
+	}
+}
+
+// A customer of two connections has the links of both, and what is kept of them in
+// memory for others stays as it was read.
+func TestACustomerHasTheLinksOfEachConnection(t *testing.T) {
+	site := newAskSite(t)
+	o := site.store.Org(1)
+	blog, err := o.AddConnection(t.Context(), db.Connection{Vendor: "raygun", Name: "Blog", CreatedAt: time.UnixMilli(1)},
+		func(ConnectionID) (map[string][]byte, error) { return nil, nil }, db.HistoryEntry{At: time.UnixMilli(1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for conn, row := range map[ConnectionID]db.Session{
+		site.conn: {VendorID: "1", UserEmail: "ada@example.com", UserURL: "https://raygun.example/shop/ada", StartedAt: time.UnixMilli(3000)},
+		blog.ID:   {VendorID: "2", UserEmail: "ada@example.com", UserURL: "https://raygun.example/blog/ada", StartedAt: time.UnixMilli(2000)},
+	} {
+		if _, err := o.PutSessions(t.Context(), conn, []db.Session{row}, time.UnixMilli(5000), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ada := site.saw(t, db.Sighting{Connection: site.conn, Email: "ada@example.com"})
+	for range 2 {
+		p, err := site.s.Customers.View(t.Context(), Actor{Org: 1}, ada)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var urls []string
+		for _, l := range p.Links {
+			urls = append(urls, l.URL)
+		}
+		if len(urls) != 2 || !slices.Contains(urls, "https://raygun.example/shop/ada") || !slices.Contains(urls, "https://raygun.example/blog/ada") {
+			t.Errorf("links are %q", urls)
+		}
+		kept, err := o.Glance(t.Context(), 0, ada)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(kept.Newest) != 2 || kept.Newest[1].UserURL != "" {
+			t.Errorf("what is kept was written into: %+v", kept.Newest)
+		}
 	}
 }
 
