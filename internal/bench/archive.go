@@ -32,7 +32,7 @@ const archiveUsers = 400
 // the same pages with a tenth of it, by turns.
 func (b *bench) archive(ctx context.Context, made string) error {
 	sizes := []kept{{1000, 100_000}, {10_000, 1_000_000}}
-	heading("Growth of p50 from %d highlights and %d trait changes to %d and %d, asked by turns", sizes[0].highlights, sizes[0].changes, sizes[1].highlights, sizes[1].changes)
+	heading("Growth of p50 from %d highlights and %d trait changes to %d and %d, asked by turns, each time after a write", sizes[0].highlights, sizes[0].changes, sizes[1].highlights, sizes[1].changes)
 	var servers [2]*running
 	var pages [2][]page
 	for i, k := range sizes {

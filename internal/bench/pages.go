@@ -26,9 +26,10 @@ func templWith(ctx context.Context, c templ.Component) context.Context {
 // fiftyRows is the page that the first target is about.
 const fiftyRows = "customer page, 50 rows"
 
-// page is one kind of page: path names the nth of them, so that no answer is
-// the one before. p50 is the most it may cost in bare answers, 0 without a
-// target; grows says that it must cost the same at every size.
+// page is one kind of page: path names the nth of them. No answer is the one
+// before, but what was read for it may be in memory still, see forgotten. p50 is
+// the most it may cost in bare answers, 0 without a target; grows says that it must
+// cost the same at every size.
 type page struct {
 	name  string
 	path  func(n int) string
@@ -327,7 +328,7 @@ func (b *bench) growth(ctx context.Context, dirs []string) error {
 		return nil
 	}
 	first, last := b.sizes[0], b.sizes[len(b.sizes)-1]
-	heading("Growth of p50 from %d to %d sessions, asked by turns", first, last)
+	heading("Growth of p50 from %d to %d sessions, asked by turns, each time after a write", first, last)
 	var servers [2]*running
 	var pages [2][]page
 	for i, dir := range []string{dirs[0], dirs[len(dirs)-1]} {
