@@ -297,6 +297,30 @@ func TestWhatARemovedConnectionBroughtIsStillFound(t *testing.T) {
 	owner.get("/o/acme/sessions?connection=2").wants(t, 422, "no such Raygun connection") // LogRocket's
 }
 
+// Whoever asks Raygun comes back to the columns and the view that were open.
+func TestAskingComesBackToColumnsAndView(t *testing.T) {
+	t.Parallel()
+	s, _ := newSandboxSite(t, sandbox.Options{Customers: 5, Sessions: 20, RaygunDailyLimit: 50})
+	b := s.as(t, "support@example.com")
+	view := b.post("/o/acme/sessions/views", "name", "Mine", "query", "span=30d", "columns", "started,country")
+	id := regexp.MustCompile(`view=(\d+)`).FindStringSubmatch(view.location)
+	if id == nil {
+		t.Fatalf("a saved view leads to %q", view.location)
+	}
+	page := b.get("/o/acme/sessions?span=30d&connection=1&columns=started,country&show=figures&view=" + id[1])
+	form := page.fields(t, "/o/acme/sessions/ask")
+	if form.Get("columns") != "started,country" || form.Get("view") != id[1] {
+		t.Errorf("the form asks with %v", form)
+	}
+	asked := b.post("/o/acme/sessions/ask", "span", "30d", "connection", "1", "columns", "started,country", "view", id[1])
+	for _, kept := range []string{"columns=started%2Ccountry", "view=" + id[1], "span=30d"} {
+		if !strings.Contains(asked.location, kept) {
+			t.Errorf("asking leads to %q, without %s", asked.location, kept)
+		}
+	}
+	b.until(asked.location, " are here.")
+}
+
 // TestABarLeadsToExactlyTheSessionsThatItCounts: a day that the range begins in
 // the middle of cannot be named by dates, and who is of a type was asked for
 // this range alone; neither pretends to lead anywhere.

@@ -24,7 +24,7 @@ func (a *app) searchAsk(r *http.Request, f sessionForm, v *templates.SessionsVie
 	}
 	s := templates.SearchAskView{
 		Connection: "Raygun (“" + st.Connection.Name + "”)", Asked: st.Asked, AskedAt: st.AskedAt, Hidden: hiddenOf(f.asked()),
-		Ask: a.askPart(r, st.Ask, "Asking Raygun (“"+st.Connection.Name+"”) for these sessions", orgPath(r, "sessions?%s", f.values().Encode())),
+		Ask: a.askPart(r, st.Ask, "Asking Raygun (“"+st.Connection.Name+"”) for these sessions", orgPath(r, "sessions?%s", f.page().Encode())),
 	}
 	s.Held = f.query.UserType == "" && allHeld(v.Coverage) // who is of a type only an answer tells
 	s.Again = a.spendView(r, "Ask Raygun", st.Budget)
@@ -85,7 +85,7 @@ func (a *app) askSessions(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	to := orgPath(r, "sessions?%s", f.values().Encode())
+	to := orgPath(r, "sessions?%s", f.page().Encode())
 	if len(f.problems) > 0 || f.query.Connection == 0 {
 		return a.redirect(w, r, to, "", "") // the page says what is wrong
 	}

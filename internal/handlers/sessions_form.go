@@ -228,10 +228,10 @@ func (f sessionForm) values() url.Values {
 	return v
 }
 
-// asked are the filter's values with the connection that is asked, which may
+// asked are the values of the page with the connection that is asked, which may
 // be only implied.
 func (f sessionForm) asked() url.Values {
-	v := f.values()
+	v := f.page()
 	v.Set("connection", fmt.Sprint(f.query.Connection))
 	return v
 }
