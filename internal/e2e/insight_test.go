@@ -9,8 +9,8 @@ import (
 )
 
 // What is below on Insight's first page comes when it is looked at, as sound as
-// the rest, and leads to the sessions behind it. Without JavaScript it is a click
-// away.
+// the rest, and leads to the sessions behind it. Who got there by keyboard stays
+// there. Without JavaScript it is a click away.
 func TestInsightFetchesWhatIsBelowWhenItIsLookedAt(t *testing.T) {
 	s := newSite(t, sandbox.Options{})
 	v := s.visitor(t, "support")
@@ -22,8 +22,9 @@ func TestInsightFetchesWhatIsBelowWhenItIsLookedAt(t *testing.T) {
 			b := newTab(t, browser, s.address, l)
 			b.signIn("support@example.com", sitePassword)
 			b.open(overview)
-			b.do("look at what is below", chromedp.Evaluate[chromedp.Void](`document.querySelector(".insight-grid").scrollIntoView()`))
+			b.do("look at what is below", chromedp.Evaluate[chromedp.Void](`document.querySelector("#where a").focus()`))
 			b.waitText("United States")
+			b.focused(`e.closest("#where")`)
 			b.checkPage("insight-where", axe)
 			b.screenshot("insight-where-" + l.String())
 			b.do("open a country", chromedp.Click(chromedp.CSS(`a[href*="countries=US"]`)))

@@ -26,8 +26,14 @@ export function swaps(notify) {
     else notify('error', 'That did not work. What you typed is still here; please try again.')
   })
   on('htmx:finally:request', ctx => ctx?.target?.removeAttribute?.('aria-busy'))
+  const focused = new WeakSet() // swaps of what has the focus
+  on('htmx:before:swap', ctx => {
+    if (ctx?.target?.contains?.(document.activeElement)) focused.add(ctx)
+  })
   on('htmx:after:swap', ctx => {
-    if (ctx && byHand.has(ctx.sourceEvent?.type)) focusNew(ctx)
+    if (!ctx) return
+    if (byHand.has(ctx.sourceEvent?.type)) focusNew(ctx)
+    else if (focused.has(ctx)) focusPlace(placeOf(ctx))
   })
   on('htmx:error', (ctx, event) => {
     if (!ctx || ctx.sourceEvent?.type === 'every' || event.detail.error?.name === 'AbortError') return
@@ -46,15 +52,20 @@ function wholePage(ctx) {
 // there is neither it stays, unless what had it is gone: then it goes to what
 // came in its place.
 function focusNew(ctx) {
-  const old = ctx.target
-  if (!(old instanceof Element)) return
-  const root = old.isConnected ? old : old.id && document.getElementById(old.id)
-  if (!root) return
-  const wanted = root.querySelector('[aria-invalid="true"]') ?? root.querySelector('[data-focus]')
-  if (wanted) {
-    wanted.focus()
-  } else if (document.activeElement === document.body || document.activeElement === null) {
-    root.tabIndex = -1
-    root.focus({ preventScroll: true })
-  }
+  const place = placeOf(ctx)
+  const wanted = place?.querySelector('[aria-invalid="true"]') ?? place?.querySelector('[data-focus]')
+  if (wanted) wanted.focus()
+  else focusPlace(place)
+}
+
+// placeOf is what stands where something was swapped.
+function placeOf({ target }) {
+  if (!(target instanceof Element)) return null
+  return target.isConnected ? target : document.getElementById(target.id)
+}
+
+function focusPlace(place) {
+  if (!place || (document.activeElement && document.activeElement !== document.body)) return
+  place.tabIndex = -1
+  place.focus({ preventScroll: true })
 }

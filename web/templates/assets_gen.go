@@ -5,7 +5,7 @@ package templates
 // Where the built files are served; the hash is that of their content.
 const (
 	urlCSS     = "/static/app.c0444f2dcb6c.css"
-	urlAppJS   = "/static/app.001bc3f91ef0.js"
+	urlAppJS   = "/static/app.daefc2882696.js"
 	urlThemeJS = "/static/theme.d329c1c2cbae.js"
 	urlGraphQL = "/static/graphql.600152c87cfa.js"
 	urlFavicon = "/static/favicon.6c7ac739bdd4.svg"
