@@ -39,6 +39,16 @@ func listed(body string, n int) []string {
 	return out
 }
 
+// sessionOf is the page of the newest session on a customer's page, empty without
+// any.
+func sessionOf(body string) string {
+	m := regexp.MustCompile(`href="?\.\.(/sessions/\d+)`).FindStringSubmatch(body)
+	if m == nil {
+		return ""
+	}
+	return "/o/acme" + m[1]
+}
+
 // titleOf is the heading of the list: how many there are.
 func titleOf(t *testing.T, body string) string {
 	t.Helper()

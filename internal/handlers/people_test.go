@@ -93,7 +93,7 @@ func TestUnknownEmailLeadsOverRaygunToTheCustomer(t *testing.T) {
 	}
 
 	// One session, its detail for one call, and nothing for the second look.
-	session := regexp.MustCompile(`/o/acme/sessions/\d+`).FindString(page.body)
+	session := sessionOf(page.body)
 	b.get(session).wants(t, 200, "were not fetched yet", "Fetch details")
 	b.get(session+"/answer").wants(t, 404, "Fetch its details")
 	b.get(session, "HX-Request", "true", "HX-Request-Type", "partial").wants(t, 200, "Fetch details")

@@ -145,7 +145,7 @@ func TestARecordingAndASessionAreOneVisit(t *testing.T) {
 	email := r.box.Company().Demo()[0].Email
 	b.post("/o/acme/lookup/ask", "q", email, "connection", "2")
 	customer := b.led("/o/acme/lookup?q="+url.QueryEscape(email), "/customers/")
-	session := regexp.MustCompile(`/o/acme/sessions/\d+`).FindString(b.get(customer).body)
+	session := sessionOf(b.get(customer).body)
 	began := regexp.MustCompile(`Began (\d+ \w+ \d+, [0-9:]+) UTC`).FindStringSubmatch(b.get(session).body)
 	start, err := time.Parse("2 Jan 2006, 15:04:05", began[1])
 	if err != nil {

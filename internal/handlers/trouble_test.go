@@ -2,7 +2,6 @@ package handlers_test
 
 import (
 	"net/url"
-	"regexp"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -45,7 +44,7 @@ func TestPagesWorkFromTheMirrorThroughThreeDaysOfTrouble(t *testing.T) {
 			}
 			customer := b.get(lookup).location
 			page := b.until(customer, "Sessions in the mirror", "Refresh from Raygun")
-			session := regexp.MustCompile(`/o/acme/sessions/\d+`).FindString(page.body)
+			session := sessionOf(page.body)
 			b.post(session+"/detail").wants(t, 303)
 			b.until(session, "Page views with load time")
 
