@@ -53,6 +53,9 @@ type Glance struct {
 	Newest []Session
 }
 
+// rows is as how many rows it counts where it is kept.
+func (g Glance) rows() int { return 1 + len(g.Identities) + len(g.Newest) }
+
 // GlanceSessions is how many sessions a [Glance] has at most: one more than a page
 // shows, so that the page knows whether there are older ones.
 const GlanceSessions = 51
@@ -70,11 +73,11 @@ const glanceQuery = `
 			EXISTS (SELECT 1 FROM highlights h WHERE h.customer_id = c.id),
 			EXISTS (SELECT 1 FROM recordings r WHERE r.customer_id = c.id AND r.state = 'shown'),
 			EXISTS (SELECT 1 FROM history h WHERE h.org_id = c.org_id AND h.customer_id = c.id))
-		|| char(12) || (SELECT coalesce(group_concat(line, char(10)), '') FROM (
+		|| char(12) || (` + inLines + `
 			SELECT ` + identityColumns + ` AS line FROM identities
 			WHERE customer_id = ?1 AND org_id = ?2
 			` + identityOrder + `))
-		|| char(12) || (SELECT coalesce(group_concat(line, char(10)), '') FROM (
+		|| char(12) || (` + inLines + `
 			SELECT ` + timelineColumns + ` AS line FROM sessions
 			WHERE customer_id = ?1 AND org_id = ?2
 			ORDER BY started_at DESC, id DESC LIMIT ?4))
@@ -96,7 +99,7 @@ func scanGlance(s scanner) (Glance, error) {
 	if err != nil {
 		return g, err
 	}
-	// JSON has no form feed and no line feed.
+	// JSON has no form feed either.
 	parts := strings.Split(text, "\f")
 	if len(parts) != 4 {
 		return g, fmt.Errorf("%d parts instead of 4", len(parts))

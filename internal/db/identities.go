@@ -247,7 +247,7 @@ const (
 // the last seen first.
 func (o Org) Identities(ctx context.Context, customer CustomerID) ([]Identity, error) {
 	text, err := one(ctx, o.db.r, "identities", scanText, `
-		SELECT coalesce(group_concat(line, char(10)), '') FROM (
+		`+inLines+`
 			SELECT `+identityColumns+` AS line FROM identities
 			WHERE customer_id = ? AND org_id = ?
 			`+identityOrder+`)`, customer, o.id)

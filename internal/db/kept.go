@@ -12,7 +12,7 @@ import (
 // for what one customer's pages have in common: whoever looks at somebody goes
 // through the kinds of their timeline, its older part, their traits and back.
 // Answers are kept by organization, statement and arguments, and every caller
-// gets a copy.
+// gets a copy, which shares what a row of it points to.
 type keptReads struct {
 	*readers
 	d   *DB
@@ -33,8 +33,8 @@ func rowsOf(row any) int {
 	switch v := row.(type) {
 	case string:
 		return 1 + len(v)/rowBytes
-	case Glance:
-		return 1 + len(v.Identities) + len(v.Newest)
+	case interface{ rows() int }:
+		return v.rows()
 	}
 	return 1
 }

@@ -11,6 +11,10 @@ import (
 	"time"
 )
 
+// inLines begins a query that makes the column called line of the one in its
+// brackets one text, a line for each row. JSON has no line feed.
+const inLines = "SELECT coalesce(group_concat(line, char(10)), '') FROM ("
+
 // scanPacked reads with scan what SQLite's json_array has made one column. Rows
 // of many columns are read so: the driver crosses into translated C several
 // times for each value, and names and types every column of every question. One

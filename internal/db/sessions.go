@@ -178,7 +178,7 @@ const timelineColumns = `json_array(id, connection_id, started_at,
 // All of them come as one text, a line each: a row costs the driver as much as
 // SQLite's own reading of it.
 const customerSessionsQuery = `
-	SELECT coalesce(group_concat(line, char(10)), '') FROM (
+	` + inLines + `
 		SELECT ` + timelineColumns + ` AS line FROM sessions
 		WHERE customer_id = ? AND org_id = ? AND (started_at, id) < (?, ?)
 		ORDER BY started_at DESC, id DESC LIMIT ?)`
