@@ -48,7 +48,7 @@ func (a *app) customer(w http.ResponseWriter, r *http.Request) error {
 		Now: a.now(), Href: orgPath(r, "customers/%d", id), Title: titleOf(p), Email: p.Customer.Email, Pinned: p.Pinned,
 		PinAction: orgPath(r, "customers/%d/pin", id), MirroredAt: p.MirroredAt, Chips: a.customerChips(p),
 		Refresh: a.refreshView(r, p), Days: a.timelineDays(r, tl.Items),
-		TimelineEmpty: "No sessions, highlights or trait edits of this customer are in Sightline, or none of the kind chosen above.",
+		TimelineEmpty: "No sessions, recordings, highlights or trait edits of this customer are in Sightline, or none of the kind chosen above.",
 	}
 	if v.Pager = (templates.PagerView{Shown: templates.Plural(len(tl.Items), "entry", "entries")}); tl.More {
 		v.Pager.Shown = fmt.Sprintf("%d+ entries", len(tl.Items))
