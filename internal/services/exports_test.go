@@ -233,6 +233,10 @@ func TestFilesThatCannotBeHadAreSaidSo(t *testing.T) {
 	if f := trouble[0]; f.State != db.ExportSkipped || !strings.Contains(f.Message, "larger than 1 MB") {
 		t.Errorf("%+v", f)
 	}
+	// What had come of a file goes once it is written down that it failed.
+	for end := time.Now().Add(10 * time.Second); len(r.onDisk()) != 4 && time.Now().Before(end); {
+		time.Sleep(10 * time.Millisecond)
+	}
 	if n := len(r.onDisk()); n != 4 {
 		t.Errorf("%d files lie on disk", n)
 	}
