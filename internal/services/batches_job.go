@@ -175,10 +175,11 @@ func (s *Batches) ends(ctx context.Context, org OrgID, b Batch) (open int, pause
 			}
 			continue
 		}
+		ours := state == HighlightCancelled || cutOff(it) // tells nothing of LogRocket
 		switch {
 		case state == HighlightReady:
 			streak = 0
-		case state != HighlightCancelled: // by somebody, who had their reasons
+		case !ours:
 			streak++
 		}
 		if err := s.db.Org(org).EndBatchItem(ctx, b.ID, it.Position, streak, s.now()); err != nil {
@@ -186,7 +187,7 @@ func (s *Batches) ends(ctx context.Context, org OrgID, b Batch) (open int, pause
 		}
 		answered := state == HighlightFailed && (kind == "" || kind == upstream.Invalid || kind == upstream.NotFound)
 		switch {
-		case state == HighlightReady || state == HighlightCancelled || why != "":
+		case state == HighlightReady || ours || why != "":
 		case kind == upstream.WrongKey || kind == upstream.Forbidden:
 			why = it.Message
 		case !answered && streak >= batchStreak, streak >= batchRefused:
@@ -203,6 +204,13 @@ func (s *Batches) ends(ctx context.Context, org OrgID, b Batch) (open int, pause
 // nothing of it, and it may have its turn again.
 func heldBack(it db.BatchItem) bool {
 	return HighlightState(it.State) == HighlightFailed && upstream.Kind(it.ErrorKind) == upstream.Refused && it.Tries < batchTries
+}
+
+// cutOff says that Sightline stopped while it sent a request, however many went
+// out at once.
+func cutOff(it db.BatchItem) bool {
+	kind := upstream.Kind(it.ErrorKind)
+	return HighlightState(it.State) == HighlightUnknown && (kind == "" || kind == upstream.Canceled)
 }
 
 // settleEnds has seen what ended while a batch was being paused, so that it does
