@@ -172,6 +172,13 @@ func (o Org) StartGraphQLRun(ctx context.Context, id GraphQLRunID, now time.Time
 		UPDATE graphql_runs SET state = 'sending', started_at = ? WHERE id = ? AND org_id = ? AND state = 'queued'`, ms(now), id, o.id))
 }
 
+// PutBackGraphQLRun moves a run whose question certainly did not leave from
+// sending back to queued. One that is not being sent is ErrNotFound.
+func (o Org) PutBackGraphQLRun(ctx context.Context, id GraphQLRunID) error {
+	return must(exec(ctx, o.db.w, "GraphQL run", `
+		UPDATE graphql_runs SET state = 'queued', started_at = NULL WHERE id = ? AND org_id = ? AND state = 'sending'`, id, o.id))
+}
+
 // EndGraphQLRun stores how an open run ended, with its history; one that has
 // ended already, or is not in the state out.Of, is ErrNotFound.
 func (o Org) EndGraphQLRun(ctx context.Context, id GraphQLRunID, out GraphQLOutcome) error {

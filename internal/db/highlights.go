@@ -261,6 +261,13 @@ func (o Org) StartHighlight(ctx context.Context, id HighlightID, now time.Time, 
 	return highlight(ctx, o.db.w, o.id, "h.id = ?", id)
 }
 
+// PutBackHighlight moves a highlight that certainly was not sent from sending
+// back to queued. One that is not being sent is ErrNotFound.
+func (o Org) PutBackHighlight(ctx context.Context, id HighlightID) error {
+	return must(exec(ctx, o.db.w, "highlight", `
+		UPDATE highlights SET state = 'queued', sent_at = NULL, hook_hash = NULL WHERE id = ? AND org_id = ? AND state = 'sending'`, id, o.id))
+}
+
 // AwaitHighlight moves a highlight that was sent to pending: the vendor has it
 // under a request id. One that the vendor has reported on meanwhile is due at
 // once.

@@ -117,7 +117,7 @@ func statesFor(method string) map[string]any {
 		return map[string]any{"connections.vendor": "logrocket", "trait_edits.state": "sent", "trait_edits.form_token": "another"}
 	case "EndAsk":
 		return map[string]any{"asks.state": "sending"}
-	case "AwaitHighlight":
+	case "AwaitHighlight", "PutBackHighlight":
 		return map[string]any{"highlights.state": "sending"}
 	case "ClaimPoll", "PolledHighlight":
 		return map[string]any{"highlights.state": "pending"}
@@ -147,11 +147,13 @@ func statesFor(method string) map[string]any {
 		return map[string]any{"connections.vendor": "logrocket", "graphql_runs.form_token": "another", "query_schedules.next_at": 1_700_000_000_000}
 	case "AddGraphQLRun":
 		return map[string]any{"connections.vendor": "logrocket", "graphql_runs.form_token": "another"}
+	case "PutBackGraphQLRun":
+		return map[string]any{"graphql_runs.state": "sending"}
 	case "SetAlertHook", "SetAuditFollow", "SetExportFollow", "SetGraphQLLock":
 		return map[string]any{"connections.vendor": "logrocket"}
 	case "AddExportFile":
 		return map[string]any{"connections.vendor": "logrocket", "export_files.key": "another"}
-	case "EndTraitEdit":
+	case "EndTraitEdit", "PutBackTraitEdit":
 		return map[string]any{"trait_edits.state": "sending"}
 	}
 	return nil

@@ -321,6 +321,13 @@ func (o Org) StartTraitEdit(ctx context.Context, id TraitEditID, now time.Time) 
 	return traitEdit(ctx, o.db.w, o.id, "e.id = ?", id)
 }
 
+// PutBackTraitEdit moves an edit that certainly was not sent from sending back to
+// queued. One that is not being sent is ErrNotFound.
+func (o Org) PutBackTraitEdit(ctx context.Context, id TraitEditID) error {
+	return must(exec(ctx, o.db.w, "trait edit", `
+		UPDATE trait_edits SET state = 'queued', sent_at = NULL WHERE id = ? AND org_id = ? AND state = 'sending'`, id, o.id))
+}
+
 // EndTraitEdit stores how an edit ended, with what is known of the user from
 // now on, their identities and the history, in one transaction. An edit that
 // has ended already is ErrNotFound.

@@ -48,8 +48,11 @@ func (s *Batches) run(ctx context.Context, org OrgID, id BatchID) (time.Duration
 	}
 	defer s.busy.leave(int64(id))
 	again, err := s.ask(ctx, org, id)
-	if err == nil || ctx.Err() != nil { // Sightline stops: the next start goes on
+	if err == nil {
 		return again, nil
+	}
+	if ctx.Err() != nil {
+		return goOn(ctx), nil
 	}
 	if errors.Is(err, db.ErrNotFound) {
 		return s.opt.Look, nil // it moved on without this job: see where to

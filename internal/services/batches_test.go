@@ -157,7 +157,7 @@ func TestBatchesSurviveAKill(t *testing.T) {
 		r, b := begin(t)
 		// As many as are asked about at once: what was cut off together is no row of
 		// failures of LogRocket's.
-		r.box.Fault(sandbox.Fault{Operation: sandbox.OpCreateHighlights, Kind: sandbox.FaultLatency, Latency: 4 * time.Second, Times: 3})
+		r.box.Fault(sandbox.Fault{Operation: sandbox.OpCreateHighlights, Kind: sandbox.FaultLatency, Latency: time.Minute, Times: 3})
 		r.begin(b)
 		if _, err := waitFor(t.Context(), time.Minute, func() (int, bool, error) { return 0, r.posts() == 3, nil }); err != nil {
 			t.Fatal(err)
@@ -186,7 +186,7 @@ func TestBatchesSurviveAKill(t *testing.T) {
 		}
 		b = r.batchIs(b.ID, BatchDone)
 		if b.Counts.Ready+b.Counts.Unknown != 4 || r.posts() > 4 {
-			t.Errorf("%+v after %d posts", b.Counts, r.posts())
+			t.Errorf("%+v after %d posts; failed: %+v", b.Counts, r.posts(), r.history("highlight.failed"))
 		}
 	})
 	t.Run("with the answers stored and their ends not seen", func(t *testing.T) {

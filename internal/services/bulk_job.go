@@ -68,8 +68,11 @@ func (s *Bulks) run(ctx context.Context, org OrgID, id BulkID) (time.Duration, e
 	} else {
 		again, err = s.send(ctx, org, id)
 	}
-	if err == nil || ctx.Err() != nil { // Sightline stops: the next start goes on
+	if err == nil {
 		return again, nil
+	}
+	if ctx.Err() != nil {
+		return goOn(ctx), nil
 	}
 	if errors.Is(err, db.ErrNotFound) {
 		return time.Second, nil // it moved on without this job: see where to

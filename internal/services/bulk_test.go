@@ -112,7 +112,7 @@ func TestBulkEditsSurviveAKill(t *testing.T) {
 	})
 	t.Run("while LogRocket answers", func(t *testing.T) {
 		r, b := begin(t)
-		r.box.Fault(sandbox.Fault{Operation: sandbox.OpUpdateUser, Kind: sandbox.FaultLatency, Latency: 2 * time.Second, Times: 1})
+		r.box.Fault(sandbox.Fault{Operation: sandbox.OpUpdateUser, Kind: sandbox.FaultLatency, Latency: time.Minute, Times: 1})
 		r.sendBulk(b)
 		if _, err := waitFor(t.Context(), time.Minute, func() (int, bool, error) { n := puts(r); return n, n > 0, nil }); err != nil {
 			t.Fatal(err)

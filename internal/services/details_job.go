@@ -46,11 +46,8 @@ func (d *Details) run(ctx context.Context, org OrgID, id DetailRunID) (time.Dura
 			return 0, err
 		}
 		if err := d.step(ctx, row); err != nil {
-			if errors.Is(ctx.Err(), context.DeadlineExceeded) { // slow answers took all of the job's time: the next one goes on
-				return time.Second, nil
-			}
-			if ctx.Err() != nil { // Sightline stops: the next start goes on
-				return 0, nil
+			if ctx.Err() != nil { // Sightline stops, or slow answers took all of the job's time
+				return goOn(ctx), nil
 			}
 			if perr := d.pause(ctx, row, "Something in Sightline itself failed; the log has the cause."); perr != nil {
 				err = errors.Join(err, perr)

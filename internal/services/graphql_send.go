@@ -38,6 +38,9 @@ func (g *GraphQL) send(ctx context.Context, org OrgID, run GraphQLRun) error {
 		return g.end(ctx, org, run, db.GraphQLOutcome{State: string(GraphQLFailed), Message: msg, ErrorKind: kind})
 	}
 	client, conn, err := g.conns.logrocket(ctx, org, run.Connection)
+	if stopped(ctx) {
+		return nil
+	}
 	if err != nil {
 		msg, kind := said(conn, err, g.now())
 		return failed(msg, kind)
@@ -84,11 +87,18 @@ func (g *GraphQL) send(ctx context.Context, org OrgID, run GraphQLRun) error {
 		g.mu.Unlock()
 	}()
 	// Whoever stops it from here on cuts it off.
+	back := func(ctx context.Context) error { return g.db.Org(org).PutBackGraphQLRun(ctx, run.ID) }
 	if err := g.db.Org(org).StartGraphQLRun(ctx, run.ID, g.now()); err != nil {
+		if stopped(ctx) {
+			return putBack(ctx, back)
+		}
 		return err
 	}
 	answer, err := client.ExecuteGraphQL(calling, logrocket.GraphQLRequest{Query: doc.Wire(op), OperationName: op.Name, Variables: variables})
 	if err != nil {
+		if stopped(ctx) && neverLeft(err) {
+			return putBack(ctx, back)
+		}
 		if ctx.Err() != nil {
 			return g.endLost(context.WithoutCancel(ctx), org, run.ID)
 		}

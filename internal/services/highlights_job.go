@@ -59,6 +59,12 @@ func mayHaveArrived(err error) bool {
 	return e.Sent && (e.Status < 400 || e.Status >= 500)
 }
 
+// neverLeft reports whether a failed call certainly did not leave this machine.
+func neverLeft(err error) bool {
+	var e *upstream.Error
+	return errors.As(err, &e) && !e.Sent
+}
+
 // said is the sentence about a failed call, without what only fits pages that
 // show the mirror.
 func said(c Connection, err error, now time.Time) (msg, kind string) {
@@ -172,13 +178,21 @@ func (h *Highlights) send(ctx context.Context, org OrgID, row db.Highlight) (tim
 		return 0, nil
 	}
 	defer h.busy.leave(int64(row.ID))
+	id := row.ID
+	back := func(ctx context.Context) error { return h.db.Org(org).PutBackHighlight(ctx, id) }
 	client, conn, err := h.conns.logrocket(ctx, org, row.Connection)
+	if stopped(ctx) {
+		return 0, nil
+	}
 	if err != nil {
 		msg, kind := said(conn, err, h.now())
 		return 0, h.end(ctx, org, row, h.failed(row, msg, kind))
 	}
 	hook, hash := h.newHook()
-	if row, err = h.db.Org(org).StartHighlight(ctx, row.ID, h.now(), hash); err != nil {
+	if row, err = h.db.Org(org).StartHighlight(ctx, id, h.now(), hash); err != nil {
+		if stopped(ctx) {
+			return 0, putBack(ctx, back)
+		}
 		return 0, err
 	}
 	request := logrocket.HighlightsRequest{Question: row.Question, Start: row.Start, End: row.End, WebhookURL: hook}
@@ -188,6 +202,9 @@ func (h *Highlights) send(ctx context.Context, org OrgID, row db.Highlight) (tim
 		request.UserID = row.Subject
 	}
 	answer, err := client.CreateHighlights(h.spending(ctx, org, row, false), request)
+	if stopped(ctx) && neverLeft(err) {
+		return 0, putBack(ctx, back)
+	}
 	if err != nil {
 		msg, kind := said(conn, err, h.now())
 		out := h.failed(row, msg, kind)
@@ -300,6 +317,9 @@ func (h *Highlights) poll(ctx context.Context, org OrgID, row db.Highlight) (tim
 	if err == nil {
 		// Nobody waits for this one: the member may have left long ago.
 		answer, err = client.GetHighlights(h.spending(ctx, org, row, true), row.RequestID)
+	}
+	if err != nil && stopped(ctx) { // the next start asks
+		return 0, nil
 	}
 	if err == nil && !strings.EqualFold(answer.RequestID, row.RequestID) {
 		answer, err = logrocket.HighlightsAnswer{}, &Error{Kind: Unavailable, Msg: fmt.Sprintf("LogRocket (connection “%s”) answered about another request than the one asked for, so its answer was thrown away.", conn.Name)}

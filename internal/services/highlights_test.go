@@ -199,7 +199,7 @@ func TestHighlightsSurviveAKill(t *testing.T) {
 	})
 	t.Run("while LogRocket answers", func(t *testing.T) {
 		r := newRocketSite(t, sandbox.DialectLive)
-		r.box.Fault(sandbox.Fault{Operation: sandbox.OpCreateHighlights, Kind: sandbox.FaultLatency, Latency: 2 * time.Second, Times: 1})
+		r.box.Fault(sandbox.Fault{Operation: sandbox.OpCreateHighlights, Kind: sandbox.FaultLatency, Latency: time.Minute, Times: 1})
 		r.start()
 		h := r.ask(who(r))
 		r.until(h.ID, func(Highlight) bool { return r.box.CountCalls(sandbox.OpCreateHighlights) == 1 })
@@ -225,7 +225,7 @@ func TestHighlightsSurviveAKill(t *testing.T) {
 	t.Run("while asking for the result", func(t *testing.T) {
 		r := newRocketSite(t, sandbox.DialectLive)
 		r.start()
-		r.box.Fault(sandbox.Fault{Operation: sandbox.OpGetHighlights, Kind: sandbox.FaultLatency, Latency: 2 * time.Second, Times: 1})
+		r.box.Fault(sandbox.Fault{Operation: sandbox.OpGetHighlights, Kind: sandbox.FaultLatency, Latency: time.Minute, Times: 1})
 		h := r.ask(who(r))
 		r.until(h.ID, func(Highlight) bool { return r.box.CountCalls(sandbox.OpGetHighlights) >= 1 })
 		for range 3 {

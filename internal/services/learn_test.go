@@ -122,7 +122,7 @@ func TestDetailIsKeptBeforeItsNamesAreAsked(t *testing.T) {
 	t.Parallel()
 	v := newVendorSite(t, sandbox.Options{})
 	s := v.detailless()
-	remove := v.box.Fault(sandbox.Fault{Vendor: sandbox.Raygun, Operation: sandbox.OpV3Customer, Kind: sandbox.FaultLatency, Latency: 3 * time.Second})
+	remove := v.box.Fault(sandbox.Fault{Vendor: sandbox.Raygun, Operation: sandbox.OpV3Customer, Kind: sandbox.FaultLatency, Latency: time.Minute})
 	defer remove()
 	ask, _, err := v.s.Sessions.AskDetail(t.Context(), v.actor, s.ID, 0, false)
 	if err != nil {

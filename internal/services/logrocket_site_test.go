@@ -26,6 +26,9 @@ type rocketSite struct {
 	conn   ConnectionID
 	pace   HighlightOptions
 	batch  BatchOptions
+	// elsewhere is where LogRocket is looked for instead of at the stand-in, from
+	// the next open on.
+	elsewhere string
 }
 
 func eachDialect(t *testing.T, f func(t *testing.T, d sandbox.Dialect)) {
@@ -81,7 +84,7 @@ func (r *rocketSite) open() {
 	}
 	r.s, err = Open(r.t.Context(), Options{
 		PasswordMemory: 64, DB: r.store, Box: seal, Log: slog.New(slog.DiscardHandler), Highlights: r.pace, Batches: r.batch,
-		Vendors: Vendors{RaygunURL: r.box.RaygunURL(), LogRocketURL: r.box.LogRocketURL(), LogRocketAppURL: r.box.LogRocketAppURL(), Timeout: 5 * time.Second},
+		Vendors: Vendors{RaygunURL: r.box.RaygunURL(), LogRocketURL: orElse(r.elsewhere, r.box.LogRocketURL()), LogRocketAppURL: r.box.LogRocketAppURL(), Timeout: 5 * time.Second},
 	})
 	if err != nil {
 		r.t.Fatal(err)

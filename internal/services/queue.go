@@ -155,6 +155,28 @@ func (q *Queue) start(ctx context.Context) error {
 // and one that would go on with its row leaves that to the next start.
 func (q *Queue) stopping() bool { return q.ending.Load() }
 
+// stopped says that a job is cut off because Sightline stops. What has not left
+// by then is no failure of anybody's: the next start sends it.
+func stopped(ctx context.Context) bool { return errors.Is(ctx.Err(), context.Canceled) }
+
+// goOn is when a job whose context has ended goes on with its row: soon, where
+// the job's own time was over, and else not before the next start.
+func goOn(ctx context.Context) time.Duration {
+	if stopped(ctx) {
+		return 0
+	}
+	return time.Second
+}
+
+// putBack has the next start send what was about to be sent: back moves its row,
+// and db.ErrNotFound from it says that the row had not moved.
+func putBack(ctx context.Context, back func(context.Context) error) error {
+	if err := persist(ctx, back); err != nil && !errors.Is(err, db.ErrNotFound) {
+		return fmt.Errorf("put back what was not sent: %w", err)
+	}
+	return nil
+}
+
 // stop lets running jobs finish until ctx ends, then cancels them and waits
 // for them to notice.
 func (q *Queue) stop(ctx context.Context) error {

@@ -67,7 +67,11 @@ func (t *Traits) run(ctx context.Context, org OrgID, id int64) (time.Duration, e
 // send puts the change, once. "Sending" is committed before anything leaves, so
 // that whoever finds it there later knows that it may have arrived.
 func (t *Traits) send(ctx context.Context, org OrgID, e TraitEdit) error {
+	back := func(ctx context.Context) error { return t.db.Org(org).PutBackTraitEdit(ctx, e.ID) }
 	client, conn, err := t.conns.logrocket(ctx, org, e.Connection)
+	if stopped(ctx) {
+		return nil
+	}
 	if err != nil {
 		out := db.TraitOutcome{State: string(TraitsFailed)}
 		out.Message, out.ErrorKind = said(conn, err, t.now())
@@ -75,6 +79,9 @@ func (t *Traits) send(ctx context.Context, org OrgID, e TraitEdit) error {
 	}
 	started, err := t.db.Org(org).StartTraitEdit(ctx, e.ID, t.now())
 	if err != nil {
+		if stopped(ctx) {
+			return putBack(ctx, back)
+		}
 		return err
 	}
 	update := logrocket.UserUpdate{Name: e.Request.Name, Email: e.Request.Email, Timestamp: started.SentAt}
@@ -86,6 +93,9 @@ func (t *Traits) send(ctx context.Context, org OrgID, e TraitEdit) error {
 	}
 	spend := withSpender(ctx, spender{Org: org, Connection: e.Connection, Actor: e.Author, Customer: e.Customer})
 	answer, err := client.UpdateUser(spend, e.UserID, update)
+	if stopped(ctx) && neverLeft(err) {
+		return putBack(ctx, back)
+	}
 	if err != nil {
 		out := db.TraitOutcome{State: string(TraitsFailed)}
 		out.Message, out.ErrorKind = said(conn, err, t.now())

@@ -235,7 +235,7 @@ func TestTraitEditsSurviveAKill(t *testing.T) {
 	})
 	t.Run("while LogRocket answers", func(t *testing.T) {
 		r, e := begin(t)
-		r.box.Fault(sandbox.Fault{Operation: sandbox.OpUpdateUser, Kind: sandbox.FaultLatency, Latency: 2 * time.Second, Times: 1})
+		r.box.Fault(sandbox.Fault{Operation: sandbox.OpUpdateUser, Kind: sandbox.FaultLatency, Latency: time.Minute, Times: 1})
 		r.start()
 		if _, err := waitFor(t.Context(), time.Minute, func() (int, bool, error) {
 			n := r.box.CountCalls(sandbox.OpUpdateUser)
