@@ -72,6 +72,14 @@ func (a *app) sessions(w http.ResponseWriter, r *http.Request) error {
 	if part && templates.IsFilter(v.Show) {
 		return a.render(w, r, http.StatusOK, templates.SessionFilter(v))
 	}
+	var asked services.SearchState
+	removed := slices.ContainsFunc(conns, func(c services.Connection) bool { return c.ID == f.query.Connection && c.Removed() })
+	asks := f.query.Connection != 0 && !removed && !f.query.Local()
+	if asks { // before the list, so that what it says is here is in it
+		if asked, err = a.Sessions.State(r.Context(), orgOf(r), f.query); err != nil {
+			return err
+		}
+	}
 	if err := a.sessionPage(r, f, conns, &v); err != nil {
 		return err
 	}
@@ -79,14 +87,12 @@ func (a *app) sessions(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	switch {
-	case slices.ContainsFunc(conns, func(c services.Connection) bool { return c.ID == f.query.Connection && c.Removed() }):
+	case removed:
 		v.AskNote = "This connection was removed. The mirror answers, with what it brought."
-	case f.query.Local() && f.query.Connection != 0:
-		v.AskNote = f.localOnly() + ": the mirror answers, with what it holds of these days."
+	case asks:
+		a.searchAsk(r, f, asked, &v)
 	case f.query.Connection != 0:
-		if err := a.searchAsk(r, f, &v); err != nil {
-			return err
-		}
+		v.AskNote = f.localOnly() + ": the mirror answers, with what it holds of these days."
 	case len(conns) > 1:
 		v.AskNote = "This is what the mirror holds of all connections. Choose one to ask Raygun."
 	}

@@ -10,17 +10,13 @@ import (
 )
 
 // searchAsk says how far Raygun was asked about the filter, and offers to ask.
-func (a *app) searchAsk(r *http.Request, f sessionForm, v *templates.SessionsView) error {
-	st, err := a.Sessions.State(r.Context(), orgOf(r), f.query)
-	if err != nil {
-		return err
-	}
+func (a *app) searchAsk(r *http.Request, f sessionForm, st services.SearchState, v *templates.SessionsView) {
 	if st.Cannot != "" {
 		v.AskNote = st.Cannot
 		if f.query.UserType != "" && st.Connection.Vendor == services.RaygunV3 {
 			notInV3(v, st.Cannot+" Take that filter away, or choose a connection through v1.")
 		}
-		return nil
+		return
 	}
 	s := templates.SearchAskView{
 		Connection: "Raygun (“" + st.Connection.Name + "”)", Asked: st.Asked, AskedAt: st.AskedAt, Hidden: hiddenOf(f.asked()),
@@ -48,7 +44,6 @@ func (a *app) searchAsk(r *http.Request, f sessionForm, v *templates.SessionsVie
 		}
 	}
 	v.Asking = &s
-	return nil
 }
 
 // allHeld says that the mirrors hold every day of a range.
