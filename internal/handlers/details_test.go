@@ -122,7 +122,7 @@ const detailPage = "/o/acme/sessions?span=60d&show=figures"
 // ended waits until a run is not open any more.
 func (s *site) ended(t *testing.T, id int) services.DetailRun {
 	t.Helper()
-	run, err := s.services.Details.Wait(t.Context(), s.org.ID, services.DetailRunID(id), time.Minute)
+	run, err := s.services.Details.Wait(t.Context(), s.org.ID, services.DetailRunID(id), patience)
 	if err != nil || run.State == services.RunOpen {
 		t.Fatalf("run %d: %+v, %v", id, run, err)
 	}

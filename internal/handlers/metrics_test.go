@@ -35,7 +35,7 @@ func figure(t *testing.T, page, line string) float64 {
 // once it was answered.
 func (b *browser) untilFigure(line string, want float64) string {
 	b.t.Helper()
-	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
 		page := b.get("/metrics").body
 		if got := figure(b.t, page, line); got >= want {
 			return page

@@ -61,11 +61,15 @@ func (r *rocket) customer(t *testing.T, b *browser) string {
 	return path
 }
 
+// patience is how long tests wait for what must come. It only ends those that
+// have failed, on the slowest machine.
+const patience = 3 * time.Minute
+
 // until loads a page until it holds the texts.
 func (b *browser) until(path string, texts ...string) answer {
 	b.t.Helper()
 	var a answer
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		a = b.get(path)
 		ok := a.status == http.StatusOK
 		for _, s := range texts {

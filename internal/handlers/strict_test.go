@@ -115,7 +115,7 @@ func mainJobAgainst(t *testing.T, v *strictVendor) {
 func (b *browser) led(path, to string) string {
 	b.t.Helper()
 	var a answer
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		if a = b.get(path); strings.Contains(a.location, to) {
 			return a.location
 		}

@@ -39,7 +39,7 @@ func TestMissingDaysAreFilledForTheNamedPrice(t *testing.T) {
 	if a.status != 303 || !strings.HasPrefix(a.location, "/o/acme/sessions") {
 		t.Fatalf("%d to %q", a.status, a.location)
 	}
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(patience)
 	for {
 		page = b.get(a.location + "&show=figures")
 		if !strings.Contains(page.body, "Fill now") && !strings.Contains(page.body, "being filled now") {
@@ -88,7 +88,7 @@ func TestSyncIsSwitchedOnAndItsBudgetChecked(t *testing.T) {
 		t.Fatalf("status %d", a.status)
 	}
 	st, err := s.services.Syncs.Status(t.Context(), s.org.ID, 1)
-	for deadline := time.Now().Add(20 * time.Second); err == nil && st.Newest.IsZero() && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(patience); err == nil && st.Newest.IsZero() && time.Now().Before(deadline); {
 		time.Sleep(50 * time.Millisecond)
 		st, err = s.services.Syncs.Status(t.Context(), s.org.ID, 1)
 	}

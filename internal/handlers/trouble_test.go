@@ -37,7 +37,7 @@ func TestPagesWorkFromTheMirrorThroughThreeDaysOfTrouble(t *testing.T) {
 			b.until(b.post("/o/acme/sessions/ask", "span", "60d", "connection", "1").location, "500 are here.")
 			b.post("/o/acme/lookup/ask", "q", ada.Identifier, "connection", "1").wants(t, 303)
 			lookup := "/o/acme/lookup?" + url.Values{"q": {ada.Identifier}}.Encode()
-			for end := time.Now().Add(time.Minute); b.get(lookup).status != 303; time.Sleep(50 * time.Millisecond) {
+			for end := time.Now().Add(patience); b.get(lookup).status != 303; time.Sleep(50 * time.Millisecond) {
 				if time.Now().After(end) {
 					t.Fatal("the customer is never there")
 				}

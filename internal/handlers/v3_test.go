@@ -17,7 +17,7 @@ import (
 // without JavaScript would, with its Refresh link.
 func settle(t *testing.T, b *browser, path string) answer {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		a := b.get(path)
 		if !strings.Contains(a.body, `hx-trigger="every`) || time.Now().After(deadline) {
 			return a

@@ -99,7 +99,7 @@ func TestAskIsJoinedAndSentOnce(t *testing.T) {
 		t.Errorf("open asks = %v, %v", open, err)
 	}
 	close(release)
-	ask, err := site.s.Asks.Wait(t.Context(), 1, first, 10*time.Second)
+	ask, err := site.s.Asks.Wait(t.Context(), 1, first, patience)
 	if err != nil || ask.State != AskDone || ask.Message != "Answered." || string(ask.Result) != `{"n":7}` {
 		t.Fatalf("ask = %+v, %v", ask, err)
 	}
@@ -110,7 +110,7 @@ func TestAskIsJoinedAndSentOnce(t *testing.T) {
 	if err != nil || again.ID == first {
 		t.Errorf("asking anew: %v, %v", again.ID, err)
 	}
-	if _, err := site.s.Asks.Wait(t.Context(), 1, again.ID, 10*time.Second); err != nil {
+	if _, err := site.s.Asks.Wait(t.Context(), 1, again.ID, patience); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -128,7 +128,7 @@ func TestAskSaysWhatTheVendorAnswered(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ask, err = site.s.Asks.Wait(t.Context(), 1, ask.ID, 10*time.Second)
+		ask, err = site.s.Asks.Wait(t.Context(), 1, ask.ID, patience)
 		if err != nil || ask.State != AskFailed || ask.ErrorKind != want || ask.Message == "" || ask.Message == "secret detail" {
 			t.Errorf("%s: %+v, %v", kind, ask, err)
 		}
@@ -165,7 +165,7 @@ func TestAskAfterACrash(t *testing.T) {
 	if err != nil || got.State != AskInterrupted || got.Message == "" {
 		t.Errorf("the ask under way: %+v, %v", got, err)
 	}
-	got, err = s.Asks.Wait(t.Context(), 1, queued.ID, 10*time.Second)
+	got, err = s.Asks.Wait(t.Context(), 1, queued.ID, patience)
 	if err != nil || got.State != AskDone {
 		t.Errorf("the ask in the queue: %+v, %v", got, err)
 	}

@@ -173,7 +173,7 @@ func (r *auditSite) follow(on bool) {
 // settled waits until nothing is read, and returns how the log stands.
 func (r *auditSite) settled() AuditStatus {
 	r.t.Helper()
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(patience); time.Now().Before(end); {
 		if err := r.s.Audits.Wait(r.t.Context(), 1, r.conn, time.Second); err != nil {
 			r.t.Fatal(err)
 		}

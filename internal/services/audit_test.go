@@ -331,7 +331,7 @@ func TestTheDemosAuditLogIsReadInBothDialects(t *testing.T) {
 		if err := r.s.Audits.Follow(t.Context(), owner, r.conn, true); err != nil {
 			t.Fatal(err)
 		}
-		if err := r.s.Audits.Wait(t.Context(), 1, r.conn, 30*time.Second); err != nil {
+		if err := r.s.Audits.Wait(t.Context(), 1, r.conn, patience); err != nil {
 			t.Fatal(err)
 		}
 		st, err := r.s.Audits.Status(t.Context(), 1, r.conn)

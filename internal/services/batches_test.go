@@ -46,7 +46,7 @@ func (r *rocketSite) begin(b Batch) {
 // batchIs waits until a batch is in a state with nothing on its way.
 func (r *rocketSite) batchIs(id BatchID, state BatchState) Batch {
 	r.t.Helper()
-	b, err := waitFor(r.t.Context(), time.Minute, func() (Batch, bool, error) {
+	b, err := waitFor(r.t.Context(), patience, func() (Batch, bool, error) {
 		b, err := r.s.Batches.Get(r.t.Context(), 1, id)
 		return b, b.State == state && b.Counts.Open == 0, err
 	})
@@ -159,7 +159,7 @@ func TestBatchesSurviveAKill(t *testing.T) {
 		// failures of LogRocket's.
 		r.box.Fault(sandbox.Fault{Operation: sandbox.OpCreateHighlights, Kind: sandbox.FaultLatency, Latency: time.Minute, Times: 3})
 		r.begin(b)
-		if _, err := waitFor(t.Context(), time.Minute, func() (int, bool, error) { return 0, r.posts() == 3, nil }); err != nil {
+		if _, err := waitFor(t.Context(), patience, func() (int, bool, error) { return 0, r.posts() == 3, nil }); err != nil {
 			t.Fatal(err)
 		}
 		r.restart()
@@ -179,7 +179,7 @@ func TestBatchesSurviveAKill(t *testing.T) {
 		r, b := begin(t)
 		r.begin(b)
 		for n := 1; n <= 4; n++ {
-			if _, err := waitFor(t.Context(), time.Minute, func() (int, bool, error) { return 0, r.posts() >= n, nil }); err != nil {
+			if _, err := waitFor(t.Context(), patience, func() (int, bool, error) { return 0, r.posts() >= n, nil }); err != nil {
 				t.Fatal(err)
 			}
 			r.restart()
@@ -256,7 +256,7 @@ func TestBatchesPauseWhenLogRocketRefuses(t *testing.T) {
 		r.box.Fault(sandbox.Fault{Operation: sandbox.OpCreateHighlights, Kind: sandbox.FaultRateLimited, RetryAfter: 2 * time.Second, Times: 1})
 		b := r.draft(BatchForm{Text: r.people(5)})
 		r.begin(b)
-		waits, err := waitFor(t.Context(), time.Minute, func() (Batch, bool, error) {
+		waits, err := waitFor(t.Context(), patience, func() (Batch, bool, error) {
 			b, err := r.s.Batches.Get(t.Context(), 1, b.ID)
 			return b, b.Message != "", err
 		})

@@ -30,7 +30,7 @@ func (r *rocketSite) plannedBulk(lines int) Bulk {
 // bulkIs waits until a bulk edit is in a state.
 func (r *rocketSite) bulkIs(id BulkID, want BulkState) Bulk {
 	r.t.Helper()
-	b, err := waitFor(r.t.Context(), time.Minute, func() (Bulk, bool, error) {
+	b, err := waitFor(r.t.Context(), patience, func() (Bulk, bool, error) {
 		b, err := r.s.Bulks.Get(r.t.Context(), 1, id)
 		return b, b.State == want, err
 	})
@@ -114,7 +114,7 @@ func TestBulkEditsSurviveAKill(t *testing.T) {
 		r, b := begin(t)
 		r.box.Fault(sandbox.Fault{Operation: sandbox.OpUpdateUser, Kind: sandbox.FaultLatency, Latency: time.Minute, Times: 1})
 		r.sendBulk(b)
-		if _, err := waitFor(t.Context(), time.Minute, func() (int, bool, error) { n := puts(r); return n, n > 0, nil }); err != nil {
+		if _, err := waitFor(t.Context(), patience, func() (int, bool, error) { n := puts(r); return n, n > 0, nil }); err != nil {
 			t.Fatal(err)
 		}
 		r.restart()
@@ -134,7 +134,7 @@ func TestBulkEditsSurviveAKill(t *testing.T) {
 		r.force(`UPDATE bulk_lines SET state = 'sending', message = '' WHERE line = 3`)
 		r.force(`UPDATE bulk_edits SET state = 'cancelled', ready = 1, sent = 3`)
 		r.restart()
-		got, err := waitFor(t.Context(), time.Minute, func() (Bulk, bool, error) {
+		got, err := waitFor(t.Context(), patience, func() (Bulk, bool, error) {
 			b, err := r.s.Bulks.Get(t.Context(), 1, b.ID)
 			return b, b.Sent == 4, err
 		})

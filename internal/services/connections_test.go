@@ -114,7 +114,7 @@ func TestConnectionIsTestedInWords(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if ask, err = v.s.Asks.Wait(t.Context(), 1, ask.ID, 10*time.Second); err != nil || ask.State != AskDone {
+		if ask, err = v.s.Asks.Wait(t.Context(), 1, ask.ID, patience); err != nil || ask.State != AskDone {
 			t.Fatalf("ask = %+v, %v", ask, err)
 		}
 		c, err := v.s.Connections.Get(t.Context(), 1, id)

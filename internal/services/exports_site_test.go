@@ -293,7 +293,7 @@ func (r *exportSite) follow(f ExportForm) {
 func (r *exportSite) until(what string, done func(st ExportStatus) bool) ExportStatus {
 	r.t.Helper()
 	var st ExportStatus
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		var err error
 		if st, err = r.s.Exports.Status(r.t.Context(), 1, r.conn); err != nil {
 			r.t.Fatal(err)

@@ -234,7 +234,7 @@ func TestFilesThatCannotBeHadAreSaidSo(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 	// What had come of a file goes once it is written down that it failed.
-	for end := time.Now().Add(10 * time.Second); len(r.onDisk()) != 4 && time.Now().Before(end); {
+	for end := time.Now().Add(patience); len(r.onDisk()) != 4 && time.Now().Before(end); {
 		time.Sleep(10 * time.Millisecond)
 	}
 	if n := len(r.onDisk()); n != 4 {

@@ -76,7 +76,7 @@ func (s *scheduleSite) due(id ScheduleID) []ScheduledResult {
 		})
 	}
 	all.Wait()
-	results, err := waitFor(s.t.Context(), 20*time.Second, func() ([]ScheduledResult, bool, error) {
+	results, err := waitFor(s.t.Context(), patience, func() ([]ScheduledResult, bool, error) {
 		list, err := s.s.GraphQL.Results(s.t.Context(), 1, id, time.Time{}, 100)
 		return list, len(list) == 0 || !list[0].State.Open(), err
 	})
@@ -199,7 +199,7 @@ func TestAScheduleNeverAsksTwiceAtOnce(t *testing.T) {
 		t.Fatalf("%d are open, %v", len(list), err)
 	}
 	s.start() // the time that has come is asked once the other has ended
-	_, err := waitFor(t.Context(), 20*time.Second, func() (int, bool, error) {
+	_, err := waitFor(t.Context(), patience, func() (int, bool, error) {
 		if err := s.s.GraphQL.startDue(t.Context()); err != nil {
 			return 0, false, err
 		}

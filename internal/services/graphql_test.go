@@ -27,7 +27,7 @@ func (r *rocketSite) query(f GraphQLForm) GraphQLRun {
 	if err != nil || !check.OK(f.Anyway) {
 		r.t.Fatalf("%q was not asked: %+v, %v", f.Query, check, err)
 	}
-	run, err = r.s.GraphQL.Wait(r.t.Context(), 1, run.ID, 20*time.Second)
+	run, err = r.s.GraphQL.Wait(r.t.Context(), 1, run.ID, patience)
 	if err != nil || run.State.Open() {
 		r.t.Fatalf("%+v, %v", run, err)
 	}
@@ -41,7 +41,7 @@ func (r *rocketSite) fetchSchema() GraphQLSchema {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	if ask, err = r.s.Asks.Wait(r.t.Context(), 1, ask.ID, 20*time.Second); err != nil || ask.State.Open() {
+	if ask, err = r.s.Asks.Wait(r.t.Context(), 1, ask.ID, patience); err != nil || ask.State.Open() {
 		r.t.Fatalf("%+v, %v", ask, err)
 	}
 	s, err := r.s.GraphQL.Schema(r.t.Context(), 1, r.conn)
@@ -163,7 +163,7 @@ func TestMutationsAreLocked(t *testing.T) {
 	if err != nil || !check.OK(true) {
 		t.Fatal(check, err)
 	}
-	if run, err = r.s.GraphQL.Wait(t.Context(), 1, run.ID, 20*time.Second); err != nil || run.State != GraphQLDone || run.Kind != "mutation" {
+	if run, err = r.s.GraphQL.Wait(t.Context(), 1, run.ID, patience); err != nil || run.State != GraphQLDone || run.Kind != "mutation" {
 		t.Errorf("%+v, %v", run, err)
 	}
 	viewer := r.actor
@@ -190,7 +190,7 @@ func TestALockThatIsTurnedWhileARunWaitsHolds(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.start()
-	if run, err = r.s.GraphQL.Wait(t.Context(), 1, run.ID, 20*time.Second); err != nil || run.State != GraphQLFailed || !strings.Contains(run.Message, "locked") {
+	if run, err = r.s.GraphQL.Wait(t.Context(), 1, run.ID, patience); err != nil || run.State != GraphQLFailed || !strings.Contains(run.Message, "locked") {
 		t.Errorf("%+v, %v", run, err)
 	}
 }
@@ -266,7 +266,7 @@ func TestARunThatACrashCutOffIsNotSentAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.start()
-	if run, err = r.s.GraphQL.Wait(t.Context(), 1, run.ID, 20*time.Second); err != nil || run.State != GraphQLInterrupted || run.Message == "" {
+	if run, err = r.s.GraphQL.Wait(t.Context(), 1, run.ID, patience); err != nil || run.State != GraphQLInterrupted || run.Message == "" {
 		t.Errorf("%+v, %v", run, err)
 	}
 }

@@ -214,7 +214,7 @@ func (h *Highlights) send(ctx context.Context, org OrgID, row db.Highlight) (tim
 			out.Message = msg + " We do not know whether LogRocket got the request. If it did, asking again starts, and may bill, a second job."
 		}
 		if out.State == string(HighlightUnknown) {
-			return h.endLost(ctx, org, row, out)
+			return h.endLost(context.WithoutCancel(ctx), org, row, out) // also while Sightline stops
 		}
 		return 0, h.end(ctx, org, row, out)
 	}

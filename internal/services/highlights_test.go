@@ -37,7 +37,7 @@ func (r *rocketSite) settled(id HighlightID) Highlight {
 
 func (r *rocketSite) until(id HighlightID, ok func(Highlight) bool) Highlight {
 	r.t.Helper()
-	h, err := waitFor(r.t.Context(), time.Minute, func() (Highlight, bool, error) {
+	h, err := waitFor(r.t.Context(), patience, func() (Highlight, bool, error) {
 		h, err := r.s.Highlights.Get(r.t.Context(), 1, id)
 		return h, ok(h), err
 	})

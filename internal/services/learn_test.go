@@ -128,7 +128,7 @@ func TestDetailIsKeptBeforeItsNamesAreAsked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := waitFor(t.Context(), time.Minute, func() (SessionDetail, bool, error) {
+	d, err := waitFor(t.Context(), patience, func() (SessionDetail, bool, error) {
 		d, err := v.s.Sessions.Get(t.Context(), 1, s.ID)
 		return d, d.Detailed, err
 	})

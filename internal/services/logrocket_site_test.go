@@ -13,6 +13,10 @@ import (
 	"sightline/internal/services/secrets"
 )
 
+// patience is how long tests wait for what must come. It only ends those that
+// have failed, on the slowest machine.
+const patience = 3 * time.Minute
+
 // rocketSite is Sightline without its web layer, with one LogRocket connection
 // to a stand-in. It can be killed and opened again over the same file.
 type rocketSite struct {

@@ -56,7 +56,7 @@ func (m *mirrorSite) wait(t *testing.T, ask Ask, err error) Ask {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ask, err = m.Asks.Wait(t.Context(), 1, ask.ID, 20*time.Second)
+	ask, err = m.Asks.Wait(t.Context(), 1, ask.ID, patience)
 	if err != nil || ask.State.Open() {
 		t.Fatalf("ask = %+v, %v", ask, err)
 	}

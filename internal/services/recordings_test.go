@@ -313,7 +313,7 @@ func TestAReadingThatIsStoppedShowsNothing(t *testing.T) {
 		if _, err := s.read(f, content); kindOf(err) != Conflict {
 			t.Errorf("a second reading at the same time: %v", err)
 		}
-		for end := time.Now().Add(time.Minute); coming() == 0 && time.Now().Before(end); {
+		for end := time.Now().Add(patience); coming() == 0 && time.Now().Before(end); {
 			time.Sleep(time.Millisecond)
 		}
 		cancel()

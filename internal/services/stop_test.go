@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"sightline/internal/services/sandbox"
 )
@@ -51,7 +50,7 @@ func TestWhatHasNotLeftIsSentByTheNextStart(t *testing.T) {
 		r.restart()
 		return r, func(atOnce int32) {
 			t.Helper()
-			if _, err := waitFor(t.Context(), time.Minute, func() (int, bool, error) { return 0, taken.Load() >= atOnce, nil }); err != nil || taken.Load() < atOnce {
+			if _, err := waitFor(t.Context(), patience, func() (int, bool, error) { return 0, taken.Load() >= atOnce, nil }); err != nil || taken.Load() < atOnce {
 				t.Fatal(taken.Load(), err)
 			}
 			r.elsewhere = ""
@@ -83,7 +82,7 @@ func TestWhatHasNotLeftIsSentByTheNextStart(t *testing.T) {
 			t.Fatal(check, err)
 		}
 		stop(1)
-		if run, err = r.s.GraphQL.Wait(t.Context(), 1, run.ID, time.Minute); err != nil || run.State != GraphQLDone {
+		if run, err = r.s.GraphQL.Wait(t.Context(), 1, run.ID, patience); err != nil || run.State != GraphQLDone {
 			t.Errorf("%+v, %v", run, err)
 		}
 	})

@@ -175,7 +175,7 @@ func TestV3FetchesWhatV1ToldOfFirstAndV1StillHasMoreToTell(t *testing.T) {
 		return bare, more
 	}
 	bare, more := lacking()
-	for deadline := time.Now().Add(time.Minute); len(bare) > 0 && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); len(bare) > 0 && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		bare, more = lacking()
 	}
 	if len(bare) > 0 || len(more) < 15 {
@@ -186,7 +186,7 @@ func TestV3FetchesWhatV1ToldOfFirstAndV1StillHasMoreToTell(t *testing.T) {
 	}
 	run, _, err := v.s.Details.Start(t.Context(), v.actor, v1.ID, more, 3)
 	if err == nil {
-		run, err = v.s.Details.Wait(t.Context(), 1, run.ID, time.Minute)
+		run, err = v.s.Details.Wait(t.Context(), 1, run.ID, patience)
 	}
 	if err != nil || run.Done != 3 || v.box.CountCalls(sandbox.OpSession) != 3 {
 		t.Errorf("run = %+v, %v after %d calls", run, err, v.box.CountCalls(sandbox.OpSession))

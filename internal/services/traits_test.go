@@ -34,7 +34,7 @@ func (r *rocketSite) send(in TraitInput, token string) TraitEdit {
 
 func (r *rocketSite) ended(id TraitEditID) TraitEdit {
 	r.t.Helper()
-	e, err := r.s.Traits.Wait(r.t.Context(), 1, id, 20*time.Second)
+	e, err := r.s.Traits.Wait(r.t.Context(), 1, id, patience)
 	if err != nil || e.State.Open() {
 		r.t.Fatalf("%+v, %v", e, err)
 	}
@@ -237,7 +237,7 @@ func TestTraitEditsSurviveAKill(t *testing.T) {
 		r, e := begin(t)
 		r.box.Fault(sandbox.Fault{Operation: sandbox.OpUpdateUser, Kind: sandbox.FaultLatency, Latency: time.Minute, Times: 1})
 		r.start()
-		if _, err := waitFor(t.Context(), time.Minute, func() (int, bool, error) {
+		if _, err := waitFor(t.Context(), patience, func() (int, bool, error) {
 			n := r.box.CountCalls(sandbox.OpUpdateUser)
 			return n, n > 0, nil
 		}); err != nil {

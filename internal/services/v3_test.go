@@ -27,7 +27,7 @@ func isConflict(err error) bool {
 func (v *vendorSite) asked(ask Ask, err error) Ask {
 	v.t.Helper()
 	if err == nil {
-		ask, err = v.s.Asks.Wait(v.t.Context(), 1, ask.ID, 20*time.Second)
+		ask, err = v.s.Asks.Wait(v.t.Context(), 1, ask.ID, patience)
 	}
 	if err != nil || ask.State.Open() {
 		v.t.Fatalf("ask = %+v, %v", ask, err)
@@ -485,7 +485,7 @@ func TestSyncFollowsAndBackfillsThroughV3(t *testing.T) {
 		t.Fatal(p, err)
 	}
 	today := DayOf(time.Now())
-	st, err := waitFor(t.Context(), 60*time.Second, func() (SyncStatus, bool, error) {
+	st, err := waitFor(t.Context(), patience, func() (SyncStatus, bool, error) {
 		st, err := v.s.Syncs.Status(t.Context(), 1, c.ID)
 		if err != nil || st.Plan.Days > 0 || st.Newest.IsZero() {
 			return st, false, err
