@@ -26,7 +26,7 @@ func formScreens() []screen {
 		{name: "graphql-publish", find: func(*testing.T, *visitor) string { return saved + "/form" }},
 		{name: "graphql-forms", path: graphQLAt + "/forms"},
 		{name: "graphql-form-answer", find: func(t *testing.T, v *visitor) string {
-			u := v.open(form).submit(form, url.Values{"v-first": {"12"}}).url
+			u := v.open(form).submit(form, url.Values{"v-first": {"12"}, "v-errors": {"true"}}).url
 			asked = u.RequestURI()
 			eventually(t, "the form is answered", func() bool { return v.open(asked).shows("Errors in the answer") })
 			return asked
