@@ -347,13 +347,15 @@ func TestSlowAnswersTimeOutAndCancellationIsToldApart(t *testing.T) {
 		if rows := ledger.Rows(); len(rows) != 1 || rows[0].Kind != upstream.TimedOut {
 			t.Errorf("ledger: %+v", rows)
 		}
-		ctx, cancel := context.WithCancel(t.Context())
-		c, ledger = newClient(t, s.URL)
-		time.AfterFunc(50*time.Millisecond, cancel)
-		_, err = c.Do(ctx, r)
-		wantError(t, err, upstream.Canceled)
-		if rows := ledger.Rows(); len(rows) != 1 || rows[0].Open || rows[0].Kind != upstream.Canceled {
-			t.Errorf("ledger after cancellation: %+v", rows)
+		for _, cause := range []error{nil, errors.New("the queue stops")} { // net/http gives the cause for the error
+			ctx, cancel := context.WithCancelCause(t.Context())
+			c, ledger = newClient(t, s.URL)
+			time.AfterFunc(50*time.Millisecond, func() { cancel(cause) })
+			_, err = c.Do(ctx, r)
+			wantError(t, err, upstream.Canceled)
+			if rows := ledger.Rows(); len(rows) != 1 || rows[0].Open || rows[0].Kind != upstream.Canceled {
+				t.Errorf("ledger after cancellation: %+v", rows)
+			}
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -106,12 +107,13 @@ func (c *Client) exchange(ctx context.Context, r Request, target *url.URL) (answ
 	}
 	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
-		failed = c.failure(r.Operation, err)
+		failed = c.failure(r.Operation, ended(ctx, err))
 		failed.Sent = sent.Load()
 		return nil, 0, failed
 	}
 	defer resp.Body.Close()
 	body, wire, readErr := c.readBody(resp)
+	readErr = ended(ctx, readErr)
 	read := func() {
 		if readErr == nil && isGzip(body) {
 			body, readErr = c.unpack(resp, body)
@@ -276,6 +278,15 @@ func (c *Client) statusError(operation string, resp *http.Response, body []byte)
 		}
 	}
 	return failed
+}
+
+// ended says of an error what ended the context, if that has ended: net/http
+// gives the cause in its place, which only whoever set it knows.
+func ended(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() == nil {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ctx.Err(), err)
 }
 
 // failure classifies an error of the network or of the context. Sent is true:

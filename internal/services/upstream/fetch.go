@@ -234,7 +234,7 @@ func (w *wireBody) reason(ctx context.Context, err error) error {
 	if w.ctx.Err() == nil && errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
 		return context.DeadlineExceeded
 	}
-	return err
+	return ended(w.ctx, err)
 }
 
 func (w *wireBody) fail(failed *Error) {

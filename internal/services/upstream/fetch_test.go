@@ -2,6 +2,7 @@ package upstream_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -152,8 +153,8 @@ func TestACanceledFetchClosesItsRow(t *testing.T) {
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) { <-release })
 	defer close(release)
 	c, ledger := newClient(t, s.URL)
-	ctx, cancel := context.WithCancel(t.Context())
-	time.AfterFunc(50*time.Millisecond, cancel)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	time.AfterFunc(50*time.Millisecond, func() { cancel(errors.New("the queue stops")) })
 	_, err := c.Fetch(ctx, "fetch", s.URL, upstream.Resume{})
 	wantError(t, err, upstream.Canceled)
 	if rows := ledger.Rows(); len(rows) != 1 || rows[0].Open || rows[0].Kind != upstream.Canceled {
