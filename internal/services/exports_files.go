@@ -25,7 +25,7 @@ func (e *Exports) readFile(ctx context.Context, org OrgID, id ExportFileID) (tim
 		defer func() { <-e.reading }()
 	case <-ctx.Done():
 	}
-	if e.queue.stopping() || errors.Is(ctx.Err(), context.Canceled) { // the next start goes on
+	if e.queue.stopping() || stopped(ctx) { // the next start goes on
 		return 0, nil
 	}
 	if ctx.Err() != nil || time.Since(began) > exportsLimit/2 {

@@ -67,8 +67,8 @@ func (r *Recordings) settle(ctx context.Context) error {
 func (r *Recordings) run(ctx context.Context, org OrgID, id RecordingID) (time.Duration, error) {
 	for began := time.Now(); !r.queue.stopping() && time.Since(began) < recordingTurn; {
 		done, err := r.db.Org(org).SettleRecording(ctx, id)
-		if err != nil && ctx.Err() != nil { // Sightline stops: the next start goes on
-			return 0, nil
+		if err != nil && ctx.Err() != nil {
+			return goOn(ctx), nil
 		}
 		if done || err != nil {
 			return 0, err

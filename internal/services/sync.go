@@ -212,7 +212,7 @@ func (s *Syncs) afterPage(ctx context.Context, v syncView, w db.SyncWalk, err er
 func (s *Syncs) afterError(ctx context.Context, v syncView, err error) (end db.SyncOutcome, stop bool) {
 	now := s.now()
 	if ctx.Err() != nil { // Sightline stops, and the next start goes on; where it was the job's time that is over, the next job
-		return db.SyncOutcome{NextAt: now, Failures: v.sync.Failures, Waiting: v.sync.Waiting, Message: v.sync.Message}, !errors.Is(ctx.Err(), context.DeadlineExceeded)
+		return db.SyncOutcome{NextAt: now, Failures: v.sync.Failures, Waiting: v.sync.Waiting, Message: v.sync.Message}, stopped(ctx)
 	}
 	if refused, ok := db.IsRefused(err); ok {
 		if refused.Why == db.RefusedRemoved {

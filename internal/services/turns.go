@@ -65,7 +65,7 @@ func (t turns[R]) run(ctx context.Context, clock func() time.Time) (again time.D
 // gone. before is how the row stood. ok is false where err is something else.
 func cutShort(ctx context.Context, conn Connection, before db.SyncOutcome, err error, now time.Time) (end db.SyncOutcome, stop, ok bool) {
 	if ctx.Err() != nil { // the next start goes on, or where it was the job's own limit the next job
-		return db.SyncOutcome{NextAt: now, Failures: before.Failures, Waiting: before.Waiting, Message: before.Message}, !errors.Is(ctx.Err(), context.DeadlineExceeded), true
+		return db.SyncOutcome{NextAt: now, Failures: before.Failures, Waiting: before.Waiting, Message: before.Message}, stopped(ctx), true
 	}
 	if r, ok := db.IsRefused(err); ok {
 		if r.Why == db.RefusedRemoved {

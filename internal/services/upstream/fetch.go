@@ -265,13 +265,10 @@ func (w *wireBody) Close() error {
 
 // broken is the error of a file that stopped within.
 func (w *wireBody) broken(err error) *Error {
-	switch {
-	case w.ctx.Err() != nil:
-		err = w.ctx.Err()
-	case errors.Is(err, context.Canceled): // by the watch: the caller's context is well
+	if w.ctx.Err() == nil && errors.Is(err, context.Canceled) { // by the watch: the caller's context is well
 		err = context.DeadlineExceeded
 	}
-	failed := w.client.broken(w.operation, w.outcome.Status, err)
+	failed := w.client.broken(w.operation, w.outcome.Status, ended(w.ctx, err))
 	failed.Sent = true
 	return failed
 }
